@@ -7,7 +7,7 @@
     python3 docs/client.py 127.0.0.1:7201 cas k1 - one       # sets one if k1 was never written
     python3 docs/client.py 127.0.0.1:7201 put k2 one         # without Paxos, last write wins; so is get
     python3 docs/client.py 127.0.0.1:7201 get k2
-    python3 docs/client.py --expect mine/n1 127.0.0.1:7201 read k1      # of n1 of the cluster mine, or of nobody
+    python3 docs/client.py --expect mine/n1 127.0.0.1:7201 read k1      # of n1 of the cluster mine, or of no cluster
 """
 
 import random
@@ -113,7 +113,7 @@ class Client:
         first = varint(0)
         self.send(REQUEST, varint(self.number) + varint(self.sequence) + text(key) + varint(timeout_us) + first + call)
         answer = self.receive(RESPONSE)
-        assert (answer.varint(), answer.varint()) == (self.number, self.sequence), "an answer to somebody else"
+        assert (answer.varint(), answer.varint()) == (self.number, self.sequence), "a reply to another request"
         outcome = answer.varint()
         if outcome == 0:
             return "applied", None

@@ -236,19 +236,6 @@ fn event(op: &Operation, t: Nanos, ends: bool) -> Event {
         (true, Outcome::Ok(seen)) => Event::Ok(done(op, t, seen)),
         (true, Outcome::Failed) => Event::Fail(done(op, t, ())),
         (true, Outcome::Unknown | Outcome::Open) => Event::Unknown(done(op, t, ())),
-        (false, _) => Event::Invoke(Invoke {
-            op: op.op,
-            process: op.process,
-            client: None,
-            t,
-            intended: None,
-            key: op.key,
-            call: op.call,
-            node: None,
-            intent: None,
-            attempt: None,
-            payload: None,
-            path: Path::Consensus,
-        }),
+        (false, _) => Event::Invoke(Invoke::new(op.op, op.process, t, op.key, op.call)),
     }
 }

@@ -9,6 +9,7 @@
 pub mod bench; // large histories for measuring the checkers
 pub mod checks; // availability, recovery, liveness, durability, acknowledged, crash, vacuity
 pub mod coverage; // whether enough happened for a valid verdict to be meaningful
+mod window; // the load window of a history
 pub mod fairness; // shares, waiting times and starvation of clients
 pub mod explain; // explains a violation as text, events and a timeline
 pub mod differential; // the engines compared on random histories

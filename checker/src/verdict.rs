@@ -149,7 +149,7 @@ impl ViolationKind {
             ViolationKind::FutureRead => "something was seen before the operation that wrote it had begun",
             ViolationKind::RealTimeCycle => "two values must each have come before the other",
             ViolationKind::AbortedRead => "something was seen whose operation failed",
-            ViolationKind::FateContradicted => "what clients were told later about unknown outcomes contradicts what was seen",
+            ViolationKind::FateContradicted => "the fate reported for an unknown outcome contradicts what clients saw",
             ViolationKind::RefusedThoughMet => "a compare-and-set was refused although it found what it expected",
             ViolationKind::CasCycle => "compare-and-sets each found what only another of them writes",
             ViolationKind::Duplicate => "an element that was put in once is there twice",

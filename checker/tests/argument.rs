@@ -1,4 +1,4 @@
-//! The argument of a violation as it is drawn: which ops, which sentence, and the states step by step.
+//! The drawn argument of a violation: its ops, its sentence, and the states step by step.
 
 mod common;
 
@@ -77,7 +77,7 @@ fn the_states_lead_to_the_point_where_no_step_is_possible() {
 
 #[test]
 fn the_text_has_time_running_down_and_the_steps() {
-    let told = text(&argument_of(&killed()));
+    let found = text(&argument_of(&killed()));
     let want = "\
 In the order of time:
   0.000 s  op 0      c1 via n1: write 12
@@ -96,7 +96,7 @@ The value of k1, step by step:
   3. no step is possible, and no other order gets further:
      op 2, read -> 12: it found 12, but k1 holds 17
 ";
-    assert_eq!(told, want);
+    assert_eq!(found, want);
 }
 
 #[test]
@@ -181,7 +181,7 @@ fn a_crash_is_drawn_with_what_the_node_left_open() {
     assert_eq!(argument.marks, [(t, "n1 crashed at 0.020 s (signal 6)".to_owned())]);
     assert_eq!(argument.faults[0].words, "n2 paused");
     assert!(text(&argument).contains("n1 crashed"), "{}", text(&argument));
-    // A node that the history does not name has no ops, and is drawn all the same.
+    // A node that the history does not name has no ops, but is drawn.
     assert!(Argument::of_crash(&history, "n9", t, "exit 1", "n9 crashed").ops.is_empty());
 }
 

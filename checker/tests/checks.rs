@@ -1,4 +1,4 @@
-//! The checks beside linearizability and the coverage rules: each passes, fails and abstains when it should.
+//! The checks other than linearizability, and the coverage rules: each passes, fails and abstains when it should.
 
 use heckle_checker::checks::{self, CheckResult, Limits};
 use heckle_checker::coverage::{self, Rule};
@@ -29,13 +29,13 @@ fn check(result: &CheckResult, verdict: Verdict, words: &str) {
 }
 
 #[test]
-fn availability_tells_calm_from_faults() {
+fn availability_separates_calm_from_faults() {
     let mut history = drawn::history("c1 |w 1-->n1  r 1-->n1 r 1----------------------?  r 1-->n2        r 1-->n1|");
     let calm = checks::availability::check(&history);
     check(&calm, Verdict::Valid, "during faults");
     let gap = calm.figure["longest_gap_calm_ms"].as_f64().unwrap();
     assert!(gap > 20.0, "{calm:#?}");
-    // The same silence without anybody who asks is no outage.
+    // The same silence without any request is no outage.
     let silent = checks::availability::check(&drawn::history("c1 |w 1-->n1  r 1-->n1                             r 1-->n2|"));
     assert_eq!(silent.figure["longest_gap_calm_ms"], json!(5.0), "{silent:#?}");
     fault(&mut history, 1, "pause", "n1", 20, 30, 1);
@@ -81,7 +81,7 @@ fn a_lost_acknowledged_update_is_no_durable_one() {
     check(&checks::durability::check(&drawn::history("c1 |w 1-->  r null-->|")), Verdict::Invalid, "afterwards read null");
     check(&checks::durability::check(&drawn::history("c1 |w 1-->  w 2-->|")), Verdict::Unknown, "not read after");
     check(&checks::durability::check(&drawn::history("c1 |r null-->|")), Verdict::Unknown, "no update");
-    // An unknown update may come last.
+    // The last update may be one of unknown outcome.
     check(&checks::durability::check(&drawn::history("c1 |w 1--?  w 2-->  r 1-->|")), Verdict::Valid, "no final read");
 }
 
@@ -134,7 +134,7 @@ fn the_recorded_end_of_a_process_decides_whether_it_crashed() {
     check(&checks::crash::check(&of("restart", &[("code", 65.into())])), Verdict::Invalid, "refused its own data");
     check(&checks::crash::check(&of("restart", &[("code", 64.into())])), Verdict::Unknown, "n2 could not start");
     check(&checks::crash::check(&of("serving", &[("signal", 9.into())])), Verdict::Unknown, "a signal from outside");
-    // What an older harness wrote.
+    // The record of an older harness.
     check(&checks::crash::check(&of("", &[("how", "signal 6".into())])), Verdict::Invalid, "n2 crashed");
     check(&checks::crash::check(&of("", &[("how", "exit code 101".into())])), Verdict::Invalid, "n2 crashed");
     let mut disk = of("serving", &[("code", 74.into())]);
@@ -150,7 +150,7 @@ fn the_recorded_end_of_a_process_decides_whether_it_crashed() {
 fn decisions_left_to_prune_are_a_leak() {
     let quiet = drawn::history("c1 |w 1-->  r 1-->|");
     check(&checks::state::check(&quiet), Verdict::Valid, "no node reported its state in calm");
-    let told = |slots: u64, dropped: u64, calm: bool| {
+    let reported = |slots: u64, dropped: u64, calm: bool| {
         let mut history = quiet.clone();
         for (node, slots) in [("n1", 0), ("n2", slots)] {
             node_event(&mut history, node, 20, "state");
@@ -162,11 +162,11 @@ fn decisions_left_to_prune_are_a_leak() {
         }
         checks::state::check(&history)
     };
-    check(&told(0, 0, true), Verdict::Valid, "no decision was left to prune on 2 nodes");
-    check(&told(7, 0, true), Verdict::Invalid, "n2 still keeps 7 decisions to prune");
-    // Under load some always wait.
-    check(&told(7, 0, false), Verdict::Valid, "no node reported its state in calm");
-    check(&told(0, 9, true), Verdict::Valid, "18 decisions found the queue full");
+    check(&reported(0, 0, true), Verdict::Valid, "no decision was left to prune on 2 nodes");
+    check(&reported(7, 0, true), Verdict::Invalid, "n2 still keeps 7 decisions to prune");
+    // Under load some ops always wait.
+    check(&reported(7, 0, false), Verdict::Valid, "no node reported its state in calm");
+    check(&reported(0, 9, true), Verdict::Valid, "18 decisions found the queue full");
 }
 
 #[test]
@@ -176,12 +176,12 @@ fn a_history_without_contention_is_vacuous() {
     check(&checks::vacuity::check(&lonely, false), Verdict::Valid, "warning");
     let busy = bench::history(bench::Shape::contended(300, 5, 0.05));
     check(&checks::vacuity::check(&busy, true), Verdict::Valid, "were contended");
-    // One process alone is never contended, however much it does.
+    // A single process is never contended, however many ops it runs.
     let alone = bench::history(bench::Shape::contended(300, 1, 0.0));
     check(&checks::vacuity::check(&alone, true), Verdict::Unknown, "0 ops overlapped");
 }
 
-/// A report of a holder: node, what, range, from, until, at, whether it reads under it.
+/// A lease reported by its holder: node, event, range, from, until, time of the report, whether it allows reads.
 type Report = (&'static str, &'static str, u64, u64, u64, u64, bool);
 
 fn with_leases(reports: &[Report]) -> History {
@@ -203,19 +203,19 @@ fn two_holders_of_one_range_at_a_time_are_found() {
         (vec![], Verdict::Valid, "no node reported a lease"),
         (vec![one, lease("n2", "lease_acquired", 200, 300, 200)], Verdict::Valid, "never two"),
         (vec![one, lease("n2", "lease_acquired", 199, 300, 199)], Verdict::Invalid, "n1 and n2 both held the read lease on range 0"),
-        // Another range, and the same node again.
+        // Another range, then the same node again.
         (vec![one, ("n2", "lease_acquired", 1, 150, 300, 150, true)], Verdict::Valid, "never two"),
         (vec![one, lease("n1", "lease_acquired", 150, 300, 150)], Verdict::Valid, "never two"),
-        // Extended, it reaches further; given back, it does not.
+        // An extension makes the lease longer; a release ends it.
         (
             vec![one, lease("n1", "lease_extended", 100, 400, 150), lease("n2", "lease_acquired", 300, 350, 300)],
             Verdict::Invalid,
             "both held the read lease",
         ),
         (vec![one, lease("n1", "lease_ended", 100, 150, 150), lease("n2", "lease_acquired", 160, 300, 160)], Verdict::Valid, "2 tenures"),
-        // A process that is gone holds nothing.
+        // A process that is gone holds no lease.
         (vec![one, ("n1", "exit", 0, 0, 0, 120, true), lease("n2", "lease_acquired", 130, 300, 130)], Verdict::Valid, "2 tenures"),
-        // A lease for progress: nothing rests on it, and yet it should not be.
+        // A lease that serves only progress: an overlap breaks no safety property, but it is still a bug.
         (
             vec![("n1", "lease_acquired", 0, 100, 200, 100, false), ("n2", "lease_acquired", 0, 150, 300, 150, false)],
             Verdict::Unknown,
@@ -272,17 +272,17 @@ fn coverage_counts_what_the_rules_ask_for() {
     assert_eq!(got("fault_effective:partition", 1), (1, true));
     assert_eq!(got("fault_effective:kill", 1), (0, false), "a fault whose count is zero had no effect");
     assert_eq!(got("fault_effective:pause", 1), (0, false), "a fault that never came");
-    assert_eq!(got("ok_cass", 1), (0, false), "a rule nobody knows is missed, not passed over");
+    assert_eq!(got("ok_cass", 1), (0, false), "an unknown rule is missed, not skipped");
     let coverage = coverage::evaluate(&history, &[Rule::new("ok_cas", 1), Rule::new("ok_cas", 9)]);
     assert_eq!((coverage.verdict(), coverage.missed()), (Verdict::Unknown, vec!["coverage `ok_cas`: 3 of 9 needed".to_owned()]));
     assert_eq!(coverage::evaluate(&history, &[]).verdict(), Verdict::Valid);
-    // The harness knows which counts are of the effect.
+    // The harness knows which figures show an effect.
     for event in history.faults.iter_mut().filter(|event| event.id == 1 && event.state == FaultState::Ended) {
         event.evidence.insert(coverage::EFFECTIVE.into(), json!(false));
     }
     let other_counts = coverage::evaluate(&history, &[Rule::new("fault_effective:partition", 1)]);
     assert_eq!((other_counts.rules[0].got, other_counts.verdict()), (0, Verdict::Unknown));
-    // The only read comes after the load: an idle run has final reads too.
+    // The only read comes after the load: an idle run has final reads, too.
     history.header.load_window = Some((0, 30_000_000));
     assert_eq!(coverage::evaluate(&history, &[Rule::new("ok_reads", 1)]).rules[0].got, 0);
 }
@@ -299,7 +299,7 @@ fn generated_histories_are_valid_and_the_injected_read_is_stale() {
         let report = verdict(&history);
         assert_eq!((report.verdict, report.violations[0].kind), (Verdict::Invalid, ViolationKind::StaleRead), "{report:#?}");
         let mut online = OnlineJudge::new();
-        let told = bench::events(&history).filter_map(|e| online.feed(&e, &history.names)).count();
-        assert_eq!(told, 1, "the online judge tells too");
+        let alarms = bench::events(&history).filter_map(|e| online.feed(&e, &history.names)).count();
+        assert_eq!(alarms, 1, "the online judge finds it too");
     }
 }

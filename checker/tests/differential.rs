@@ -13,7 +13,7 @@ use heckle_history::History;
 
 const STEPS: u64 = 20_000_000;
 
-/// How often each verdict came up: a test that never sees one of them tests nothing.
+/// How often each verdict occurred: a test that never sees one of them tests nothing.
 #[derive(Debug, Default)]
 struct Tally {
     valid: u64,
@@ -30,29 +30,29 @@ fn compare(test: &str, n: u64, history: &History, fates: bool, tally: &mut Tally
         Some(_) => Verdict::Valid,
         None => Verdict::Invalid,
     };
-    let told = || format!("test {test}, case {n}, fates {fates}\n{}\n{judgement:#?}", show(history));
+    let context = || format!("test {test}, case {n}, fates {fates}\n{}\n{judgement:#?}", show(history));
     let report = &judgement.linearizability;
     match report.verdict {
         Verdict::Unknown => {
-            assert!(report.keys[0].outside.is_some(), "unknown, and not because the history is outside: {}", told());
+            assert!(report.keys[0].outside.is_some(), "unknown, and not because the history is outside: {}", context());
             tally.undecided += 1;
             return;
         }
         Verdict::Valid => tally.valid += 1,
         Verdict::Invalid => {
             tally.invalid += 1;
-            assert!(report.violations[0].certified, "brute force does not refute the ops of the contradiction: {}", told());
-            assert!(!report.violations[0].explanation.summary.is_empty(), "no words: {}", told());
+            assert!(report.violations[0].certified, "brute force does not refute the ops of the contradiction: {}", context());
+            assert!(!report.violations[0].explanation.summary.is_empty(), "no words: {}", context());
         }
     }
-    assert_eq!(report.verdict, truth, "the chain checker and brute force differ: {}", told());
+    assert_eq!(report.verdict, truth, "the chain checker and brute force differ: {}", context());
     let theirs = porcupine::search(&question).answer;
-    assert_eq!(theirs == SearchAnswer::Valid, truth == Verdict::Valid, "porcupine-rs and brute force differ: {}", told());
-    // `judge` only hands out certificates its verifier accepted; the order must satisfy brute force's model too.
+    assert_eq!(theirs == SearchAnswer::Valid, truth == Verdict::Valid, "porcupine-rs and brute force differ: {}", context());
+    // `judge` only returns certificates that its verifier accepted; the order must satisfy brute force's model too.
     if !history.ops.is_empty() {
-        assert_eq!(judgement.certificates.len(), 1, "{}", told());
+        assert_eq!(judgement.certificates.len(), 1, "{}", context());
         let valid = matches!(judgement.certificates[0].1, Certificate::Valid(_));
-        assert_eq!(valid, truth == Verdict::Valid, "{}", told());
+        assert_eq!(valid, truth == Verdict::Valid, "{}", context());
     }
 }
 

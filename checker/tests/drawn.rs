@@ -54,7 +54,7 @@ fn valid_histories_are_valid() {
          c2 |        w 2---?                          |
          c3 |                 r 1-->    r 2-->        |",
     );
-    // A refused CAS is a read, a failed op nothing.
+    // A refused CAS is a read, and a failed op is nothing.
     good(
         "c1 |w 1---->                       w 9--!      |
          c2 |        cas 5 6 saw 1-->                   |
@@ -90,14 +90,14 @@ fn a_stale_read_is_named() {
         "op 1 set 16 to 17 and was acknowledged at 0.020000 s; op 2 was invoked at 0.024000 s, after that, and still read 16.",
     );
     bad("c1 |w 1-->          |\nc2 |       r null-->|", ViolationKind::StaleRead, 2, "still read null");
-    // Told by blind writes.
+    // Evident from blind writes.
     bad(
         "c1 |w 1-->  w 2--> |\nc2 |               r 1-->|",
         ViolationKind::StaleRead,
         3,
         "op 2 was invoked at 0.015000 s, after that, and still read 1",
     );
-    // Told by another reader: the write itself has no outcome.
+    // Evident from another reader: the write itself has no outcome.
     bad(
         "c1 |w 1-->                          |
          c2 |       cas 1 2---?              |
@@ -106,7 +106,7 @@ fn a_stale_read_is_named() {
         3,
         "op 2 read 2 and was answered at",
     );
-    // Told by a refusal.
+    // Evident from a refusal.
     bad(
         "c1 |w 1-->                                  |
          c2 |       cas 1 2-->                       |
@@ -124,7 +124,7 @@ fn a_stale_read_is_named() {
         3,
         "still read 1",
     );
-    // Two steps behind, over an update without an acknowledgement.
+    // Two steps behind, skipping an update without an acknowledgement.
     bad(
         "c1 |w 1-->                                        |
          c2 |       cas 1 2---------------------------?    |
@@ -147,7 +147,7 @@ fn a_lost_update_is_named() {
         "both found 1, but the first of them took it away",
     );
     bad("c1 |cas null 2--->|\nc2 |cas null 3--->|", ViolationKind::LostUpdate, 2, "both found null");
-    // A blind write vanishes under a CAS that was built on the value before it.
+    // A blind write is lost because of a CAS that builds on the value before it.
     bad(
         "c1 |w 1-->                           |
          c2 |       w 5--->                   |
@@ -243,7 +243,7 @@ fn a_contradicted_fate_is_named() {
 }
 
 #[test]
-fn fates_are_told_apart_from_what_answers_prove() {
+fn fates_are_distinguished_from_proofs_by_replies() {
     let history = drawn::history(
         "c1  |w 1--->   cas 1 2---?                         |
          c2  |                                      r 1-->  |

@@ -1,4 +1,4 @@
-//! Which engines judge: what `--checker` asks for is used, and nothing else is started.
+//! Which engines judge: the one that `--checker` names is used, and no other is started.
 
 use heckle_checker::search::{InProcess, JudgeForeign, ModelKind, SearchReply, SearchRequest, SearchRunner, judge_foreign};
 use heckle_checker::{Checker, Engine, Options, Verdict, judge};
@@ -6,7 +6,7 @@ use heckle_history::drawn;
 use heckle_history::foreign::{Format, read};
 use std::cell::Cell;
 
-/// Searches, and counts how often.
+/// Searches, and counts its searches.
 #[derive(Default)]
 struct Counted(Cell<u32>);
 

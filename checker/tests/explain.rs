@@ -1,4 +1,4 @@
-//! What a violation leaves behind: text, certificate, and a history that is invalid on its own.
+//! The artifacts of a violation: text, certificate, and a history that is invalid on its own.
 
 mod common;
 
@@ -26,7 +26,7 @@ fn the_text_reads_like_an_explanation() {
     }
 }
 
-/// The story of the only violation of a drawing, with one fault in it.
+/// The story of the only violation of a drawn history with one fault.
 #[track_caller]
 fn check_story(drawing: &str, fault: Option<(&str, &[&str], u64, u64)>, story: &str) {
     use heckle_history::event::{FaultEvent, FaultState};
@@ -45,7 +45,7 @@ fn check_story(drawing: &str, fault: Option<(&str, &[&str], u64, u64)>, story: &
 }
 
 #[test]
-fn a_violation_tells_what_was_lost_to_which_fault_and_who_saw_it() {
+fn a_violation_names_the_lost_update_the_fault_and_the_reader() {
     check_story(
         "c1 |w 16-->n1                                              |
          c2 |           cas 16 17-->n2                              |
@@ -72,7 +72,7 @@ fn a_violation_tells_what_was_lost_to_which_fault_and_who_saw_it() {
          0.030000 s. At 0.016000 s client c2 changed key k1 through n3 (op 1) and the CAS succeeded because it still held null, as if \
          it had never been written: the acknowledged update was lost.",
     );
-    // What nobody wrote is no update that was lost.
+    // A value that no op wrote is not a lost update.
     check_story("c1 |w 1-->  r 7-->|", None, "none");
 }
 
@@ -101,7 +101,7 @@ fn the_minimal_history_is_invalid_on_its_own() {
         let (header, events) = explain::minimal_events(&history, violation);
         let mut file = vec![];
         writer::write_plain(&mut file, &header, &history.names, &events).expect("a Vec takes every write");
-        // The liars among the random processes have several ops open at once, which a reader refuses.
+        // Processes of random histories may have several ops open at once, which a reader refuses.
         let text = String::from_utf8(file).expect("JSON is UTF-8");
         let again = match History::read(text.as_bytes(), Keep::OpsOnly) {
             Ok(history) => history,

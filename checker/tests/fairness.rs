@@ -1,4 +1,4 @@
-//! Fairness and starvation on drawn histories: each figure, and each finding, shown to come and to stay away.
+//! Fairness and starvation on drawn histories: each figure and each finding appears when it should, and only then.
 
 use heckle_checker::Verdict;
 use heckle_checker::checks::{self, CheckResult, Limits};
@@ -8,7 +8,7 @@ use heckle_history::event::{FaultEvent, FaultState};
 use heckle_history::{ClientId, History, Nanos, drawn};
 use serde_json::json;
 
-/// A drawing with limits in milliseconds: the longest wait, the least share, the longest drought.
+/// A drawn history with limits in milliseconds: the longest wait, the least share, the longest drought.
 fn drawn_with(drawing: &str, max_wait: u64, min_jain: f64, max_livelock: u64) -> History {
     let mut history = drawn::history(drawing);
     let limits = json!({"max_wait_ms": max_wait, "min_jain": min_jain, "max_livelock_ms": max_livelock});
@@ -53,7 +53,7 @@ fn attempts_losses_waits_and_bypasses_are_those_of_the_drawing() {
 }
 
 #[test]
-fn what_never_ended_is_censored_and_told_apart() {
+fn unfinished_intents_are_censored_and_counted_separately() {
     let f = measured(
         "c1 |cas null 1 i0-->n1                                    |
          c2 | cas null 2 i1--?n2                                   |
@@ -66,7 +66,7 @@ fn what_never_ended_is_censored_and_told_apart() {
     assert_eq!(lost, [0, 0, 2, 0], "an unknown outcome and an open op are not known to be lost");
     assert_eq!((f.waits.count, f.waits.censored.len()), (4, 3));
     assert_eq!(f.waits.quantile(0.25), f.intents.iter().find(|i| i.end == End::Won).map(|i| i.wait()), "one of the four at risk then");
-    assert_eq!(f.waits.quantile(0.5), None, "nobody knows: the others were not seen to end");
+    assert_eq!(f.waits.quantile(0.5), None, "unknown: the others were not seen to end");
 }
 
 #[test]
@@ -91,7 +91,8 @@ fn what_a_fault_costs_is_no_starvation() {
     starves(&history, Verdict::Valid, &[]);
 }
 
-/// `wins` of each client in turn, one every `gap` milliseconds, with the client's number as its node's.
+/// A history in which the clients win `wins` times in turn, one success every `gap` milliseconds. A client's number
+/// is also its node's.
 fn shares(wins: &[usize]) -> String {
     let mut value = 0;
     let mut rows = vec![String::new(); wins.len()];
@@ -106,7 +107,7 @@ fn shares(wins: &[usize]) -> String {
             intent += 1;
         }
     }
-    // Everybody wants something all the time: whoever is served nothing has one attempt that is still open.
+    // Every client always has an intent, so a client that is never served has one open attempt.
     for (client, row) in rows.iter_mut().enumerate() {
         if row.is_empty() {
             *row = format!("cas null {} i{client} saw 1---->n{}", 9_000 + client, client + 1);
@@ -121,7 +122,7 @@ fn shares(wins: &[usize]) -> String {
 fn unequal_shares_are_a_finding_and_bad_luck_is_not() {
     let limits = |wins: &[usize]| drawn_with(&shares(wins), 100_000, 0.5, 100_000);
     starves(&limits(&[20, 20, 20]), Verdict::Valid, &["Jain 1.00"]);
-    // Jain 0.69 of 0.97 by luck.
+    // Jain's index is 0.69 where luck alone gives 0.97.
     starves(&limits(&[36, 20, 4]), Verdict::Valid, &[]);
     let found = starves(
         &limits(&[60, 0, 0]),
@@ -129,12 +130,12 @@ fn unequal_shares_are_a_finding_and_bad_luck_is_not() {
         &["Jain 0.33", "c2 (n2, 0 won)", "c3 (n3, 0 won)", "node whose clients starve: n2"],
     );
     assert_eq!(found.figure["findings"], json!(["min_jain"]));
-    // One success on three clients is as unequal, but luck alone gives no better.
+    // One success among three clients is just as unequal, but luck alone gives no better.
     starves(&limits(&[1, 0, 0]), Verdict::Valid, &[]);
 }
 
 #[test]
-fn livelock_is_a_long_time_without_any_success_while_somebody_waits() {
+fn livelock_is_a_long_time_without_success_while_a_client_waits() {
     let drawing = |refusals: usize| {
         let body: String = (0..refusals).map(|i| format!("cas 1 {} i1 saw 7----->n2 ", 100 + i)).collect();
         let pad = " ".repeat(body.len());
@@ -144,7 +145,7 @@ fn livelock_is_a_long_time_without_any_success_while_somebody_waits() {
     let found =
         starves(&drawn_with(&drawing(9), 10_000, 0.0, 100), Verdict::Invalid, &["no client succeeded on k1", "client c2 (node n2)"]);
     assert_eq!(found.figure["findings"], json!(["max_livelock"]));
-    // Nobody waits in the gap: that is idleness.
+    // No client waits in the gap, so it is idle time.
     let idle = format!("c1 |cas null 1 i0->n1{}cas 1 2 i1->n1|\n", " ".repeat(400));
     starves(&drawn_with(&idle, 10_000, 0.0, 100), Verdict::Valid, &[]);
 }

@@ -1,5 +1,5 @@
-//! Each kind of violation, put at a random place into a large valid history, is caught: by the batch judge with its
-//! kind and few ops, and by the online judge. And a reader survives every byte of its file being changed.
+//! Each kind of violation is planted at a random place of a large valid history and caught: by the batch judge with
+//! its kind and few ops, and by the online judge. A reader also survives a change of any byte of the file.
 
 mod common;
 
@@ -13,7 +13,7 @@ use heckle_history::writer::{Writer, write_plain};
 use heckle_history::{Call, Current, Event, Fate, Header, History, Nanos, Outcome, Seen, Value};
 use rand::RngExt;
 
-/// A place in the history whose op satisfies `wanted`, from a random point on.
+/// The first op that satisfies `wanted`, from a random place on.
 fn pick(rng: &mut Pcg64, history: &History, wanted: impl Fn(&heckle_history::Operation) -> bool) -> Option<usize> {
     let from = rng.random_range(0..history.ops.len());
     (from..history.ops.len()).find(|&i| wanted(&history.ops[i]))
@@ -26,12 +26,12 @@ fn saw(outcome: Outcome) -> Option<Value> {
     }
 }
 
-/// Does damage of a kind; `false` if the history offers no place for it.
+/// Plants a violation of this kind; `false` if the history has no place for it.
 fn inject(rng: &mut Pcg64, history: &mut History, kind: ViolationKind) -> Option<()> {
     let is_read = |o: &heckle_history::Operation| matches!(o.outcome, Outcome::Ok(Seen::Value(_)));
     match kind {
         ViolationKind::StaleRead => {
-            // A value that a read saw, told again by a read that began after a later read saw another.
+            // A value that a read saw, returned again to a read that began after a later read had seen another.
             let old = pick(rng, history, |o| is_read(o) && saw(o.outcome).is_some())?;
             let new = (old..history.ops.len()).find(|&i| {
                 is_read(&history.ops[i])
@@ -47,7 +47,7 @@ fn inject(rng: &mut Pcg64, history: &mut History, kind: ViolationKind) -> Option
             let one = pick(rng, history, applied)?;
             let Call::Cas { expected, .. } = history.ops[one].call else { return None };
             let refused = |o: &heckle_history::Operation| matches!(o.outcome, Outcome::Ok(Seen::ConditionNotMet(_)));
-            // A refused CAS that expected the same and claims to have been applied.
+            // A refused CAS that expected the same value claims to have been applied.
             let two = (0..history.ops.len())
                 .find(|&i| refused(&history.ops[i]) && matches!(history.ops[i].call, Call::Cas { expected: e, .. } if e == expected))?;
             history.ops[two].outcome = Outcome::Ok(Seen::Applied);
@@ -81,7 +81,7 @@ fn inject(rng: &mut Pcg64, history: &mut History, kind: ViolationKind) -> Option
             history.fates.insert(writer as u32, (Fate::NotApplied, Nanos(history.end.0 + 1)));
         }
         ViolationKind::Fork | ViolationKind::RealTimeCycle | ViolationKind::CasCycle | ViolationKind::NotLinearizable => return None,
-        // Of other objects than registers: tests/planted_objects.rs.
+        // For other objects than registers, see tests/planted_objects.rs.
         ViolationKind::Duplicate
         | ViolationKind::OutOfOrder
         | ViolationKind::FalseEmpty
@@ -95,21 +95,21 @@ fn inject(rng: &mut Pcg64, history: &mut History, kind: ViolationKind) -> Option
 
 fn feed(history: &History) -> usize {
     let mut online = OnlineJudge::new();
-    let mut told = bench::events(history).filter_map(|e| online.feed(&e, &history.names)).count();
+    let mut alarms = bench::events(history).filter_map(|e| online.feed(&e, &history.names)).count();
     let mut fates: Vec<(u32, (Fate, Nanos))> = history.fates.iter().map(|(p, f)| (*p, *f)).collect();
     fates.sort_unstable_by_key(|(place, _)| *place);
     for (place, (fate, t)) in fates {
         let event = Event::Fate { op: history.ops[place as usize].op, t, fate };
-        told += usize::from(online.feed(&event, &history.names).is_some());
+        alarms += usize::from(online.feed(&event, &history.names).is_some());
     }
-    told
+    alarms
 }
 
 #[test]
 fn every_injected_kind_is_caught() {
     use ViolationKind::*;
     for kind in [StaleRead, LostUpdate, ReadOfNeverWritten, FutureRead, AbortedRead, RefusedThoughMet, FateContradicted] {
-        let (mut injected, mut named, mut told) = (0, 0, 0);
+        let (mut injected, mut named, mut alarms) = (0, 0, 0);
         for n in 0..cases(40) {
             let mut rng = stream(kind.word(), n);
             let mut history = bench::history(Shape { seed: n, ..Shape::contended(3_000, 12, 0.05) });
@@ -122,13 +122,13 @@ fn every_injected_kind_is_caught() {
             let violation = &report.violations[0];
             assert!(violation.certified && violation.ops.len() <= 6, "{kind}, case {n}: {violation:#?}");
             named += usize::from(violation.kind == kind);
-            told += feed(&history);
+            alarms += feed(&history);
         }
         assert!(injected >= 10, "{kind}: {injected} injected");
-        // One lie may break several rules at once, and the first that is found gives the name.
+        // One change may break several rules at once. The first one found gives the name.
         assert!(named * 2 > injected, "{kind}: {named} of {injected} were named so");
-        // A fate of a value that was overwritten long ago is left to the batch judge.
-        assert!(told == injected || kind == FateContradicted, "{kind}: {told} of {injected} were told online");
+        // The fate of a value that was overwritten long ago is left to the batch judge.
+        assert!(alarms == injected || kind == FateContradicted, "{kind}: {alarms} of {injected} were detected online");
     }
 }
 

@@ -25,7 +25,7 @@ fn scans_agree_with_brute_force() {
         }
         println!("{}: {valid} valid, {invalid} invalid, {open} open", model.word());
         assert!(valid * 10 > cases(6_000) && invalid * 10 > cases(6_000), "{}: {valid} valid, {invalid} invalid", model.word());
-        // A lock whose ops do not say who holds it is left open more often.
+        // A lock whose ops do not name the holder is left open more often.
         let share = match model {
             ModelKind::Mutex | ModelKind::FencedMutex => 4,
             ModelKind::OwnerMutex => 6,

@@ -16,8 +16,8 @@ enum Forget {
     AfterEveryEvent,
 }
 
-/// Feeds `events`; the number of events after which a violation was told, if one was.
-fn told_after(events: &[Event], forget: Forget, clients: Clients) -> Option<usize> {
+/// Feeds `events`. Returns after how many of them a violation was reported, if one was.
+fn alarm_after(events: &[Event], forget: Forget, clients: Clients) -> Option<usize> {
     let mut names = Names::default();
     names.key("k1");
     let mut judge = OnlineJudge::for_clients(clients);
@@ -34,8 +34,8 @@ fn told_after(events: &[Event], forget: Forget, clients: Clients) -> Option<usiz
     None
 }
 
-/// The least number of events after which no order exists. Valid prefixes of an invalid history come first, so the
-/// boundary is found by halving.
+/// The smallest number of events after which no order exists. A prefix of a valid prefix is valid, so bisection finds
+/// it.
 fn truth(events: &[Event]) -> Option<usize> {
     let invalid = |n: usize| brute::order(&question(&paired(&events[..n]), true), STEPS).expect("small histories are decided").is_none();
     if !invalid(events.len()) {
@@ -57,8 +57,8 @@ fn tells_at_the_first_event_after_which_no_order_exists() {
         let events = events(&history);
         let truth = truth(&events);
         for forget in [Forget::Never, Forget::AfterEveryEvent] {
-            let told = told_after(&events, forget, Clients::MayGuess);
-            assert_eq!(told, truth, "case {n}, forgetting: {}\n{}", forget == Forget::AfterEveryEvent, show(&history));
+            let alarm = alarm_after(&events, forget, Clients::MayGuess);
+            assert_eq!(alarm, truth, "case {n}, forgetting: {}\n{}", forget == Forget::AfterEveryEvent, show(&history));
         }
         if truth.is_some() { bad += 1 } else { good += 1 }
     }
@@ -72,26 +72,26 @@ fn uses_fates_and_never_cries_wolf_over_them() {
         let history = random(&mut stream("online fates", n), Spice { ops: 12, silent: false, fates: true });
         let events = events(&history);
         let truth = truth(&events);
-        // A fate is no observation. One that builds on what is not remembered is left to the batch judge: the online
+        // A fate is not an observation. A fate that depends on forgotten ops is left to the batch judge: the online
         // one is late or silent then, never wrong.
         for forget in [Forget::Never, Forget::AfterEveryEvent] {
-            match (told_after(&events, forget, Clients::MayGuess), truth) {
-                (told, truth) if told == truth => exact += 1,
-                (Some(told), Some(truth)) if told > truth => late += 1,
+            match (alarm_after(&events, forget, Clients::MayGuess), truth) {
+                (alarm, truth) if alarm == truth => exact += 1,
+                (Some(alarm), Some(truth)) if alarm > truth => late += 1,
                 (None, Some(_)) => late += 1,
-                (told, truth) => panic!("case {n}: told after {told:?}, truth {truth:?}\n{}", show(&history)),
+                (alarm, truth) => panic!("case {n}: told after {alarm:?}, truth {truth:?}\n{}", show(&history)),
             }
         }
     }
-    assert!(exact > 20 * late, "almost everything is told at once: {exact} exact, {late} late");
+    assert!(exact > 20 * late, "almost everything is reported at once: {exact} exact, {late} late");
     assert!(events_with_fates() > 0);
 }
 
 fn events_with_fates() -> usize {
-    let tells = |e: &&Event| matches!(e, Event::Fate { fate: Fate::Applied | Fate::NotApplied, .. });
+    let is_decided = |e: &&Event| matches!(e, Event::Fate { fate: Fate::Applied | Fate::NotApplied, .. });
     (0..50)
         .map(|n| {
-            events(&random(&mut stream("online fates", n), Spice { ops: 12, silent: false, fates: true })).iter().filter(tells).count()
+            events(&random(&mut stream("online fates", n), Spice { ops: 12, silent: false, fates: true })).iter().filter(is_decided).count()
         })
         .sum()
 }

@@ -1,5 +1,5 @@
-//! Violations planted into honest histories of sets, lists, queues, counters and locks: each kind is found and named, and
-//! honest histories are never rejected.
+//! Violations planted into valid histories of sets, lists, queues, counters and locks: each kind is found and named,
+//! and valid histories are never rejected.
 
 mod common;
 
@@ -13,7 +13,7 @@ use rand::RngExt;
 
 const SPICE: ObjectSpice = ObjectSpice { ops: 400, processes: 8, outside: false };
 
-/// Changes a history so that it shows a violation; `None` if this one has no place for it.
+/// Changes a history so that it shows a violation; `None` if this history does not allow it.
 type Plant = fn(&mut Pcg64, &mut Question) -> Option<()>;
 
 fn scan() -> Options<'static> {
@@ -35,20 +35,20 @@ fn found(model: ModelKind, kind: ViolationKind, plant: Plant) {
         }
         planted += 1;
         let (report, violation) = judge_key("k", &question, &scan(), &NoSearch);
-        let told = || format!("{} {kind}, case {n}: {report:#?}\n{}", model.word(), show_object(&question));
-        assert_eq!(report.verdict, Verdict::Invalid, "{}", told());
-        let violation = violation.unwrap_or_else(|| panic!("no violation: {}", told()));
+        let description = || format!("{} {kind}, case {n}: {report:#?}\n{}", model.word(), show_object(&question));
+        assert_eq!(report.verdict, Verdict::Invalid, "{}", description());
+        let violation = violation.unwrap_or_else(|| panic!("no violation: {}", description()));
         assert!(violation.explanation.summary.ends_with('.') && !violation.ops.is_empty(), "{violation:#?}");
         named += u32::from(violation.kind == kind);
         certified += u32::from(violation.certified);
     }
     assert!(planted >= 10, "{} {kind}: {planted} planted", model.word());
-    // One change may break several rules at once, and the first that is found gives the name.
+    // One change may break several rules at once. The first one found gives the name.
     assert!(named * 2 > planted, "{} {kind}: {named} of {planted} named so", model.word());
     assert!(certified * 10 >= planted * 8 || model == ModelKind::Counter, "{} {kind}: {certified} of {planted} certified", model.word());
 }
 
-/// A random op that fits.
+/// A random op that qualifies.
 fn pick(rng: &mut Pcg64, question: &Question, fits: impl Fn(&SearchOp) -> bool) -> Option<usize> {
     let all: Vec<usize> = (0..question.request.ops.len()).filter(|&i| fits(&question.request.ops[i])).collect();
     (!all.is_empty()).then(|| all[rng.random_range(0..all.len())])
@@ -79,7 +79,7 @@ fn remove(question: &mut Question, at: usize) -> SearchOp {
     question.request.ops.remove(at)
 }
 
-/// An element put in once, acknowledged, and a read of it that began later.
+/// An element that was added once and acknowledged, and a read of it that began later.
 fn read_later(rng: &mut Pcg64, question: &Question) -> Option<(i64, usize)> {
     let once = |e: i64| question.request.ops.iter().filter(|o| put(&o.call) == Some(e)).count() == 1;
     let add = pick(rng, question, |op| put(&op.call).is_some_and(once))?;
@@ -151,7 +151,8 @@ fn twice(rng: &mut Pcg64, question: &mut Question) -> Option<()> {
     Some(())
 }
 
-/// Two reads, each of which misses an element that was being added when it began, so that neither is stale.
+/// Two reads, each of which misses an element that was still being added when the read began, so that neither is
+/// stale.
 fn fork(rng: &mut Pcg64, question: &mut Question) -> Option<()> {
     if question.request.model == ModelKind::ListAppend {
         let read = pick(rng, question, |op| seen(&mut op.call.clone()).is_some_and(|s| s.len() > 1))?;
@@ -162,7 +163,7 @@ fn fork(rng: &mut Pcg64, question: &mut Question) -> Option<()> {
         return others.then_some(());
     }
     let ops = &question.request.ops;
-    // The last element that a read has and need not have.
+    // The last element that a read returns and could also miss.
     let fresh = |read: usize| {
         let late = |op: &&SearchOp| put(&op.call).is_some_and(|e| reads(&ops[read], e)) && op.completed >= Some(ops[read].invoked);
         let element = ops.iter().rev().find(late).and_then(|op| put(&op.call))?;
@@ -181,7 +182,7 @@ fn fork(rng: &mut Pcg64, question: &mut Question) -> Option<()> {
     Some(())
 }
 
-/// Two values that one append after the other put in and that no read tells apart, listed the other way round.
+/// Two values that one append added after the other, and whose order no read shows, in reverse order.
 fn reorder(rng: &mut Pcg64, question: &mut Question) -> Option<()> {
     let ops = &question.request.ops;
     let apart = |one: i64, other: i64| ops.iter().any(|op| reads(op, one) != reads(op, other)) || !ops.iter().any(|op| reads(op, one));
@@ -248,7 +249,7 @@ fn future_item(rng: &mut Pcg64, question: &mut Question) -> Option<()> {
     Some(())
 }
 
-/// Two dequeues swap their items, both of which were in before the first of them came out.
+/// Two dequeues swap their items. Both items were enqueued before the first dequeue.
 fn reorder_items(_: &mut Pcg64, question: &mut Question) -> Option<()> {
     let ops = &question.request.ops;
     let out: Vec<usize> = (0..ops.len()).filter(|&i| got(&ops[i]).is_some()).collect();
@@ -264,8 +265,8 @@ fn reorder_items(_: &mut Pcg64, question: &mut Question) -> Option<()> {
     Some(())
 }
 
-/// Nothing is in a queue at any time at which all that is in may also be out; so an answer is only made empty where one
-/// item was in before it began and came out after it was over.
+/// At no time is a queue certainly non-empty if all its items may be dequeued. So a reply is changed to "empty" only
+/// if an item was enqueued before the op began and dequeued after it ended.
 fn empty(rng: &mut Pcg64, question: &mut Question) -> Option<()> {
     let at = pick(rng, question, |op| got(op).is_some())?;
     let (begin, end) = (question.request.ops[at].invoked, question.request.ops[at].completed?);
@@ -314,7 +315,7 @@ fn acquires(op: &SearchOp) -> bool {
 }
 
 fn never_release(rng: &mut Pcg64, question: &mut Question) -> Option<()> {
-    // Who names nobody may be released by anybody.
+    // A lock taken without an owner may be released by any process.
     let at = pick(rng, question, |op| matches!(op.call, ModelCall::Release(claim) if claim.owner.is_some()))?;
     let end = question.request.ops[at].completed?;
     remove(question, at);
@@ -399,14 +400,14 @@ fn honest_histories_are_never_rejected_and_mostly_decided() {
         for n in 0..cases(60) {
             let mut rng = stream(&format!("honest {}", model.word()), n);
             let mut question = honest(&mut rng, model, ObjectSpice { ops: 2_000, ..SPICE });
-            // A lock whose holder is gone for good is held for good, so there everything is answered.
+            // A lock whose holder is gone stays held for ever, so all ops are answered there.
             let share = if n % 2 == 0 || acquires(&question.request.ops[0]) { 0.0 } else { 0.05 };
             drop_outcomes(&mut rng, &mut question, share);
             let (report, violation) = judge_key("k", &question, &scan(), &NoSearch);
             assert_ne!(report.verdict, Verdict::Invalid, "{}, case {n}: {violation:#?}", model.word());
             decided += u64::from(report.verdict == Verdict::Valid);
         }
-        // Unknown dequeues beside empty answers may leave a queue open.
+        // Unknown dequeues together with empty replies may leave a queue undecided.
         let least = if model == ModelKind::Queue { cases(60) / 2 } else { cases(60) };
         assert!(decided >= least, "{}: {decided} decided", model.word());
     }

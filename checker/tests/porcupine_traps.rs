@@ -1,5 +1,5 @@
-//! Three traps of porcupine-rs 0.3.0, each shown: why it is called without a time limit, one key at a time, in a child
-//! process. Should a later version mend one, its test fails, and the fence around it can go.
+//! Three traps of porcupine-rs 0.3.0, each demonstrated. They are why it is called without a time limit, one key at a
+//! time, in a child process. If a later version fixes one, its test fails, and the workaround can be removed.
 #![allow(clippy::disallowed_methods)] // These tests are about time, so they have a clock.
 
 mod common;
@@ -87,7 +87,7 @@ impl Model for Slow {
 #[test]
 fn trap_2_a_time_limit_is_overrun() {
     let ops: Vec<Operation<Slow>> = vec![Operation { client_id: None, call_time: 0, return_time: 1, op: (), metadata: None }; 4];
-    // On a busy machine the limit may be up before the search has begun its first step; then it is asked again.
+    // On a busy machine the limit may pass before the search has begun its first step. Then it is repeated.
     let overrun = (0..50).any(|_| {
         let start = Instant::now();
         assert_eq!(porcupine_rs::check_operations_timeout(&ops, LIMIT), CheckResult::Unknown);
@@ -126,7 +126,7 @@ fn trap_3_every_key_gets_a_thread() {
     assert_eq!(THREADS.lock().expect("no other test locks it").as_ref().map(HashSet::len), Some(100));
 }
 
-/// The fence: what is judged in one process is one key, without a time limit, and whatever is cut off is unknown.
+/// Each child process judges one key without a time limit, and a key whose process is killed is unknown.
 struct KilledChild;
 
 impl SearchRunner for KilledChild {
@@ -141,7 +141,7 @@ fn a_killed_search_is_unknown_and_never_invalid() {
     let judged = judge(&history, &Options { checker: Checker::Porcupine, ..Options::new(&KilledChild) }).linearizability;
     assert_eq!((judged.verdict, judged.keys[0].note.as_deref()), (Verdict::Unknown, Some("killed after 60 s")));
     assert!(judged.violations.is_empty());
-    // The chain checker's own verdict stands, without the second opinion.
+    // The chain checker's own verdict is kept, without a second opinion.
     let judged = judge(&history, &Options::new(&KilledChild)).linearizability;
     assert_eq!((judged.verdict, judged.keys[0].note.as_deref()), (Verdict::Valid, Some("no second opinion: killed after 60 s")));
     assert_eq!(

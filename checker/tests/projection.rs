@@ -1,4 +1,4 @@
-//! Counters count and locks have one holder: each rule broken once.
+//! Counters count and locks have one holder: each rule is broken once.
 
 use heckle_checker::Verdict;
 use heckle_checker::checks::projection;
@@ -23,13 +23,13 @@ fn a_counter_counts_by_one() {
     );
     holds("counter", "c1 |cas null 1:1 i0-->  cas 1 2:3 i1-->|", Verdict::Invalid, "sets the count to 3, and 2 is due");
     holds("counter", "c1 |cas null 1:7 i0-->|", Verdict::Invalid, "and 1 is due");
-    // Acknowledged by nobody, but seen: it took effect.
+    // Not acknowledged, but observed: it took effect.
     holds("counter", "c1 |cas null 1:5 i0--?|\nc2 |                     r 1-->|", Verdict::Invalid, "and 1 is due");
-    // Never seen: nothing is claimed of it.
+    // Never seen, so nothing is claimed about it.
     holds("counter", "c1 |cas null 1:5 i0--?|\nc2 |cas null 2:1 i1-->|", Verdict::Valid, "1 steps");
     holds("counter", "c1 |w 1:1 i0-->|", Verdict::Invalid, "overwrites");
     holds("counter", "c1 |r null-->|", Verdict::Unknown, "no step");
-    // Built upon by an acknowledged op, so it took effect too.
+    // An acknowledged op builds on it, so it took effect too.
     holds("counter", "c1 |cas null 1:2 i0--?|\nc2 |                     cas 1 2:3 i1-->|", Verdict::Invalid, "and 1 is due");
 }
 
@@ -52,14 +52,15 @@ fn a_lock_has_one_holder() {
     );
     holds("mutex", "c1 |cas null 1:0 i0-->|", Verdict::Invalid, "is not held");
     holds("mutex", "c1 |cas null 1:5 i0-->|", Verdict::Invalid, "not its own intent");
-    // A holder whose release has an unknown outcome never acts again: its lock may be broken, afterwards.
+    // A holder whose release has an unknown outcome never acts again. Its lock may be broken only after that release
+    // was invoked.
     let gone = "c1 |cas null 1:1 i0-->  cas 1 2:0 i0---?                      |\n";
     holds("mutex", &format!("{gone}c2 |                                          cas 1 3:8 i7-->|"), Verdict::Valid, "2 steps");
     holds("mutex", &format!("{gone}c2 |                      cas 1 3:8 i7-->|"), Verdict::Invalid, "takes a lock that holder 1 has");
 }
 
 #[test]
-fn rules_nobody_knows_are_not_passed_over() {
+fn unknown_rules_are_not_skipped() {
     holds("ledger", "c1 |w 1-->|", Verdict::Unknown, "`ledger`");
     assert!(projection::check(&drawn::history("c1 |w 1-->|")).is_none());
 }

@@ -1,4 +1,4 @@
-//! A second opinion is told apart from the judge's own verdict: who gave it, or why there is none.
+//! A second opinion is distinguished from the judge's own verdict: it says which checker gave it, or why there is none.
 
 use heckle_checker::judge::Checker;
 use heckle_checker::search::{SearchAnswer, SearchReply, SearchRequest, SearchRunner};
@@ -7,7 +7,7 @@ use heckle_checker::{InProcess, Options, bench, judge};
 use heckle_history::{History, drawn};
 use std::cell::Cell;
 
-/// Counts the searches it runs.
+/// Counts its searches.
 struct Counted<'a>(&'a dyn SearchRunner, Cell<u32>);
 
 impl SearchRunner for Counted<'_> {
@@ -17,7 +17,7 @@ impl SearchRunner for Counted<'_> {
     }
 }
 
-/// Meets a limit whatever it is asked.
+/// Reaches a limit in every search.
 struct Limited;
 
 impl SearchRunner for Limited {
@@ -26,7 +26,7 @@ impl SearchRunner for Limited {
     }
 }
 
-/// Says the opposite of the truth.
+/// Returns the opposite of the true verdict.
 struct Liar;
 
 impl SearchRunner for Liar {
@@ -43,7 +43,7 @@ fn check(history: &History, checker: Checker, second: &dyn SearchRunner, want: &
     let judgement = judge(history, &Options { checker, second: &second, cross_check_up_to: 50, ..Options::new(&search) });
     let key = &judgement.linearizability.keys[0];
     assert_eq!(&key.second_opinion, want, "{key:#?}");
-    // The judge's own search is counted apart from second opinions.
+    // The judge's own searches are counted separately from second opinions.
     assert_eq!((second.1.get(), search.1.get()), (asked, 0));
     assert_eq!(want.words().starts_with("none: "), !want.confirms() && *want != SecondOpinion::Disagreed, "{}", want.words());
 }

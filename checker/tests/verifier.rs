@@ -1,4 +1,4 @@
-//! The verifier refuses what does not prove what it claims.
+//! The verifier rejects a certificate that does not prove its claim.
 
 mod common;
 
@@ -25,10 +25,10 @@ fn linearizable(history: &History) -> bool {
     brute::order(&question(history, true), STEPS).expect("small histories are decided").is_some()
 }
 
-/// Changes one thing about a contradiction.
+/// Changes one part of a contradiction.
 fn twist(rng: &mut Pcg64, contradiction: &Contradiction, ops: u64) -> Contradiction {
     let mut twisted = contradiction.clone();
-    // Everything may be support: the verifier must find out for itself what took effect.
+    // Any op may be listed as support: the verifier must find out itself which ops took effect.
     twisted.support = (0..ops).map(OpId).collect();
     let op = OpId(rng.random_range(0..ops));
     let other = OpId(rng.random_range(0..ops));
@@ -82,7 +82,7 @@ fn no_contradiction_is_accepted_of_a_linearizable_history() {
 
 #[test]
 fn a_twisted_contradiction_is_only_accepted_of_a_history_that_has_one() {
-    // A twist may hit upon another contradiction of the same history; that is fine. Most must be refused.
+    // A change may produce another valid contradiction of the same history. Most must be refused.
     let (mut accepted, mut refused) = (0, 0);
     for n in 0..cases(2_000) {
         let mut rng = stream("twisted", n);

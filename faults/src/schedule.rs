@@ -17,7 +17,7 @@ pub struct Injection {
     pub at: Nanos,
     /// How long it lasts.
     pub lasts: Nanos,
-    /// What it does.
+    /// The fault.
     pub fault: Fault,
 }
 
@@ -167,7 +167,7 @@ pub(crate) mod tests {
         for seed in 0..200 {
             let mut s = settings(&all);
             s.nodes = 5;
-            // Points have names of their own.
+            // Points have their own names.
             s.points.truncate(1);
             s.window.1 = Nanos::from_ms(300_000);
             s.every = Nanos::from_ms(1_000);

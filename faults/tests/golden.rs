@@ -1,5 +1,6 @@
-//! Schedules as earlier builds drew and wrote them. A stored schedule must read for ever, and seed and plan must go on giving
-//! the same one: `heckle rerun` relies on it. The files were written by the build before faults had a crate of their own.
+//! Schedules that earlier builds drew and wrote. A stored schedule must stay readable for ever, and the same seed and
+//! plan must give the same schedule, because `heckle rerun` relies on it. The files were written by the build before
+//! faults had their own crate.
 
 use heckle_faults::registry::find;
 use heckle_faults::schedule::{Order, ScheduleSettings, Spacing, draw};
@@ -79,7 +80,7 @@ fn schedules_are_drawn_and_read_as_by_earlier_builds() {
             assert_eq!(now, then, "{} line {number}", path.display());
         }
         assert_eq!(drawn(nodes).lines().count(), golden.lines().count());
-        // Ids begin anew with each schedule of the file, so it is read schedule by schedule.
+        // Ids start again with each schedule of the file, so it is read schedule by schedule.
         for part in schedules(&golden) {
             let read = parse(&part, nodes).expect("it was read when it was written");
             assert_eq!(parse(&format(&read), nodes).expect("what is written reads"), read);

@@ -48,7 +48,7 @@ fn watch_commit() {
     if Path::new(&branch).exists() {
         return watch(&branch);
     }
-    // A packed ref has no file of its own until the next commit creates one, in the nearest existing folder.
+    // A packed ref has no separate file until the next commit creates one, in the nearest existing folder.
     path("packed-refs").iter().for_each(|packed| watch(packed));
     let folder = Path::new(&branch).ancestors().skip(1).find(|folder| folder.is_dir());
     folder.iter().for_each(|folder| watch(&folder.to_string_lossy()));

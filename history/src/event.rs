@@ -157,6 +157,26 @@ pub struct Invoke {
     pub path: Path,
 }
 
+impl Invoke {
+    /// Creates the start of an op through consensus, without an intent, a payload or a known node.
+    pub fn new(op: OpId, process: ProcessId, t: Nanos, key: KeyId, call: Call) -> Invoke {
+        Invoke {
+            op,
+            process,
+            client: None,
+            t,
+            intended: None,
+            key,
+            call,
+            node: None,
+            intent: None,
+            attempt: None,
+            payload: None,
+            path: Path::Consensus,
+        }
+    }
+}
+
 /// The path of an op through a system that has two. A verdict does not distinguish them: a put is a write and a get is
 /// a read of the same register.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

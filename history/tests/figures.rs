@@ -1,4 +1,5 @@
-//! What a system reports about an operation: described by the header, kept by name, and read from histories without a description.
+//! Figures that a system reports about an operation: described by the header, kept by name, and read from histories
+//! without a description.
 
 use heckle_history::names::MAX_FIGURES;
 use heckle_history::operation::{History, Keep};
@@ -10,7 +11,7 @@ const DESCRIBED: &str = r#"{"schema":"heckle.history/1","figures":[
     {"name":"stage","unit":"text","about":"how far it got"},
     {"name":"waited_ns","unit":"ns","about":"time spent waiting","measure":"backoff"}]}"#;
 
-/// A history of one read whose answer has these other fields.
+/// A history of one read whose completion has these additional fields.
 fn file(header: &str, fields: &str) -> String {
     let header = header.replace('\n', "");
     let invoke = r#"{"e":"invoke","op":0,"process":0,"t":5,"key":"k1","f":"read"}"#;
@@ -75,7 +76,7 @@ fn histories_without_a_description_have_the_figures_that_there_were() {
     assert_eq!((text("phase").as_deref(), text("op_id").as_deref()), (Some("done"), Some("7/1")));
     let names: Vec<String> = figures(&history).into_iter().map(|(name, _)| name).collect();
     assert_eq!(names.len(), 8, "what is neither a number nor a text is skipped: {names:?}");
-    // What nobody described may be anything.
+    // A figure without a description may be anything.
     assert_eq!(figures(&read(r#"{"schema":"heckle.history/1"}"#, r#","promises":"two""#))[0].1, Figure::from("two"));
 }
 

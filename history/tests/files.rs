@@ -1,4 +1,4 @@
-//! What a history file may and may not be: round trips, torn tails, and every ill-formed line named.
+//! Properties of history files: round trips, torn tails, and an error for every malformed line.
 
 use heckle_history::drawn;
 use heckle_history::operation::{History, Keep};
@@ -120,7 +120,7 @@ fn mutated_bytes_never_panic() {
     }
 }
 
-/// Cuts the plain file after each of its lines, compresses it again or not, and changes it in place.
+/// Cuts the plain file after each of its lines, compresses it again or not, and modifies it in place.
 #[test]
 fn what_is_cut_at_a_lines_end_or_changed_is_not_whole() {
     let file = plain();
@@ -174,7 +174,7 @@ fn an_end_record_is_known_in_whatever_spacing_and_carries_what_is_added() {
     refused("{\"e\":\"end\",\"events\":-1,\"xxh3\":\"0\"}", 2, "not an end record");
 }
 
-/// Histories recorded before there were end records promise none, and are judged as ever.
+/// Histories recorded before there were end records do not announce one, and are judged as before.
 #[test]
 fn a_history_that_promises_no_end_record_lacks_none() {
     let text = String::from_utf8(plain()).expect("JSON is UTF-8").replacen(",\"end\":true", "", 1);
@@ -268,7 +268,7 @@ fn a_line_of_a_hundred_megabytes_is_refused_without_being_held() {
     assert!(error.contains("line 2") && error.contains("longer than"), "{error}");
 }
 
-/// What a bound makes of a file: the words of the refusal, or nothing.
+/// Checks that a history read within a limit is refused with the words `what`, or accepted if they are empty.
 #[track_caller]
 fn bounded(file: impl std::io::Read, max_bytes: u64, what: &str) {
     match History::read_within(file, Keep::Details, max_bytes) {

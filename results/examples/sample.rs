@@ -42,7 +42,7 @@ fn main() -> std::io::Result<()> {
         for run in sweep.runs.iter_mut().filter(|r| r.value.number > 1_000.0) {
             run.limited_by.push("machine_busy".into());
         }
-        let name = sweep.name.clone();
+        let name = sweep.head.name.clone();
         let folder = sweep::folder::SweepFolder::create(Path::new(&out), &name, STARTED, 0x5a3e, &mut sweep)?;
         let mut sweep = sweep::conclude::conclude(sweep, &sweep::conclude::Ending::AsPlanned);
         folder.write_all(&mut sweep)?;

@@ -21,8 +21,8 @@ mod samples; // synthetic runs, for tests and example charts
 pub use figures::{
     bottleneck, buckets, clients, fault_impact, faults, hlog, latency_slices, measure, median, series, slowest, stages, totals,
 };
-pub use folder::{alive, artifacts, atomic, catalogue, filter, gc, index, input, marked, rerun, run_folder, seal};
-pub use records::{env_json, fairness, from_checker, live_json, results_json, results_text, schemas, terms};
+pub use folder::{alive, artifacts, atomic, catalogue, dated, filter, gc, index, input, marked, rerun, run_folder, seal};
+pub use records::{env_json, experiment, fairness, from_checker, live_json, results_json, results_text, schemas, terms};
 pub use samples::{sample, sample_results};
 pub use text::{diff, explain, groups, junit, summary, terminal, terminal_report};
 pub use verdict::{conclude, gates};

@@ -1,5 +1,5 @@
-//! The page in a real browser: it runs without a complaint, and zoom, filter, keys and links do what they say. Needs a
-//! Chromium on the path; where there is none the tests say so and check nothing.
+//! The page in a real browser: it runs without errors, and zoom, filter, keys and links work. Needs Chromium on PATH.
+//! Without it the tests say so and check nothing.
 
 use base64::Engine;
 use heckle_history::{History, Names};
@@ -14,7 +14,7 @@ use std::process::Command;
 const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "chrome"];
 const SELF_CHECK: &str = include_str!("browser/self_check.js");
 
-/// The first browser on the path.
+/// The first browser on PATH.
 fn browser() -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     let found = std::env::split_paths(&path).flat_map(|dir| BROWSERS.map(|name| dir.join(name))).find(|file| file.is_file());
@@ -24,7 +24,7 @@ fn browser() -> Option<PathBuf> {
     found
 }
 
-/// A folder that is removed with its owner.
+/// A folder that is removed when dropped.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -41,12 +41,13 @@ impl Drop for Folder {
     }
 }
 
-/// What the browser made of a page, and what it had to say meanwhile. Its clock runs ahead while nothing is to be done.
+/// The document that the browser made of a page, and its console messages. Its virtual clock advances while it is
+/// idle.
 fn open(browser: &Path, folder: &Folder, page: &str, fragment: &str) -> (String, Vec<String>) {
     open_with(browser, folder, page, fragment, &["--virtual-time-budget=20000", "--timeout=60000"])
 }
 
-/// The same by the clock on the wall, as far as the page comes until it is loaded.
+/// The same in wall-clock time, until the page has loaded.
 fn open_in_real_time(browser: &Path, folder: &Folder, page: &str) -> (String, Vec<String>) {
     open_with(browser, folder, page, "", &[])
 }
@@ -67,7 +68,7 @@ fn open_with(browser: &Path, folder: &Folder, page: &str, fragment: &str, clock:
     (String::from_utf8_lossy(&out.stdout).into_owned(), complaints)
 }
 
-/// The page with a script more, which its policy must name to let it run.
+/// The page with an additional script, which its policy must name for it to run.
 fn with_script(page: &str, script: &str) -> String {
     let hash = base64::engine::general_purpose::STANDARD.encode(Sha256::digest(script));
     let named = page.replacen("script-src ", &format!("script-src &#39;sha256-{hash}&#39; "), 1);
@@ -93,7 +94,7 @@ fn page_of(history: &History, results: &Results) -> String {
     report::page(PageInput { history, measured: &measured, results, nodes: &nodes, pictures: &[], rerun: "heckle rerun x" })
 }
 
-/// Opens the page, bare and with the checks of `self_check.js`, and holds it to both.
+/// Opens the page, with and without the checks of `self_check.js`, and expects no errors in either.
 #[track_caller]
 fn holds(name: &str, history: &History, results: &Results) {
     let Some(browser) = browser() else { return };
@@ -162,13 +163,13 @@ fn a_counterexample_can_be_explored() {
     holds("counterexample", &history, &results);
 }
 
-/// Zooms twenty times by keyboard and leaves in the document how long charts took, pixels included.
+/// Zooms twenty times by keyboard, and writes into the document how long charts took, pixels included.
 const ZOOM: &str = r#"(async () => {
   const took = [];
   for (let i = 0; i < 20; i += 1) {
     const began = performance.now();
     H.latency.root.parentElement.dispatchEvent(new KeyboardEvent("keydown", { key: i % 7 === 6 ? "0" : "+", bubbles: true }));
-    // Charts draw in a microtask; a pixel that is read has been drawn.
+    // Charts draw in a microtask. Reading a pixel waits until it has been drawn.
     for (let turn = 0; turn < 20; turn += 1) await null;
     for (const chart of H.charts) chart.ctx.getImageData(0, 0, 1, 1);
     took.push(performance.now() - began);
@@ -190,11 +191,12 @@ fn a_million_ops_make_a_bounded_page_that_zooms() {
     let (dom, _) = open_in_real_time(&browser, &folder, &with_script(&page, ZOOM));
     let median = dom.split_once("data-zoom=\"").and_then(|(_, rest)| rest.split_once('"')).map(|(ms, _)| ms.parse::<f64>().unwrap());
     let median = median.unwrap_or_else(|| panic!("nothing was zoomed: {}", &dom[..dom.len().min(2_000)]));
-    // How long it takes is this machine's load as much as the page's: printed, and not judged. What keeps it short is the bound above.
+    // The duration depends as much on this machine's load as on the page, so it is printed but not judged. The bound
+    // above keeps it short.
     eprintln!("a zoom of all charts, drawn: median {median} ms");
 }
 
-/// Shows that these tests can fail: a page whose scripts break, and one whose policy does not name them.
+/// These tests can fail: a page whose scripts break, and one whose policy does not name them.
 #[test]
 fn a_broken_page_is_noticed() {
     let Some(browser) = browser() else { return };

@@ -1,4 +1,4 @@
-//! Pictures: small, the same every time, drawn for every kind of history, and showing what they claim to show.
+//! Pictures are small and reproducible, drawn for every kind of history, and show what they claim to show.
 
 use heckle_history::{Fate, FigureId, FigureInfo, History, Measure, Nanos, NodeEvent, Outcome, Unit, drawn};
 use heckle_results::charts::{self, Caption, Picture, Scene, style};
@@ -88,7 +88,7 @@ fn what_went_wrong_is_seen_and_what_did_not_is_not() {
     for name in ["latency_raw", "outcomes"] {
         let (bad, good) = (named(&bad, name), named(&good, name));
         assert!(count(&bad, VERMILLION) > 200 && count(&bad, ORANGE) > 200, "{name}: unknown and failed ops are drawn");
-        // The line of the op timeout is all that is left of the colour.
+        // Only the line of the op timeout has this colour.
         assert!(count(&good, VERMILLION) < 5 && count(&good, ORANGE) == 0, "{name}: nothing to draw");
         assert!(blues(&good) > 2_000, "{name}: ok ops are drawn");
     }
@@ -107,7 +107,7 @@ fn one_unknown_outcome_among_many_ok_ones_is_seen() {
     assert!(count(&pictures[3], VERMILLION) > 0, "a line in the stack");
 }
 
-/// White lines through the colour of the unknown, and only where a fate was told.
+/// White stripes in the colour for unknown, and only where a fate was reported.
 #[test]
 fn what_unknown_outcomes_turned_out_to_be_is_hatched() {
     let mut history = sample::history(Sample::default());
@@ -124,10 +124,10 @@ fn what_unknown_outcomes_turned_out_to_be_is_hatched() {
         assert!(left < solid * 9 / 10 && left > solid / 2, "{left} of {solid} pixels");
     }
     assert_ne!(hatched[0], hatched[1], "the two look different");
-    assert_eq!(hatched[2], plain, "asking without an answer tells nothing");
+    assert_eq!(hatched[2], plain, "a query without an answer shows nothing");
 }
 
-/// What the sampler puts into a history.
+/// Figures that the sampler records in a history.
 fn with_state(mut history: History, accepted: u64) -> History {
     for (name, share) in [("n1", 1), ("n2", 2)] {
         let node = history.names.node(name);
@@ -141,7 +141,7 @@ fn with_state(mut history: History, accepted: u64) -> History {
 }
 
 #[test]
-fn state_is_drawn_where_nodes_tell_of_it() {
+fn state_is_drawn_if_nodes_report_it() {
     let history = || sample::history(Sample { faults: 0, ..Sample::default() });
     let state = |history: History| draw(&history).into_iter().find(|p| p.name == "state_size");
     assert_eq!(state(history()), None);
@@ -166,7 +166,7 @@ fn slices_lose_no_op() {
     assert_eq!(read, series);
 }
 
-/// Two clients on two nodes take turns, a third on a third node always loses.
+/// Two clients on two nodes take turns; a third on a third node always loses.
 fn contended(third_wins: bool) -> History {
     let mut rows = [String::new(), String::new(), String::new()];
     let mut value = 0;
@@ -211,6 +211,6 @@ fn coordinators_that_are_outbid_are_seen_in_the_picture_of_the_duel() {
         detail.diagnostics = Some(heckle_history::Diagnostics::pack([(FigureId(0), 3u32.into())]));
     }
     assert!(count(&named(&duel), ORANGE) > quiet + 2_000);
-    let told: u64 = series::of(&duel).nodes.iter().flat_map(|n| &n.preempted).sum();
-    assert_eq!(told, 3 * duel.ops.len() as u64);
+    let counted: u64 = series::of(&duel).nodes.iter().flat_map(|n| &n.preempted).sum();
+    assert_eq!(counted, 3 * duel.ops.len() as u64);
 }

@@ -1,14 +1,16 @@
-//! What people and machines read of a comparison: text against golden files, pages that load nothing and let nothing from
-//! outside become markup, pictures that show what they claim to show. `HECKLE_BLESS=1` writes the golden files anew.
+//! Output of a comparison for people and machines: text compared with golden files, pages that load nothing and
+//! escape all markup from outside, pictures that show what they claim to show. `HECKLE_BLESS=1` rewrites the golden
+//! files.
 
 use heckle_results::charts::Picture;
 use heckle_results::charts::style;
-use heckle_results::compare::compare_json::{Comparison, Disqualified};
+use heckle_results::compare::compare_json::Comparison;
 use heckle_results::compare::conclude::conclude;
 use heckle_results::compare::decide::{Decision, Ending};
 use heckle_results::compare::folder::CompareFolder;
 use heckle_results::compare::sample::{self, LEASE_ARMS, STATE_ARMS, SampleArm};
 use heckle_results::compare::{charts, page, text};
+use heckle_results::experiment::Disqualified;
 use heckle_results::summary::View;
 use heckle_results::terminal::Colour;
 use heckle_results::utc::UnixSeconds;
@@ -31,15 +33,15 @@ fn starving() -> Vec<SampleArm> {
     arms
 }
 
-/// One with markup in every word that comes from outside.
+/// A comparison with markup in every string from outside.
 fn hostile() -> Comparison {
     const MARKUP: &str = "<script>alert(1)</script>\"'&\u{1b}[2J|`";
     let mut planned = sample::planned_comparison(&LEASE_ARMS, 10);
     let mut made = sample::measured_runs(&LEASE_ARMS, 10);
-    planned.name = MARKUP.into();
-    planned.seed = MARKUP.into();
-    planned.again = MARKUP.into();
-    planned.build.git = MARKUP.into();
+    planned.head.name = MARKUP.into();
+    planned.head.seed = MARKUP.into();
+    planned.head.again = MARKUP.into();
+    planned.head.build.git = MARKUP.into();
     for arm in &mut planned.arms {
         arm.name += MARKUP;
         arm.settings.insert(MARKUP.into(), MARKUP.into());
@@ -67,7 +69,7 @@ fn the_terminal_shows() {
     );
 }
 
-/// How many pairs may be dropped is known before the first run.
+/// The number of pairs that may be dropped is known before the first run.
 #[test]
 fn the_announcement_says_how_many_pairs_may_be_dropped() {
     for (pairs, words) in [
@@ -108,7 +110,7 @@ fn nothing_from_outside_becomes_markup_and_a_page_loads_nothing() {
     for outside in ["http://", "https://", "url(", "@import", "style=\""] {
         assert!(!html.contains(outside), "{outside}");
     }
-    // What is red says so.
+    // Red text says why.
     assert!(html.contains("<p class=\"bad\">DISQUALIFIED: arm read"), "the disqualified arm stands first, in red");
     assert!(html.find("DISQUALIFIED").unwrap() < html.find("p99 intent time").unwrap());
 }
@@ -133,7 +135,7 @@ const fn rgb(colour: plotters::style::RGBColor) -> [u8; 3] {
 }
 const VERMILLION: [u8; 3] = rgb(style::VERMILLION);
 
-/// The mean column of a colour below the legend, and how many pixels have it.
+/// The mean column of a colour below the legend, and its number of pixels.
 fn column(picture: &Picture, colour: [u8; 3], left: u32, right: u32) -> (f64, usize) {
     let (width, _, pixels) = pixels(picture);
     let at = |i: usize| (i as u32 % width, i as u32 / width);
@@ -168,7 +170,7 @@ fn every_comparison_can_be_drawn() {
     }
 }
 
-/// Green is for claims: a comparison that can decide nothing is yellow, although it ended well.
+/// Green is for claims: a comparison that can decide nothing is yellow, although it completed.
 #[test]
 fn a_comparison_without_a_claim_is_not_green() {
     let look = |comparison: &Comparison| {
@@ -177,20 +179,20 @@ fn a_comparison_without_a_claim_is_not_green() {
         (after.split('"').next().expect("a class").to_owned(), page)
     };
     let mut comparison = sample::comparison(&LEASE_ARMS, 12);
-    assert_eq!((look(&comparison).0.as_str(), comparison.exit_code), ("good", 0));
-    let answer = &comparison.answer[0];
+    assert_eq!((look(&comparison).0.as_str(), comparison.head.exit_code), ("good", 0));
+    let answer = &comparison.head.answer[0];
     assert!(look(&comparison).1.contains(&format!("<p class=\"strong\">{answer}</p>")), "the answer is in the box");
     for contrast in &mut comparison.contrasts {
         contrast.figures.iter_mut().filter(|f| f.primary).for_each(|f| f.decision = Decision::NoDifferenceShown);
     }
-    assert_eq!((look(&comparison).0.as_str(), comparison.exit_code), ("doubt", 0), "nothing is shown");
+    assert_eq!((look(&comparison).0.as_str(), comparison.head.exit_code), ("doubt", 0), "nothing is shown");
     let mut some = sample::comparison(&LEASE_ARMS, 12);
     some.contrasts[0].figures.iter_mut().filter(|f| f.primary).take(1).for_each(|f| f.decision = Decision::NoClaim);
     assert_eq!(look(&some).0, "doubt", "a figure without a claim");
     assert_eq!(look(&sample::comparison(&LEASE_ARMS, 5)).0, "doubt");
 }
 
-/// A name of 32 letters and a narrow terminal leave all decisions whole.
+/// A name of 32 letters and a narrow terminal leave all decisions readable.
 #[test]
 fn decisions_are_never_cut() {
     let arms = [LEASE_ARMS[0], SampleArm { name: "a-name-as-long-as-names-can-get-01", ..LEASE_ARMS[1] }];
@@ -209,7 +211,7 @@ fn the_same_comparison_gives_the_same_pictures() {
     assert_eq!(charts::draw(&comparison), charts::draw(&comparison));
 }
 
-/// An arm with shorter waits lies left of the middle of the forest, one with longer waits right of it.
+/// In the forest plot, an arm with shorter waits is left of the middle, one with longer waits right of it.
 #[test]
 fn the_forest_shows_which_way_an_effect_goes() {
     let forest = |ratio: f64| {
@@ -217,7 +219,7 @@ fn the_forest_shows_which_way_an_effect_goes() {
         charts::draw(&sample::comparison(&arms, 10)).into_iter().find(|p| p.name == "forest").unwrap()
     };
     let middle = f64::from(330 + 1280 - 290) / 2.0;
-    // The lower panel, of shares, has no effect in either; the rows above decide.
+    // The lower panel, of shares, shows no effect in either; the rows above decide.
     let (better, n) = column(&forest(0.4), BLUE, 331, 980);
     let (worse, m) = column(&forest(2.5), BLUE, 331, 980);
     assert!(n > 300 && m > 300, "{n} {m}");
@@ -246,11 +248,11 @@ fn a_comparison_is_kept_beside_its_runs() {
     let again = CompareFolder::create(&out, "lease", UnixSeconds(1_769_860_800), 0x5a3e, &mut comparison.clone()).unwrap();
     assert_ne!(folder, again, "two comparisons of one second are apart");
     let stored = || Comparison::from_json(&std::fs::read_to_string(folder.root().join("compare.json")).unwrap()).unwrap();
-    assert_eq!((stored().status.word(), stored().exit_code), ("running", 2));
+    assert_eq!((stored().head.status.word(), stored().head.exit_code), ("running", 2));
     let mut comparison = conclude(comparison, sample::measured_runs(&LEASE_ARMS, 10), Ending::AsPlanned);
     folder.write_all(&mut comparison).unwrap();
     assert!(stored() == comparison, "the file is not what was kept");
-    for file in comparison.artifacts.values() {
+    for file in comparison.head.artifacts.values() {
         assert!(folder.root().join(file).is_file(), "{file}");
     }
     assert!(index::folders(&out).unwrap().is_empty(), "a comparison is no run");
@@ -265,7 +267,7 @@ fn row_at_end(picture: &Picture, colour: [u8; 3]) -> Option<usize> {
     hits.map(|(i, _)| at(i).1).max()
 }
 
-/// The data and the picture of arms that hold less and less; the check fails where names are swapped.
+/// The data and the picture of arms with less and less state. The check fails if names are swapped.
 #[test]
 fn arms_that_differ_in_a_remedy_have_their_state_drawn() {
     let drawn = |arms: &[SampleArm]| {
@@ -279,17 +281,17 @@ fn arms_that_differ_in_a_remedy_have_their_state_drawn() {
     assert_eq!(state.check_decreasing(&["without", "prune", "ttl"]), Ok(()));
     let page = page::page(&comparison, std::slice::from_ref(&picture));
     assert!(page.contains("href=\"#state\"") && page.contains("id=\"state\""), "the page leads to it");
-    // The higher, the fewer rows from the top: ink above blue above orange.
+    // Higher curves have fewer rows above them: ink above blue above orange.
     let rows = [rgb(style::INK), BLUE, rgb(style::ORANGE)].map(|colour| row_at_end(&picture, colour).expect("a curve ends there"));
     assert!(rows[0] + 100 < rows[1] && rows[1] < rows[2], "{rows:?}");
     let figure = |name: &str| comparison.contrasts[0].figures.iter().find(|f| f.figure == name).expect("in the table").clone();
     let end = figure("paxos_bytes_end");
     assert!(end.effect.expect("known") < 0.5 && end.value_words(end.reference).ends_with("kB"), "{end:?}");
-    // Names that are swapped, as a mistake in the harness could.
+    // Swapped names, as a mistake in the harness could produce them.
     let swapped = [SampleArm { name: "prune", ..STATE_ARMS[0] }, SampleArm { name: "without", ..STATE_ARMS[1] }, STATE_ARMS[2]];
     let (swapped, _) = drawn(&swapped);
     let why = swapped.state.expect("drawn").check_decreasing(&["without", "prune", "ttl"]).expect_err("the arms are swapped");
     assert!(why.starts_with("arm prune holds ") && why.ends_with("of arm without"), "{why}");
-    // Arms that are alike in their remedies have no such picture.
+    // Arms with the same pruning and expiry have no such picture.
     assert!(matches!(drawn(&LEASE_ARMS), (Comparison { state: None, .. }, None)));
 }

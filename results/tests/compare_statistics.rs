@@ -1,6 +1,6 @@
-//! The statistics of a comparison against simulated arms: how often a claim is made where there is nothing to claim, and
-//! how often a change that is there is found. `cargo test -p heckle-results --test compare_statistics -- --nocapture`
-//! prints the rates. Seeded, so that they are the same every time.
+//! The statistics of a comparison against simulated arms: how often a claim is made without a difference, and how
+//! often a real change is found. `cargo test -p heckle-results --test compare_statistics -- --nocapture` prints the
+//! rates. Seeded, so that the rates are reproducible.
 
 use heckle_history::prng::{Pcg64, Seed};
 use heckle_results::compare::decide::{ALPHA, Decision, Ending, decide, margin};
@@ -8,16 +8,17 @@ use heckle_results::compare::paired::{Estimate, Pair, Reading, Scale, estimate};
 use rand::RngExt;
 
 const TRIALS: u32 = 2_000;
-/// Family-wise false claims, at most: 5 % by design, and room for the luck of 2,000 trials (2 % are four standard errors).
+/// Maximum rate of false claims per comparison: 5 % by design, plus room for chance in 2,000 trials (2 % are four
+/// standard errors).
 const FALSE_CLAIMS_AT_MOST: f64 = 0.07;
 
-/// How one pair's log ratio scatters.
+/// The distribution of one pair's log ratio.
 #[derive(Debug, Clone, Copy)]
 enum Noise {
     Normal,
-    /// Laplace: now and then a run is far out.
+    /// Laplace: occasionally a run is far off.
     HeavyTailed,
-    /// Normal on top of a machine that gets slower from run to run; the order within a pair is drawn.
+    /// Normal, on a machine that gets slower from run to run; the order within a pair is random.
     Drifting,
 }
 
@@ -50,7 +51,7 @@ impl Family {
     }
 }
 
-/// The figures of ten pairs, say, of as many arms against one reference.
+/// The figures of several arms against one reference, in a number of pairs.
 #[derive(Debug, Clone, Copy)]
 struct World {
     pairs: usize,
@@ -61,7 +62,7 @@ struct World {
     /// True ratio of the waits.
     ratio: f64,
     figures: Family,
-    /// Whether the arms also cure inequality, starvation and unfinished intents, which the reference has.
+    /// Whether the arms also remove the inequality, starvation and unfinished intents of the reference.
     cure: bool,
 }
 
@@ -86,7 +87,7 @@ fn scatter(noise: Noise, rng: &mut Pcg64) -> f64 {
 
 /// A count with this mean.
 fn count(rng: &mut Pcg64, mean: f64) -> f64 {
-    // Knuth's Poisson.
+    // Knuth's Poisson generator.
     let (limit, mut product, mut count) = ((-mean).exp(), rng.random::<f64>(), 0u32);
     while product > limit {
         product *= rng.random::<f64>();
@@ -95,15 +96,15 @@ fn count(rng: &mut Pcg64, mean: f64) -> f64 {
     f64::from(count)
 }
 
-/// The figures of one run. `wait` is the log of its waits in relation to others, `bad` how bad its fault is, `ill` how much it has of
-/// inequality, starvation and unfinished intents.
+/// The figures of one run. `wait` is the log of its waits relative to others, `bad` how severe its fault is, `ill`
+/// how much inequality, starvation and unfinished intents it has.
 fn run(wait: f64, bad: f64, ill: f64, rng: &mut Pcg64) -> [Reading; 7] {
     let unfinished = count(rng, ill * bad / 2.0);
     let longest = 300.0 * wait.exp();
     let jain = (1.0 - 0.05 * (1.0 + ill) * (0.4 * normal(rng)).exp()).clamp(1.0 / 12.0, 1.0);
     [
         Reading::Exact(100.0 * wait.exp()),
-        // A run whose intents did not all finish knows a bound of its longest wait.
+        // For a run with unfinished intents, only a lower bound of the longest wait is known.
         if unfinished > 0.0 { Reading::AtLeast(longest) } else { Reading::Exact(longest) },
         Reading::Exact(count(rng, bad) / 4_000.0),
         Reading::Exact(30.0 * (0.8 * wait + 0.05 * normal(rng)).exp()),
@@ -124,7 +125,7 @@ fn trial(world: World, rng: &mut Pcg64) -> Vec<Option<Estimate>> {
         (Family::Seven, true) => 6.0,
     };
     for pair in 0..world.pairs {
-        // A bad fault hurts all arms of a pair, and all kinds of wait; a run's own scatter is shared by its waits.
+        // A bad fault affects all arms of a pair and all kinds of wait; the noise of a run affects all of its waits.
         let (luck, bad) = (normal(rng), 6.0 * rng.random::<f64>());
         let own = |rng: &mut Pcg64| scatter(world.noise, rng) * world.scatter / 2f64.sqrt();
         let wait = luck + own(rng);
@@ -158,7 +159,7 @@ fn any_claim(estimates: &[Option<Estimate>]) -> bool {
 }
 
 #[test]
-fn arms_without_an_effect_are_seldom_told_apart() {
+fn arms_without_an_effect_are_rarely_declared_different() {
     let (world, contended) = (WORLD, World { figures: Family::Seven, ..WORLD });
     for (name, world) in [
         ("false claims, 10 pairs", world),
@@ -179,7 +180,7 @@ fn arms_without_an_effect_are_seldom_told_apart() {
     }
 }
 
-/// The simulation itself can tell: without Holm's adjustment, the same trials fail the same bound.
+/// The simulation can fail: without Holm's adjustment, the same trials exceed the bound.
 #[test]
 fn without_looking_at_the_figures_together_there_would_be_too_many() {
     let world = WORLD;
@@ -189,8 +190,8 @@ fn without_looking_at_the_figures_together_there_would_be_too_many() {
     }
 }
 
-/// Were pairs looked at after each one, with a stop at the first claim, the same arms would often be told apart: why the
-/// number of pairs is fixed beforehand, and an interrupted comparison claims nothing.
+/// If pairs were examined one by one, with a stop at the first claim, equal arms would often be declared different.
+/// That is why the number of pairs is fixed in advance, and an interrupted comparison makes no claim.
 #[test]
 fn stopping_at_the_first_claim_would_be_wrong_too_often() {
     let mut rng = Seed(2_000).stream("peeking");
@@ -220,8 +221,9 @@ fn a_change_of_a_quarter_is_found() {
     assert!(down >= alone, "a quarter less is farther away than a quarter more: {down}");
 }
 
-/// What a lease does to a contended lock is found although seven figures of two arms are looked at together: half of the waiting, and
-/// no more inequality, starved clients or unfinished intents. Shares and counts are tested by signs, which need all ten pairs.
+/// The effect of a lease on a contended lock is found although seven figures of two arms are tested together: half of
+/// the waiting, and no more inequality, starved clients or unfinished intents. Shares and counts are tested by signs,
+/// which need all ten pairs.
 #[test]
 fn the_effects_of_a_lease_are_found_among_seven_figures() {
     let world = World { arms: 2, ratio: 0.5, figures: Family::Seven, cure: true, ..WORLD };
@@ -256,7 +258,7 @@ fn the_effects_of_a_lease_are_found_among_seven_figures() {
     assert!(quarter[RESTRICTED] >= 0.5 && quarter[STARVED] <= FALSE_CLAIMS_AT_MOST, "{quarter:?}");
 }
 
-/// An arm that is off by just the margin is seldom called the same, and equal ones with little noise often are.
+/// An arm that differs by exactly the margin is rarely called the same, and equal arms with little noise often are.
 #[test]
 fn sameness_is_claimed_of_what_is_the_same() {
     let same = |e: &[Option<Estimate>]| {
@@ -270,7 +272,7 @@ fn sameness_is_claimed_of_what_is_the_same() {
     assert!(right >= 0.9, "{right}");
 }
 
-/// The 95 % interval holds the truth in about 95 % of trials, for ratios and for differences.
+/// The 95 % interval contains the truth in about 95 % of trials, for ratios and for differences.
 #[test]
 fn intervals_cover_the_truth() {
     let world = World { ratio: 1.25, ..WORLD };
@@ -279,7 +281,7 @@ fn intervals_cover_the_truth() {
     };
     let ratio = rate("coverage of the ratio's interval", world, |e| covers(&e[0], 1.25f64.ln()));
     assert!((0.935..=0.965).contains(&ratio), "{ratio}");
-    // Counts are few and lumpy, so that the interval is wider than it need be, and never narrower.
+    // Counts are few and discrete, so the interval is wider than necessary, and never narrower.
     let difference = rate("coverage of the share's interval", world, |e| covers(&e[2], 0.0));
     assert!(difference >= 0.935, "{difference}");
 }

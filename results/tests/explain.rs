@@ -1,4 +1,4 @@
-//! Every verdict is explained: the texts, as golden files, to be read.
+//! Every verdict is explained, and the texts are compared with golden files.
 
 use heckle_results::conclude::Ending;
 use heckle_results::gates::Expression;
@@ -7,7 +7,7 @@ use heckle_results::sample::{self, Sample};
 use heckle_results::{explain, sample_results, schemas, terminal, terminal_report};
 use std::path::Path;
 
-/// The text for a valid run that `change` was made to, held against `golden/NAME.txt`.
+/// The text for a valid run with a `change`, compared with `golden/NAME.txt`.
 #[track_caller]
 fn check_text(name: &str, ending: &Ending, verdict: RunVerdict, change: impl FnOnce(&mut Results)) {
     let mut results = sample_results::valid(&sample::history(Sample::default()));
@@ -24,8 +24,8 @@ fn check_text(name: &str, ending: &Ending, verdict: RunVerdict, change: impl FnO
         panic!("{e}\n{text}");
     }
     for width in [40, 100] {
-        let told = terminal_report::explanation(&text, terminal_report::Width { letters: width, colour: terminal::Colour::Never });
-        assert!(told.lines().all(|l| l.chars().count() <= width), "{told}");
+        let explanation = terminal_report::explanation(&text, terminal_report::Width { letters: width, colour: terminal::Colour::Never });
+        assert!(explanation.lines().all(|l| l.chars().count() <= width), "{explanation}");
     }
 }
 

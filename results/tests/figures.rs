@@ -1,9 +1,8 @@
-//! Figures add up: whatever a history holds, sums of parts are their totals, and every place that shows a total shows the
-//! same one.
+//! Figures add up: for every history, parts sum to their totals, and every output shows the same totals.
 
 use heckle_history::event::{Completion, Event, Header, Invoke};
 use heckle_history::prng::{Pcg64, Seed};
-use heckle_history::{Call, ClientId, Current, History, IntentId, Names, Nanos, OpId, Path, ProcessId, Seen, Value};
+use heckle_history::{Call, ClientId, Current, History, IntentId, Names, Nanos, OpId, ProcessId, Seen, Value};
 use heckle_results::results_json::{LoadUnit, OpCounts, Results};
 use heckle_results::summary::{self, View};
 use heckle_results::terminal::Colour;
@@ -11,7 +10,7 @@ use heckle_results::{analyze, junit, sample, sample_results, series};
 use rand::RngExt;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Histories that a run of the test draws.
+/// Number of histories that one run of the test draws.
 const CASES: u64 = 300;
 
 /// Ops of every kind and outcome in a run of 100 ms with a load window somewhere in it, perhaps an empty one; with or
@@ -36,18 +35,12 @@ fn drawn(rng: &mut Pcg64) -> History {
         };
         let op = OpId(i);
         events.push(Event::Invoke(Invoke {
-            op,
-            process: ProcessId(i as u32),
             client: Some(ClientId(0)),
-            t: Nanos(t),
             intended: Some(Nanos(intended)),
-            key: keys[rng.random_range(0..2)],
-            call,
             node: Some(node),
             intent: with_intents.then_some(IntentId(i / 3)),
             attempt: with_intents.then_some((i % 3) as u32 + 1),
-            payload: None,
-            path: Path::Consensus,
+            ..Invoke::new(op, ProcessId(i as u32), Nanos(t), keys[rng.random_range(0..2)], call)
         }));
         let (node, reason, diagnostics) = (Some(node), None, None);
         match rng.random_range(0..10) {
@@ -65,7 +58,7 @@ fn results_of(history: &History) -> Results {
     let mut results = Results::default();
     results.load.target_per_s = Some(500.0);
     results.set_measured(&analyze(history), history);
-    // What is checked is what a reader of the file gets.
+    // The file's contents are checked, as a reader gets them.
     Results::from_json(&results.to_json()).expect("its own text")
 }
 
@@ -93,7 +86,7 @@ fn kinds_add_up(total: &OpCounts, kinds: &BTreeMap<String, OpCounts>) {
     }
 }
 
-/// Every identity that holds whatever happened.
+/// Every identity that holds for all histories.
 #[track_caller]
 fn check_identities(history: &History, results: &Results) {
     let window = results.window.as_ref().expect("a new file has it");
@@ -103,7 +96,7 @@ fn check_identities(history: &History, results: &Results) {
     for (kind, part) in &window.by_kind {
         let whole = &results.ops_by_kind[kind];
         assert!(part.invoked <= whole.invoked && part.ok <= whole.ok && part.failed <= whole.failed && part.unknown <= whole.unknown);
-        // The latency table is about the same ops.
+        // The latency table covers the same ops.
         let latency = &results.latency_ms[kind];
         assert_eq!((latency.ok, latency.censored), (part.ok, part.unknown), "{kind}");
     }
@@ -164,7 +157,7 @@ fn sums_of_parts_are_their_totals_whatever_happened() {
     check_identities(&history, &sample_results::valid(&history));
 }
 
-/// A count as people read it.
+/// A count as printed for people.
 fn grouped(n: u64) -> String {
     let digits = n.to_string();
     let cut = |(i, c): (usize, char)| if i > 0 && (digits.len() - i).is_multiple_of(3) { format!(",{c}") } else { c.to_string() };
@@ -175,7 +168,7 @@ fn words(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Every place shows the totals that stand in `results.json`.
+/// Every output shows the totals of `results.json`.
 #[track_caller]
 fn check_places(results: &Results) {
     let view = View { folder: "results/runs/x", width: 80, colour: Colour::Never };

@@ -1,4 +1,4 @@
-//! One palette for pictures and pages: the same colours in both, told apart with colour-blind eyes, and visible on their background.
+//! One palette for pictures and pages: the same colours in both, distinguishable for colour-blind readers, and visible on their background.
 
 use heckle_results::charts::style;
 use plotters::style::RGBColor;
@@ -118,7 +118,7 @@ fn pictures_and_pages_have_the_same_colours() {
 }
 
 #[test]
-fn meanings_can_be_told_apart_in_light_and_dark() {
+fn meanings_can_be_distinguished_in_light_and_dark() {
     let [light, dark] = sheets();
     for (theme, sheet) in [("light", &light), ("dark", &dark)] {
         let paper = if theme == "light" { LIGHT_PAPER } else { sheet["paper"] };
@@ -133,7 +133,9 @@ fn meanings_can_be_told_apart_in_light_and_dark() {
 #[test]
 fn every_page_has_the_same_words_in_the_same_colour() {
     let [light, dark] = sheets_of(STYLE_SHEET);
-    for (page, sheet) in [("comparison", include_str!("../src/compare/compare.css")), ("trend", include_str!("../src/suite/trend.css"))] {
+    for (page, sheet) in
+        [("comparison", include_str!("../src/compare/view/compare.css")), ("trend", include_str!("../src/suite/trend.css"))]
+    {
         let themes = sheets_of(sheet);
         for (own, reference) in themes.iter().zip([&light, &dark]) {
             for name in ["good", "bad", "doubt"] {

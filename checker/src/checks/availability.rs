@@ -6,9 +6,10 @@
 //! for the time without faults.
 
 use super::asked::Asked;
-use super::{CheckResult, result, window};
+use super::{CheckResult, result};
 use crate::coverage::{self, Fault};
 use crate::verdict::Verdict;
+use crate::window::window;
 use heckle_history::{History, Nanos, Operation, Outcome};
 use serde_json::{Map, Value, json};
 

@@ -7,9 +7,10 @@ mod cause; // the table
 
 pub use cause::{Cause, End, Phase, cause, how};
 
-use super::{CheckResult, result, window};
+use super::{CheckResult, result};
 use crate::coverage::{self, Fault};
 use crate::verdict::Verdict;
+use crate::window::window;
 use heckle_history::event::NodeEvent;
 use heckle_history::printable::printable;
 use heckle_history::{History, Nanos};

@@ -1,5 +1,6 @@
 //! Checks other than linearizability, on the same history. Each is a function of the history and its limits.
 
+mod outcome; // the outcome of one check
 pub mod acknowledged; // acknowledged updates that were undone at any time
 pub mod asked; // when ops waited for an answer, because idle time is not an outage
 pub mod availability; // the longest time without an ok while ops waited, per node and key, with and without faults
@@ -12,24 +13,12 @@ pub mod state; // the state that idle nodes keep
 pub mod vacuity; // how concurrent and contended it was
 pub mod lease_overlap; // for systems with leases: no two nodes held a range simultaneously
 
+pub use outcome::CheckResult;
+
 use crate::fairness::starvation;
 use crate::verdict::Verdict;
 use heckle_history::{History, Nanos};
-use serde::Serialize;
-use serde_json::{Map, Value};
-
-/// The outcome of one check.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct CheckResult {
-    /// Its name.
-    pub name: &'static str,
-    /// Its verdict.
-    pub verdict: Verdict,
-    /// Its figures, with units in their names.
-    pub figure: Map<String, Value>,
-    /// A description for the user.
-    pub words: String,
-}
+use outcome::result;
 
 /// The limits of the checks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,18 +85,4 @@ pub fn all_but_acknowledged(history: &History, limits: &Limits) -> Vec<CheckResu
     all.extend(starvation::check(history));
     all.extend(projection::check(history));
     all
-}
-
-fn result(name: &'static str, verdict: Verdict, words: String, figure: impl IntoIterator<Item = (&'static str, Value)>) -> CheckResult {
-    CheckResult { name, verdict, figure: figure.into_iter().map(|(k, v)| (k.to_owned(), v)).collect(), words }
-}
-
-/// The load window: as stated in the header, but no longer than the history itself (a run may be stopped early);
-/// without a header entry, from the first invoke to the last.
-pub(crate) fn window(history: &History) -> (Nanos, Nanos) {
-    let invoked = || history.ops.iter().map(|o| o.invoked);
-    match history.header.load_window {
-        Some((from, to)) => (Nanos(from), Nanos(to.min(history.end.0).max(from))),
-        None => (invoked().min().unwrap_or_default(), invoked().max().unwrap_or_default()),
-    }
 }

@@ -45,20 +45,7 @@ pub fn events(history: &History) -> Vec<Event> {
     let mut timed: Vec<(Nanos, u8, Event)> = vec![];
     for (place, op) in (0u32..).zip(&history.ops) {
         let (id, t) = (op.op, op.invoked);
-        let invoke = Invoke {
-            op: id,
-            process: op.process,
-            client: None,
-            t,
-            intended: None,
-            key: op.key,
-            call: op.call,
-            node: None,
-            intent: None,
-            attempt: None,
-            payload: None,
-            path: op.path,
-        };
+        let invoke = Invoke { path: op.path, ..Invoke::new(id, op.process, t, op.key, op.call) };
         timed.push((t, 0, Event::Invoke(invoke)));
         let t = op.completed;
         let plain = Completion { op: id, t, seen: (), node: None, reason: None, diagnostics: None };

@@ -94,7 +94,7 @@ pub struct Group {
 /// Measures a history; `None` if it has no intents.
 pub fn measure(history: &History) -> Option<Fairness> {
     let faults = FaultTime::of(history);
-    let window = crate::checks::window(history);
+    let window = crate::window::window(history);
     let mut intents = intents::of(history, &faults);
     // Intents that ended before the load started are warm-up; an intent that was waiting by then counts from its own start.
     intents.retain(|i| i.ended >= window.0 && i.began <= window.1);
@@ -198,10 +198,10 @@ impl Groups<'_> {
         let measures = [Measure::Attempts, Measure::Preemptions, Measure::Repairs, Measure::Backoff].map(|measure| names.reads(measure));
         for detail in &self.history.details {
             let group = detail.intent.and_then(|i| of_intent.get(&i)).and_then(|k| groups.get_mut(k));
-            if let (Some(group), Some(told)) = (group, &detail.diagnostics) {
+            if let (Some(group), Some(diagnostics)) = (group, &detail.diagnostics) {
                 let sums = [&mut group.rounds, &mut group.preempted, &mut group.repairs, &mut group.backoff.0];
                 for (sum, read) in sums.into_iter().zip(measures) {
-                    *sum = sum.saturating_add(read(told).unwrap_or(0));
+                    *sum = sum.saturating_add(read(diagnostics).unwrap_or(0));
                 }
             }
         }

@@ -68,7 +68,7 @@ pub fn check(history: &History) -> Option<CheckResult> {
     };
     let words = match verdict {
         Verdict::Invalid => findings.iter().map(|f| f.words.as_str()).collect::<Vec<_>>().join("; "),
-        Verdict::Unknown => format!("no intent of {} succeeded, and none waited long enough to tell", fairness.intents.len()),
+        Verdict::Unknown => format!("no intent of {} succeeded, and none waited long enough to decide", fairness.intents.len()),
         Verdict::Valid => healthy(history, &fairness),
     };
     let starved: BTreeMap<&String, &Starved> = findings.iter().flat_map(|f| &f.starved).map(|s| (&s.client, s)).collect();

@@ -100,7 +100,7 @@ mod tests {
             assert!(time.0 == t && (waiting - w).abs() < 0.0005, "{time:?} {waiting} is not {t} {w}");
         }
         assert_eq!((curve.quantile(0.5), curve.quantile(0.25)), (Some(Nanos(23)), Some(Nanos(13))));
-        assert_eq!(curve.quantile(0.9), None, "over 44 % were still in remission: nobody knows");
+        assert_eq!(curve.quantile(0.9), None, "over 44 % were still in remission: unknown");
         assert_eq!((curve.censored.len(), curve.count), (12, 21));
         assert!((curve.waiting_after(Nanos(8)) - 0.807).abs() < 0.0005 && curve.waiting_after(Nanos(5)) == 1.0);
     }
@@ -140,7 +140,7 @@ mod tests {
         assert_eq!(mean(&[10, 20, 90], &[], 30), Some(20), "each counts for at most the limit");
         // Half end at 10. The others are censored later: they wait on, with the limit as their length.
         assert_eq!(mean(&[10, 10], &[50, 60], 40), Some(25));
-        // A sample that was censored before anything ended tells nothing: 10 or more.
+        // A sample that was censored before anything ended says only: 10 or more.
         assert_eq!(mean(&[20], &[10], 100), Some(20));
         // The longest sample is censored before the limit: the curve ends there.
         assert_eq!(mean(&[10], &[20], 100), Some(15));

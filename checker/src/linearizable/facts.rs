@@ -108,8 +108,8 @@ impl<'h> KeyOps<'h> {
 
     /// Whether any op of this key has a resolved fate.
     pub(crate) fn has_fates(&self) -> bool {
-        let tells = |p: &u32| matches!(self.history.fates.get(p), Some((Fate::Applied | Fate::NotApplied, _)));
-        !self.history.fates.is_empty() && self.places.iter().any(tells)
+        let has_fate = |p: &u32| matches!(self.history.fates.get(p), Some((Fate::Applied | Fate::NotApplied, _)));
+        !self.history.fates.is_empty() && self.places.iter().any(has_fate)
     }
 }
 

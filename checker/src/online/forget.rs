@@ -10,12 +10,9 @@
 //! A later observation of something forgotten is therefore a violation. Only a resolved fate shows an effect without
 //! being an observation, so fates of forgotten ops are ignored.
 
-use super::key::{Chain, KeyState, Status};
+use super::key::{Chain, FIRST_FORGET_AT, KeyState, Node, Status};
 use crate::linearizable::facts::{START, Time};
 use heckle_history::Value;
-
-/// Number of values of a key at which it first tries to forget some.
-pub(super) const FIRST_AT: usize = 256;
 
 /// Maximum capacity, as a multiple of the required size.
 const ROOM: usize = 8;
@@ -31,7 +28,7 @@ impl KeyState {
             let at = chains.partition_point(|c| c.number < number);
             chains.get(at).is_none_or(|c| c.number != number || reach.covers(c))
         };
-        let goes = |node: &super::key::Node| {
+        let goes = |node: &Node| {
             let replaced = |next: Value| self.nodes.get(&Some(next)).is_none_or(|n| n.first < horizon);
             node.status == Status::Held && (chain_goes(node.chain) || node.next.is_some_and(replaced))
         };
@@ -39,7 +36,7 @@ impl KeyState {
         self.remove(gone);
         self.chains.retain(|c| !reach.covers(c));
         self.forget_unreachable();
-        self.forget_at = (2 * self.nodes.len()).max(FIRST_AT);
+        self.forget_at = (2 * self.nodes.len()).max(FIRST_FORGET_AT);
         if self.nodes.capacity() > ROOM * self.forget_at {
             self.nodes.shrink_to(self.forget_at);
         }
@@ -48,8 +45,7 @@ impl KeyState {
     /// Drops unknown CAS ops whose expected value was dropped, and transitively those that expect the values of these.
     fn forget_unreachable(&mut self) {
         loop {
-            let hopeless =
-                |n: &super::key::Node| n.status == Status::Unknown && n.knew && n.expects.is_some_and(|e| !self.nodes.contains_key(&e));
+            let hopeless = |n: &Node| n.status == Status::Unknown && n.knew && n.expects.is_some_and(|e| !self.nodes.contains_key(&e));
             let gone: Vec<Option<Value>> = self.nodes.iter().filter(|(_, n)| hopeless(n)).map(|(v, _)| *v).collect();
             if gone.is_empty() {
                 return;

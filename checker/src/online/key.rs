@@ -8,6 +8,9 @@ use heckle_history::{Call, OpId, Value};
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 
+/// Number of values of a key at which it first tries to forget some.
+pub(super) const FIRST_FORGET_AT: usize = 256;
+
 /// A violation as the online judge sees it.
 #[derive(Debug)]
 pub(super) struct Alarm {
@@ -98,7 +101,7 @@ impl KeyState {
             chains: VecDeque::from([Chain { number: 0, first: START, first_op: None, last: START, last_op: None }]),
             open: VecDeque::new(),
             next_chain: 1,
-            forget_at: super::forget::FIRST_AT,
+            forget_at: FIRST_FORGET_AT,
             live_max: 0,
             clients,
             greatest: None,

@@ -143,7 +143,7 @@ impl OnlineJudge {
             return None;
         }
         state.give_up(Verdict::Invalid);
-        let summary = format!("{} (told at {}, while the run went on)", alarm.words, event.t());
+        let summary = format!("{} (detected online at {})", alarm.words, event.t());
         Some(Violation {
             id: 1,
             key: names.key_name(key).to_owned(),

@@ -256,10 +256,10 @@ pub fn step(state: &State, call: &ModelCall) -> Option<State> {
         (State::Queue(now), ModelCall::Dequeue { item }) => {
             let mut next = now.clone();
             let front = next.pop_front();
-            item.is_none_or(|told| told == front).then_some(State::Queue(next))
+            item.is_none_or(|reported| reported == front).then_some(State::Queue(next))
         }
         (State::Counter(now), ModelCall::Increment { by }) => Some(State::Counter(now.wrapping_add(*by))),
-        (State::Counter(now), ModelCall::Count { count }) => count.is_none_or(|told| told == *now).then_some(State::Counter(*now)),
+        (State::Counter(now), ModelCall::Count { count }) => count.is_none_or(|reported| reported == *now).then_some(State::Counter(*now)),
         (State::Mutex(now), _) => mutex(*now, call).map(State::Mutex),
         (State::Text(now), ModelCall::Get { text }) => {
             let fits = text.as_ref().is_none_or(|seen| seen == now || (now.is_none() && seen.as_deref() == Some("")));
@@ -288,10 +288,10 @@ fn mutex(now: Lock, call: &ModelCall) -> Option<Lock> {
 
 fn register(now: Option<i64>, call: &ModelCall) -> Option<Option<i64>> {
     match call {
-        ModelCall::Read { value } => value.is_none_or(|told| told == now).then_some(now),
+        ModelCall::Read { value } => value.is_none_or(|reported| reported == now).then_some(now),
         ModelCall::Write { new } => Some(Some(*new)),
         ModelCall::Cas { expected, new } => (*expected == now).then_some(Some(*new)),
-        ModelCall::Refused { expected, current } => (*expected != now && current.is_none_or(|told| told == now)).then_some(now),
+        ModelCall::Refused { expected, current } => (*expected != now && current.is_none_or(|reported| reported == now)).then_some(now),
         _ => None,
     }
 }
@@ -307,9 +307,9 @@ fn set(now: &BTreeSet<i64>, call: &ModelCall) -> Option<State> {
         ModelCall::Remove { member, found } => {
             let mut next = now.clone();
             let was = next.remove(member);
-            found.is_none_or(|told| told == was).then_some(State::Set(next))
+            found.is_none_or(|reported| reported == was).then_some(State::Set(next))
         }
-        ModelCall::Contains { member, found } => found.is_none_or(|told| told == now.contains(member)).then(same),
+        ModelCall::Contains { member, found } => found.is_none_or(|reported| reported == now.contains(member)).then(same),
         ModelCall::Members { members, twice } => (!twice && members.as_ref().is_none_or(|seen| seen.iter().eq(now))).then(same),
         _ => None,
     }

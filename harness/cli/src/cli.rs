@@ -128,6 +128,17 @@ pub struct OutArg {
     pub out: PathBuf,
 }
 
+/// The arms of a comparison or a sweep.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ArmArgs {
+    /// An arm, such as quick:rounds=fast or etcd:system=etcd; may be repeated, the first is the reference
+    #[arg(long = "arm", value_name = "NAME:KEY=VALUE,…", action = clap::ArgAction::Append)]
+    pub arms: Vec<String>,
+    /// The seed of all runs and of their order: a number, or random [default: random]
+    #[arg(long)]
+    pub seed: Option<String>,
+}
+
 /// How much to print.
 #[derive(Debug, Clone, Default, Args)]
 pub struct OutputArgs {

@@ -1,6 +1,10 @@
 //! The plans under `plans/`, embedded in the program so that `heckle suite quick` works in any folder, and the lookup of the plan
 //! that a command line names.
 
+mod without; // planted bugs without a plan
+
+pub(crate) use without::{WITHOUT_PLAN, without_plan};
+
 use crate::plan::file;
 use crate::plan::settings::Settings;
 use crate::systems;
@@ -125,7 +129,7 @@ fn similar_plan_hint(word: &str) -> String {
 }
 
 fn unknown_plan_error(word: &str) -> String {
-    if let Some(why) = word.strip_prefix(MUTANTS).and_then(crate::verbs::mutants::without_plan) {
+    if let Some(why) = word.strip_prefix(MUTANTS).and_then(without_plan) {
         return format!("there is no plan `{word}`, {why}");
     }
     let all: Vec<&str> = EMBEDDED.iter().map(|plan| plan.name).collect();

@@ -24,3 +24,23 @@ pub fn install(systems: Systems) {
 pub fn all() -> Systems {
     *INSTALLED.get_or_init(|| BUILT_IN)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_found(given: Option<&str>, name: &str) {
+        assert_eq!(BUILT_IN.find(given).map(|kind| kind.name()), Ok(name), "{given:?}");
+    }
+
+    #[test]
+    fn a_system_is_found_by_its_name_and_by_that_of_its_table() {
+        check_found(None, "bundled");
+        check_found(Some("bundled"), "bundled");
+        check_found(Some("paxos"), "bundled");
+        check_found(Some("etcd"), "etcd");
+        let error = BUILT_IN.find(Some("paxso")).err().expect("refused");
+        assert!(error.contains("system = `paxso`") && error.contains("bundled"), "{error}");
+    }
+}

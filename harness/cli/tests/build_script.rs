@@ -1,10 +1,11 @@
-//! `harness/cli/build.rs` in a repository of its own: it embeds the plans, names the commit and says whether the sources had changes, and
-//! nothing but a commit, a plan or a changed source builds the program again. In particular not `git status`, which prompts run all the time.
+//! `harness/cli/build.rs` in a separate repository: it embeds the plans, names the commit and says whether the
+//! sources had changes, and only a commit, a plan or a changed source causes a rebuild. In particular `git status`
+//! does not, which shell prompts run all the time.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A folder that is removed at the end, with a small program that has our build script.
+/// A folder, removed at the end, with a small program that has our build script.
 struct Repository(PathBuf);
 
 impl Drop for Repository {
@@ -63,7 +64,7 @@ impl Repository {
         String::from_utf8_lossy(&out.stdout).trim().to_owned()
     }
 
-    /// Builds, and gives what cargo says.
+    /// Builds, and returns cargo's output.
     fn build(&self) -> String {
         let out = Command::new(env!("CARGO"))
             .args(["build", "--offline", "--color", "never"])
@@ -87,7 +88,7 @@ impl Repository {
         String::from_utf8_lossy(&out.stdout).into_owned()
     }
 
-    /// What the program says of its own build.
+    /// What the program says about its build.
     #[track_caller]
     fn check_says(&self, commit: &str, dirty: bool) {
         assert_eq!(self.says().lines().next(), Some(format!("{commit} {dirty}").as_str()));
@@ -109,14 +110,15 @@ fn only_a_commit_or_a_changed_source_builds_again() {
     };
 
     let first = commit("First");
-    // A build that knew no repository watches none.
+    // A build outside of a repository watches no git files.
     repository.check_rebuilds(false, "the first commit");
     repository.write("harness/build.rs", &script());
     repository.check_rebuilds(true, "a change of the script");
     repository.check_says(&first, false);
     repository.check_rebuilds(false, "nothing");
 
-    // Git finds a page touched and writes its index, as it does when a page is staged. Tests in files of their own are not the program.
+    // Git notices the changed page and writes its index, as it does when a page is staged. Test files are not part of
+    // the program.
     let index = || std::fs::metadata(repository.0.join(".git/index")).and_then(|m| m.modified()).expect("an index");
     let before = index();
     repository.write("README.md", "A page.");
@@ -148,7 +150,7 @@ fn only_a_commit_or_a_changed_source_builds_again() {
     repository.check_rebuilds(true, "a plan that is gone");
     repository.check_says(&second, false);
 
-    // The branch loses its file, and gets it back with the next commit.
+    // The file of the branch is packed, and the next commit creates it again.
     repository.git(&["pack-refs", "--all"]);
     repository.build();
     repository.check_rebuilds(false, "packed refs");

@@ -1,4 +1,4 @@
-//! The pages under `docs/` are all in the book, and every link of theirs, and of the pages at the root, leads somewhere.
+//! All pages under `docs/` are in the book, and every link in them and in the pages at the root leads somewhere.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -38,7 +38,8 @@ fn every_link_leads_somewhere() {
     }
 }
 
-/// Why a `cargo test` command cannot be run as written: its package, its test target or the module of a unit test does not exist.
+/// Why a `cargo test` command in a page cannot run: its package, its test target or the module of a unit test does
+/// not exist.
 fn mistake_in(command: &str, members: &[PathBuf]) -> Option<String> {
     let words: Vec<&str> = command.split_whitespace().take_while(|word| *word != "--").collect();
     let after = |flag: &str| words.iter().position(|word| *word == flag).and_then(|at| words.get(at + 1).copied());

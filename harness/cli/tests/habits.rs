@@ -1,4 +1,4 @@
-//! What CONTRIBUTING.md promises of manifests and commits.
+//! The rules of CONTRIBUTING.md for manifests and commits.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -19,7 +19,7 @@ fn there_is_git() -> bool {
     found
 }
 
-/// Dependencies of a manifest that have a path and no version: a package could not be made of it.
+/// Dependencies of a manifest with a path and no version, with which the crate cannot be packaged.
 fn without_version(manifest: &str) -> Vec<String> {
     fn collect(table: &toml::Table, found: &mut Vec<String>) {
         for (name, inner) in table {
@@ -47,7 +47,7 @@ fn every_crate_can_be_packaged() {
     assert_eq!(without_version("[workspace.dependencies]\na = { path = \"a\" }\nb = { path = \"b\", version = \"1\" }\n"), ["a"]);
     assert_eq!(without_version("[target.'cfg(unix)'.dev-dependencies]\na.path = \"a\"\n"), ["a"]);
 
-    // Cargo's own words on missing metadata and files.
+    // Cargo's own messages about missing metadata and files.
     let args = ["package", "--workspace", "--list", "--allow-dirty", "--offline", "--color", "never"];
     let out = Command::new(env!("CARGO")).args(args).current_dir(root()).output().expect("cargo runs, since it runs this test");
     let complaints = String::from_utf8_lossy(&out.stderr);
@@ -81,7 +81,7 @@ fn long_commit_subjects_are_refused() {
     commit(90);
     check(true, "SKIPPED");
     git(&["add", "."]);
-    // The commits up to the one that brings the rule are older than it.
+    // Commits before this rule are exempt.
     commit(90);
     check(true, "");
     commit(71);

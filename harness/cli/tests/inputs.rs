@@ -1,12 +1,13 @@
-//! Files from elsewhere are read within limits: nothing in the command, in `results` or in an adapter of a system calls what reads without end.
+//! Files from elsewhere are read within limits: nothing in the command, in `results` or in an adapter of a system
+//! calls a function that reads without a limit.
 
 use std::path::{Path, PathBuf};
 
-/// What reads a whole file, a whole pipe or a line of any length, and the one module that may.
+/// Functions that read a whole file, a whole pipe or a line of any length, and the one module that may use them.
 const UNBOUNDED: [&str; 5] = ["fs::read_to_string(", "fs::read(", "File::open(", ".read_to_end(", ".read_to_string("];
 const READER: &str = "results/src/folder/input.rs";
 
-/// Files with such a call, how many, and why it is no danger.
+/// Files with such a call, how many, and why that is safe.
 const ALLOWED: [(&str, usize, &str); 15] = [
     ("results/src/folder/atomic.rs", 1, "opens a folder to sync it"),
     ("harness/engine/src/history_file.rs", 2, "a history is streamed, and `heckle-history` holds the limits; what /proc says of memory"),
@@ -37,7 +38,7 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Calls in `text` that read without a limit, unit tests left out.
+/// Unlimited reads in `text`, outside of unit tests.
 fn calls(text: &str) -> usize {
     let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
     let lines = code.lines().filter(|l| !l.trim_start().starts_with("//"));
@@ -53,7 +54,7 @@ fn only_one_module_reads_files_from_elsewhere() {
         sources(&root.join(part), &mut all);
     }
     assert!(all.len() > 100, "{} files", all.len());
-    // What is allowed is there: a file that moved takes its line with it.
+    // Every allowed file exists: when a file moves, its line moves too.
     for (file, count, _) in ALLOWED {
         assert_eq!(calls(&std::fs::read_to_string(root.join(file)).unwrap_or_else(|e| panic!("{file}: {e}"))), count, "{file}");
     }

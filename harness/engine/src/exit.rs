@@ -1,6 +1,6 @@
 //! Exit codes. Scripts and nightly jobs depend on them.
 
-/// Valid, every gate met, and enough happened for the verdict to count.
+/// Valid: every gate and every coverage rule met.
 pub const OK: u8 = 0;
 /// A correctness violation. Takes precedence over every other code.
 pub const VIOLATION: u8 = 1;
@@ -17,16 +17,13 @@ pub const INTERRUPTED: u8 = 130;
 
 /// Every code with its meaning.
 pub const MEANINGS: &[(u8, &str)] = &[
-    (OK, "valid, every gate met, and enough happened to tell"),
-    (VIOLATION, "a correctness violation, or a crash of the system under test; beats every other code"),
-    (INCONCLUSIVE, "inconclusive: a limit of the checker, coverage that was not met, a fault without effect, a canary that was missed"),
-    (GATE, "a gate was missed"),
-    (
-        BROKEN,
-        "the harness or the machine failed: a limit that is too low, a node that something outside ended, another program in a node's place",
-    ),
-    (USAGE, "what you supplied is wrong: flags, plan, history"),
-    (INTERRUPTED, "interrupted; what was recorded is judged and reported"),
+    (OK, "valid: every gate and every coverage rule met"),
+    (VIOLATION, "a correctness violation or a crash of the system under test (takes precedence over every other code)"),
+    (INCONCLUSIVE, "inconclusive: a checker limit, coverage not met, a fault without effect, or a canary not caught"),
+    (GATE, "a gate missed"),
+    (BROKEN, "the harness or the machine failed: a limit that is too low, a node killed from outside, another program on a node's port"),
+    (USAGE, "wrong input: flags, plan, history"),
+    (INTERRUPTED, "interrupted; the recorded part is judged and reported"),
 ];
 
 /// Returns the exit code of several runs together: the first that applies of violation, broken, inconclusive, gate.

@@ -42,12 +42,15 @@ impl Systems {
         self.kinds.iter().copied()
     }
 
-    /// Returns the system with that name, or the default.
+    /// Returns the system with that name, or the default. The name of its table also works.
     ///
     /// # Errors
     /// If there is none. The message names the nearest one.
     pub fn find(self, name: Option<&str>) -> Result<&'static dyn SystemKind, String> {
         let names: Vec<&str> = self.iter().map(SystemKind::name).collect();
+        if let Some(kind) = name.and_then(|name| self.iter().find(|kind| kind.table() == name)) {
+            return Ok(kind);
+        }
         let name = one_of("system", name, &names)?;
         self.iter().find(|kind| kind.name() == name).ok_or_else(|| format!("there is no system `{name}`"))
     }

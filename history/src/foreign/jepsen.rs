@@ -1,7 +1,8 @@
 //! `jepsen-edn`: Jepsen's `history.edn`, one map per event, as a sequence or in one vector.
 
 use super::edn;
-use super::events::{EventCollector, FailedCas, ForeignEvent, Kind};
+use super::event::{ForeignEvent, Kind};
+use super::events::{EventCollector, FailedCas};
 use super::process::Caller;
 use super::unpair::unpair;
 use super::values::normalize;

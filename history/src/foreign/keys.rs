@@ -1,6 +1,6 @@
 //! Determines the key of an op: a field `:key`, or the first element of `[key value]`, as `jepsen.independent` writes it.
 
-use super::events::{ForeignEvent, Kind};
+use super::event::{ForeignEvent, Kind};
 use crate::reader::ReadError;
 use rustc_hash::FxHashMap;
 use serde_json::Value as Json;

@@ -13,6 +13,7 @@
 
 pub mod csv; // one row per op
 mod edn; // the notation of Clojure
+pub mod event; // one event of a foreign file
 pub mod events; // events to ops: the rules of Jepsen's histories
 pub mod jepsen; // jepsen-edn
 pub mod keys; // determines the key of an op

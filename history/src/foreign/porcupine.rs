@@ -7,7 +7,8 @@
 //! The first is an etcd register, where a failed CAS found another value than it expected. Lines of other loggers are
 //! skipped, as Porcupine does, and counted.
 
-use super::events::{EventCollector, FailedCas, ForeignEvent, Kind};
+use super::event::{ForeignEvent, Kind};
+use super::events::{EventCollector, FailedCas};
 use super::jepsen::{event, word};
 use super::process::Caller;
 use super::text::lines;

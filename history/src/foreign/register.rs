@@ -2,7 +2,7 @@
 
 use super::unpair::rank;
 use super::{Foreign, ForeignOp, ForeignOutcome, Process, Summary, Values};
-use crate::event::{Call, Completion, Current, Event, Header, Invoke, Path, Seen};
+use crate::event::{Call, Completion, Current, Event, Header, Invoke, Seen};
 use crate::ids::{KeyId, Nanos, OpId, ProcessId, Value};
 use crate::names::Names;
 use crate::operation::{Builder, History, Keep, Outcome};
@@ -52,7 +52,7 @@ impl Foreign {
             let next = ProcessId(u32::try_from(processes.len()).map_err(|_| at("over 2^32 processes".to_owned()))?);
             let process = *processes.entry(&op.process).or_insert(next);
             let (t, key, id) = (Nanos(op.invoked.0 + shift), names.key(&op.key), OpId(id));
-            timed.push((t, 1, op.line, Event::Invoke(invoke(id, process, t, key, call))));
+            timed.push((t, 1, op.line, Event::Invoke(Invoke::new(id, process, t, key, call))));
             let Some(t) = op.completed.map(|t| Nanos(t.0 + shift)) else { continue };
             timed.push((t, rank(op), op.line, completion(op, call, id, t, &mut values).map_err(at)?));
         }
@@ -62,7 +62,7 @@ impl Foreign {
             let process = |key: KeyId| ProcessId(u32::MAX - key.0);
             for key in names.keys().map(|(key, _)| key) {
                 let id = OpId(initial_from.0 + u64::from(key.0));
-                timed.push((Nanos(0), 1, 0, Event::Invoke(invoke(id, process(key), Nanos(0), key, call))));
+                timed.push((Nanos(0), 1, 0, Event::Invoke(Invoke::new(id, process(key), Nanos(0), key, call))));
                 timed.push((Nanos(0), 2, 0, Event::Ok(done(id, Nanos(0), Seen::Written))));
             }
         }
@@ -106,23 +106,6 @@ impl Foreign {
             }
         });
         Foreign { ops: ops.collect(), warnings: vec![], summary: Summary::default() }
-    }
-}
-
-fn invoke(op: OpId, process: ProcessId, t: Nanos, key: KeyId, call: Call) -> Invoke {
-    Invoke {
-        op,
-        process,
-        client: None,
-        t,
-        intended: None,
-        key,
-        call,
-        node: None,
-        intent: None,
-        attempt: None,
-        payload: None,
-        path: Path::Consensus,
     }
 }
 

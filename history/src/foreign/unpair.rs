@@ -1,6 +1,6 @@
 //! Converts ops to events, for the formats with one line per event.
 
-use super::events::{ForeignEvent, Kind};
+use super::event::{ForeignEvent, Kind};
 use super::{Foreign, ForeignOp, ForeignOutcome};
 use crate::ids::Nanos;
 use rustc_hash::FxHashMap;

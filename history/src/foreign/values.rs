@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_told_apart_is_refused() {
+    fn values_that_cannot_be_distinguished_are_refused() {
         let nan = json!({"##": "NaN"});
         assert!(Values::default().id(&nan).is_err());
         for both in [[json!(i64::MIN), json!("a")], [json!("a"), json!(i64::MIN + 5)]] {

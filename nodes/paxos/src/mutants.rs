@@ -90,7 +90,7 @@ mutants! {
     FastKeepsCacheAfterFailure, "fast-keeps-cache-after-failure", Safety, "gryadka (read in source)",
         "after a failed proposal the row at hand is proposed on again, without a prepare: what others wrote is lost";
     ToldAlongLate, "told-along-late", Safety, "derived",
-        "whoever waits is answered along with another, though it came after the deciding round had begun: it may be shown what was overwritten before it asked";
+        "a waiting operation gets a piggybacked reply although it arrived after the deciding round had begun: it may see a value that was overwritten before it was sent";
     PruneDropsBallot, "prune-drops-ballot", Safety, "Scylla #6154",
         "prune forgets the ballots too: a late message of an older ballot then brings back what was overwritten";
     LearnNotSynced, "learn-not-synced", Safety, "Scylla #6114",
@@ -106,7 +106,7 @@ mutants! {
     LeaseTimerAtAck, "lease-timer-at-ack", Safety, "PaxosLease",
         "the holder's term starts when the answers arrive: on a slow link it relies on its lease for longer than was granted";
     LeaseReleaseAny, "lease-release-any", Safety, "PaxosLease",
-        "a release does not name what it gives back: a late one ends a lease that somebody believes in";
+        "a release does not name what it gives back: a late one ends a lease that a node still relies on";
     LeaseIgnoresDrift, "lease-ignores-drift", Safety, "PaxosLease",
         "the holder believes for the whole lease time: with clocks that drift within the bound, longer than was granted";
     LearnKeepsPromisedLow, "learn-keeps-promised-low", Crash, "derived",

@@ -56,7 +56,7 @@ fn a_replica_without_the_key_says_so_and_keeps_nothing() {
     check_no_trace(&rig);
 }
 
-/// What a replica that has this answers to the question whether it has anything.
+/// Replies of a replica in a given state when asked whether it stores anything for the key.
 #[track_caller]
 fn check_answer(before: Option<Body>, expected: &str) {
     let mut rig = quorum_reads();
@@ -72,7 +72,7 @@ fn check_answer(before: Option<Body>, expected: &str) {
 #[test]
 fn a_replica_that_has_accepted_or_learned_anything_rejects() {
     check_answer(None, "row>n3");
-    // A promise accepts nothing, and an update that follows it comes after the read.
+    // A promise accepts nothing, and a later update is ordered after the read.
     check_answer(Some(Body::Prepare { have: None }), "row>n3");
     check_answer(Some(Body::Propose { update: Update::Empty, next: None }), "reject>n3");
     check_answer(Some(Body::Propose { update: Update::Row(data(1, "x")), next: None }), "reject>n3");
@@ -110,10 +110,10 @@ fn an_update_that_arrives_here_in_the_meantime_is_not_missed() {
         Body::Propose { update: Update::Row(data(1, "x")), next: None },
     );
     rig.tag = asked;
-    // This node answered before it accepted, so nothing was chosen when the read began: "never written" is right.
+    // This node answered before it accepted, so nothing was chosen when the read began: "never written" is correct.
     rig.answer(2, nothing());
     assert_eq!(rig.outcome(), &Outcome::Read { current: None });
-    // A read that begins now runs in the slot.
+    // A read that begins now uses the slot.
     rig.kinds();
     rig.ask(op(1, 2), Call::Read);
     assert_eq!(rig.kinds(), ["prepare>n2", "prepare>n3"]);
@@ -154,14 +154,14 @@ fn what_waits_or_has_proposed_nothing_ends_with_its_client() {
     let ended: Vec<ClientToken> = rig.replies.iter().map(|(token, _, _)| *token).collect();
     assert_eq!((ended.len(), ended.contains(&other)), (4, false), "{ended:?}");
     assert!(rig.replies.iter().all(|(_, outcome, _)| matches!(outcome, Outcome::NotApplied { .. })), "{:?}", rig.replies);
-    // The next in turn goes on.
+    // The next operation in the queue continues.
     assert_eq!(rig.replica.in_flight(), 1);
     rig.promise(2);
     rig.row_read(2);
     rig.accepted(2);
     rig.learned(2);
     assert_eq!(rig.outcome(), &Outcome::Applied);
-    // Those that have ended are ignored.
+    // Replies to ended operations are ignored.
     gone(&mut rig, &[running, other]);
     assert_eq!(rig.replies.len(), 5);
 }

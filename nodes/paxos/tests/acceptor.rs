@@ -1,4 +1,4 @@
-//! The storing role in tables.
+//! The acceptor in tables.
 
 mod rig;
 
@@ -8,7 +8,7 @@ use rig::*;
 
 const NONE: Mutants = Mutants::NONE;
 
-/// An acceptor in a given state, made by what leads there.
+/// An acceptor in a given state, reached through messages.
 fn acceptor(promised: Ballot, accepted: Option<(Ballot, Update)>, learned: Option<Row>) -> Acceptor {
     let mut acceptor = Acceptor::default();
     if let Some(row) = learned {
@@ -113,14 +113,14 @@ fn a_second_copy_of_a_propose_changes_nothing() {
     let mut acceptor = acceptor(b(1, 1), Some((b(1, 1), update("x"))), None);
     let Answer { body, record } = acceptor.propose(&key(), b(1, 1), None, update("x"), NONE);
     assert_eq!((body, record), (Body::Accepted, None));
-    // Nor does one that arrives after the update was learned.
+    // Nor does a propose that arrives after the update was learned.
     acceptor.learn(&key(), Row { learned: b(1, 1), data: data(1, "x") }, NONE);
     let Answer { body, record } = acceptor.propose(&key(), b(1, 1), None, update("x"), NONE);
     assert_eq!((body, record), (Body::Accepted, None));
     assert_eq!(acceptor.accepted(), None);
 }
 
-/// The promise of the next ballot is in the record of the accept: no crash comes between.
+/// The promise of the next ballot is in the same record as the accept, so no crash separates them.
 #[test]
 fn accepting_promises_the_next_ballot_in_the_same_record() {
     let (ballot, next) = (b(1, 1), b(5, 1));
@@ -128,12 +128,12 @@ fn accepting_promises_the_next_ballot_in_the_same_record() {
     let Answer { body, record } = acceptor.propose(&key(), ballot, Some(next), update("x"), NONE);
     let accepted = Accepted { ballot, update: update("x") };
     assert_eq!((body, record), (Body::Accepted, Some(Record::Accepted { key: key(), accepted, promised: next })));
-    // Nothing between the two is accepted or promised any more.
+    // Ballots between the two are no longer accepted or promised.
     for between in [b(1, 2), b(4, 9)] {
         assert_eq!(acceptor.propose(&key(), between, None, update("y"), NONE).body, reject(RequestKind::Propose, next));
         assert_eq!(acceptor.prepare(&key(), between, None, NONE).body, reject(RequestKind::Prepare, next));
     }
-    // A second copy is still told that it was accepted.
+    // A second copy is also answered as accepted.
     let Answer { body, record } = acceptor.propose(&key(), ballot, Some(next), update("x"), NONE);
     assert_eq!((body, record), (Body::Accepted, None));
     acceptor.chosen(&key(), ballot, NONE);
@@ -143,7 +143,7 @@ fn accepting_promises_the_next_ballot_in_the_same_record() {
     assert_eq!(acceptor.propose(&key(), ballot, Some(next), update("x"), NONE).body, reject(RequestKind::Propose, next));
 }
 
-/// The row came by a learn, the proposal itself comes late.
+/// The row was learned first, and the proposal arrives late.
 #[test]
 fn a_proposal_that_comes_after_its_learn_still_gets_its_next_promise() {
     let (ballot, next) = (b(3, 1), b(5, 1));
@@ -151,7 +151,7 @@ fn a_proposal_that_comes_after_its_learn_still_gets_its_next_promise() {
     let mut late = acceptor(none(), None, learned());
     let Answer { body, record } = late.propose(&key(), ballot, Some(next), update("x"), NONE);
     assert_eq!((body, record), (Body::Accepted, Some(Record::Promised { key: key(), ballot: next })));
-    // Unless something between was accepted meanwhile: the answer would deny it.
+    // Unless an update between them was accepted meanwhile, which the reply would deny.
     let mut between = acceptor(none(), Some((b(4, 2), update("y"))), learned());
     assert_eq!(between.propose(&key(), ballot, Some(next), update("x"), NONE).body, reject(RequestKind::Propose, b(4, 2)));
 }
@@ -225,7 +225,7 @@ fn the_record_of_a_learn_names_the_accepted_update_if_it_is_the_row() {
     let mut same = acceptor(none(), Some((b(1, 1), update("x"))), None);
     let learned = same.learn(&key(), row(b(1, 1), 1, "x"), NONE).record;
     assert_eq!(learned, Some(Record::Chosen { key: key(), ballot: b(1, 1) }));
-    // Chosen again at a higher ballot: the log has no such update.
+    // Chosen again at a higher ballot: the log does not have this update.
     let mut repaired = acceptor(none(), Some((b(1, 1), update("x"))), None);
     let learned = repaired.learn(&key(), row(b(2, 1), 1, "x"), NONE).record;
     assert_eq!(learned, Some(Record::Learned { key: key(), row: row(b(2, 1), 1, "x") }));
@@ -241,7 +241,7 @@ fn read_answers_newer_rows_unless_a_higher_ballot_was_promised() {
     assert_eq!(answer(b(4, 1), none()), reject(RequestKind::Read, b(5, 1)));
 }
 
-/// What each rule is for: the acceptor's mutants break exactly these lines.
+/// The purpose of each rule: the acceptor's mutants break exactly these lines.
 #[cfg(feature = "mutants")]
 #[test]
 fn mutants_of_the_acceptor_break_its_rules() {
@@ -270,7 +270,7 @@ fn mutants_of_the_acceptor_break_its_rules() {
     let answer = unsynced.learn(&key(), row(b(1, 1), 1, "x"), only(Mutant::LearnNotSynced));
     assert_eq!((answer.body, answer.record), (Body::Learned { learned: b(1, 1) }, None));
 
-    // What the prune must keep: an older learn brings the older row back.
+    // What pruning must keep: otherwise an older learn would restore the older row.
     let mut forgets = acceptor(none(), Some((b(5, 1), update("new"))), None);
     forgets.learn(&key(), row(b(5, 1), 2, "new"), NONE);
     forgets.prune(&key(), b(5, 1), only(Mutant::PruneDropsBallot));

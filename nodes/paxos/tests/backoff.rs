@@ -1,4 +1,5 @@
-//! Waits after a loss: how they grow, what they follow, and the time an operation may lose for.
+//! Waits after losing a ballot: their growth, their basis, and the limit on the time that an operation may keep
+//! losing.
 
 mod rig;
 
@@ -32,7 +33,7 @@ fn bounds_follow_latencies_and_attempts_within_their_limits() {
     check(1,      200, 300,  0,       100_000); // The lower bound gives way at the maximum.
 }
 
-/// The mean of many draws.
+/// The mean of many random waits.
 fn mean_us(attempts: u32, quantiles: Quantiles) -> u64 {
     let mut rng = rand_pcg::Pcg64::seed_from_u64(3);
     let (lower, upper) = bounds(attempts, quantiles, MAX_NS);
@@ -47,7 +48,7 @@ fn waits_grow_with_attempts_and_follow_the_latencies() {
     let means: Vec<u64> = [1, 2, 4, 6].into_iter().map(|attempts| mean_us(attempts, quick)).collect();
     assert!(means.windows(2).all(|pair| pair[0] < pair[1]), "{means:?} us after 1, 2, 4, 6 losses");
     assert!(mean_us(2, quantiles(20, 30)) > 2 * mean_us(2, quick), "slow rounds make long waits");
-    // At the maximum too: long waits are preferred, all of them are possible.
+    // Also at the maximum: long waits are preferred, but all are possible.
     assert!(mean_us(20, quick) < MAX_NS / 1_000 && mean_us(20, quick) > MAX_NS / 2_000);
 }
 
@@ -60,7 +61,8 @@ fn latencies_are_those_of_the_last_while() {
         latencies.record(at(200), ms * MS);
     }
     assert_eq!(latencies.quantiles(at(200)), quantiles(51, 96));
-    // Used for a while, then computed anew; forgotten when old, and when there are newer ones.
+    // The quantiles are cached for a while and then recomputed. Latencies are dropped when they are old or when there
+    // are enough newer ones.
     latencies.record(at(201), 900 * MS);
     assert_eq!(latencies.quantiles(at(250)), quantiles(51, 96));
     for _ in 0..128 {
@@ -70,12 +72,12 @@ fn latencies_are_those_of_the_last_while() {
     assert_eq!(latencies.quantiles(at(10_400)), Quantiles::default());
 }
 
-/// Loses `times` ballots in a row and tells how long it waited after each, in milliseconds.
+/// Loses `times` ballots in a row. Returns how long it waited after each, in milliseconds.
 fn waits(backoff: Backoff, round_ms: u64, times: u32) -> Vec<u64> {
     let mut config = config();
     config.backoff = backoff;
     let mut rig = Rig::new(config);
-    // Rounds of a known length first.
+    // First, rounds of a known length.
     for seq in 1..=20 {
         rig.ask(op(1, seq), Call::Read);
         rig.elapse(round_ms * MS);
@@ -114,7 +116,7 @@ fn an_outbid_coordinator_waits_as_long_as_its_own_rounds_take() {
     assert!(slow >= 26 && slow > quick, "{quick} ms after quick rounds, {slow} ms after rounds of 40 ms");
 }
 
-/// Loses ballots until it is answered. Returns the answer and after how many milliseconds it came.
+/// Loses ballots until the operation is answered. Returns the outcome and after how many milliseconds it came.
 fn lose(call: Call, with_own_proposal: bool) -> (Outcome, u64) {
     let mut config = config();
     (config.backoff, config.contention_timeout_ns) = (Backoff::Uniform { max_ns: 30 * MS }, Some(200 * MS));
@@ -153,7 +155,7 @@ fn an_operation_loses_no_longer_than_the_contention_timeout() {
     }
 }
 
-/// Silence is not contention: it is waited for as long as the operation's own time limit.
+/// Silence is not contention: the operation waits until its own time limit.
 #[test]
 fn a_partition_is_not_taken_for_contention() {
     let mut config = config();

@@ -1,4 +1,4 @@
-//! The cheap path: last write wins, how many must have it, what a crash leaves, and what Paxos sees of it.
+//! The last-write-wins path: how many replicas must have a value, what survives a crash, and what Paxos sees of it.
 
 mod rig;
 
@@ -13,19 +13,19 @@ fn put(value: &str) -> PlainCall {
     PlainCall::Put { new: val(value) }
 }
 
-/// A put of another node arrives.
+/// A put from another node arrives.
 fn receive_put(rig: &mut Rig, cell: Cell) {
     let tag = Tag { op: op(50, cell.us), attempt: 1, incarnation: 1, ballot: Ballot::ZERO };
     rig.answer_to(tag, 2, Body::Put { cell });
 }
 
-/// A row of another node is learned here.
+/// A row from another node is learned here.
 fn learn(rig: &mut Rig, ballot: Ballot, version: u64, value: &str) {
     let tag = Tag { op: op(60, version), attempt: 1, incarnation: 1, ballot };
     rig.answer_to(tag, 2, Body::Learn { row: row(ballot, version, value) });
 }
 
-/// What this replica alone holds, as a get at one tells it.
+/// The value that this replica alone holds, read with consistency level one.
 fn here(rig: &mut Rig) -> Option<Value> {
     rig.ask_cheap(op(70, 1), PlainCall::Get, Level::One);
     match rig.outcome() {
@@ -41,7 +41,7 @@ fn read_back(records: Vec<Record>) -> Option<Value> {
 #[test]
 fn the_newer_of_two_stays_whatever_the_order() {
     let (old, new, other_node) = (cell(10, 3, "old"), cell(20, 1, "new"), cell(20, 2, "other"));
-    // Time first, then the node.
+    // By time first, then by node.
     for (first, second, stays) in [(&old, &new, "new"), (&new, &old, "new"), (&new, &other_node, "other"), (&other_node, &new, "other")] {
         let mut rig = Rig::new(config());
         receive_put(&mut rig, first.clone());
@@ -50,7 +50,7 @@ fn the_newer_of_two_stays_whatever_the_order() {
         assert_eq!(here(&mut rig), Some(val(stays)), "{first:?} {second:?}");
         assert_eq!(rig.kinds(), ["put-done>n2"; 3], "an older one is done with as well");
     }
-    // A row stands at the time of its ballot; at one instant it wins.
+    // A row has the time of its ballot; at equal times the row wins.
     for (put_us, row_us, stays) in [(10, 20, "row"), (20, 10, "put"), (20, 20, "row")] {
         for row_first in [true, false] {
             let mut rig = Rig::new(config());
@@ -74,7 +74,7 @@ fn a_put_is_answered_when_one_or_a_quorum_have_it_durably() {
     rig.disk = DiskMode::Held;
     rig.ask_cheap(op(1, 1), put("a"), Level::One);
     assert_eq!(rig.kinds(), ["put>n2", "put>n3"]);
-    assert!(rig.replies.is_empty(), "nobody has it on a disk");
+    assert!(rig.replies.is_empty(), "no node has it on disk");
     rig.sync();
     assert_eq!(rig.outcome(), &Outcome::Applied, "its own replica is one");
     assert_eq!((rig.replies[0].2.phase, rig.replies[0].2.needed, rig.replies[0].2.accepts), (Phase::Cheap, 1, 1));
@@ -85,7 +85,7 @@ fn a_put_is_answered_when_one_or_a_quorum_have_it_durably() {
     rig.sync();
     assert!(rig.replies.is_empty(), "one is no quorum");
     rig.answer_to(Tag { incarnation: 9, ..tag }, 2, Body::PutDone);
-    assert!(rig.replies.is_empty(), "an answer to another process is for nobody");
+    assert!(rig.replies.is_empty(), "a reply to another process is ignored");
     rig.answer_to(tag, 3, Body::PutDone);
     assert_eq!((rig.outcome(), rig.replies[0].2.accepts), (&Outcome::Applied, 2));
     rig.answer_to(tag, 2, Body::PutDone);
@@ -93,7 +93,7 @@ fn a_put_is_answered_when_one_or_a_quorum_have_it_durably() {
 }
 
 #[test]
-fn a_get_at_one_asks_nobody_else_and_one_at_quorum_takes_the_newest() {
+fn a_get_at_one_is_local_and_one_at_quorum_takes_the_newest() {
     let mut rig = Rig::new(config());
     receive_put(&mut rig, cell(10, 2, "mine"));
     rig.sent.clear();
@@ -143,9 +143,9 @@ fn a_cell_survives_a_crash_by_the_log_and_by_a_snapshot() {
     assert_eq!(read_back(rig.records.clone()), Some(val("put")), "the log");
     let snapshot: Vec<Record> = rig.replica.snapshot().collect();
     assert_eq!(read_back(snapshot.clone()), Some(val("put")), "a snapshot");
-    // A log that overlaps the snapshot, and records that come twice.
+    // A log that overlaps the snapshot, with records that occur twice.
     assert_eq!(read_back([snapshot.clone(), rig.records.clone(), rig.records.clone()].concat()), Some(val("put")));
-    // A row that is newer, in the log after either.
+    // A newer row, in the log after either.
     learn(&mut rig, b(30, 2), 2, "newer");
     assert_eq!(read_back(rig.records.clone()), Some(val("newer")));
     assert_eq!(read_back([snapshot, rig.records.clone()].concat()), Some(val("newer")));
@@ -157,7 +157,7 @@ fn an_unsynced_put_is_not_answered_for() {
     let mut rig = Rig::new(config());
     rig.disk = DiskMode::Held;
     receive_put(&mut rig, cell(20, 2, "put"));
-    // A second copy changes nothing, and claims the same.
+    // A second copy changes nothing, and gets the same reply.
     receive_put(&mut rig, cell(20, 2, "put"));
     let after: Vec<_> = rig.sent.iter().map(|(_, message, after)| (kind(&message.body), after.is_some())).collect();
     assert_eq!(after, [("put-done", true); 2]);
@@ -177,13 +177,13 @@ fn pruning_and_expiry_leave_a_cell_alone() {
     }
     rig.wall = WallTime(rig.wall.0 + 10);
     rig.ask_cheap(op(2, 1), put("put"), Level::One);
-    // Prune: the copy of the row goes, with everything that Paxos has no use for.
+    // Pruning: the copy of the row is dropped, with everything else that Paxos no longer needs.
     rig.elapse(60 * MS);
     for node in [2, 3] {
         rig.answer_to(tag, node, Body::Pruned { pruned: tag.ballot });
     }
     assert_eq!((rig.replica.counters().pruned, rig.replica.prune_queue_len()), (1, 0));
-    // Expiry: the newest ballot is far above everything of this key.
+    // Expiry: the newest ballot is far above all ballots of this key.
     let far = Ballot { micros: rig.wall.0 + 10 * ttl_us, ..b(0, 2) };
     let other = Message { key: Key::from("other"), tag: Tag { ballot: far, ..tag }, body: Body::Prepare { have: None } };
     rig.step(Event::Peer { from: n(2), message: other });
@@ -196,7 +196,7 @@ fn pruning_and_expiry_leave_a_cell_alone() {
     assert_eq!(rig.replica.state_bytes(), rig.replica.count_state_bytes());
 }
 
-/// The rounds, and the answers that carry a CAS to its end in each.
+/// The rounds of each mode, with the replies that complete a CAS.
 fn carry_through(rig: &mut Rig, rounds: Rounds) {
     rig.promise(2);
     if rounds == Rounds::Classic {
@@ -212,7 +212,7 @@ fn carry_through(rig: &mut Rig, rounds: Rounds) {
 fn a_cas_is_judged_on_the_put_that_its_node_has_and_is_newer() {
     for rounds in [Rounds::Classic, Rounds::Merged, Rounds::AsyncLearn, Rounds::Fast] {
         let mut rig = Rig::new(Config { rounds, ..config() });
-        // A put of a node whose clock is ahead: the ballots made here from now on are above it.
+        // A put from a node whose clock is ahead: ballots made here afterwards are higher.
         let ahead_us = rig.wall.0 + 500_000;
         receive_put(&mut rig, cell(ahead_us, 3, "put"));
         rig.ask(op(1, 1), Call::Cas { expected: None, new: val("x") });
@@ -240,7 +240,7 @@ fn a_ballot_promised_before_a_put_came_is_not_used_for_what_has_seen_it() {
     rig.ask(op(1, 1), Call::Write { new: val("a") });
     carry_through(&mut rig, Rounds::Fast);
     rig.sent.clear();
-    // Without a put in between the next one needs no prepare.
+    // Without a put in between, the next operation needs no prepare.
     rig.ask(op(1, 2), Call::Write { new: val("b") });
     assert_eq!(rig.kinds()[..2], ["propose>n2", "propose>n3"]);
     rig.accepted(2);
@@ -274,11 +274,11 @@ fn repair_and_refresh_carry_the_row_as_it_was_proposed() {
     assert_eq!(proposed, Some(Some(val("pending"))));
     rig.accepted(2);
     rig.learned(2);
-    // The repair was given a ballot above the put, and hides it: what the mix of both paths comes to.
+    // The repair got a ballot above the put and hides it, which can happen when both paths are mixed.
     assert_eq!(here(&mut rig), Some(val("pending")));
 }
 
-/// The anomaly in three steps, with nothing lost, late or doubled and all clocks equal.
+/// The anomaly in three steps, with nothing lost, late or duplicated, and equal clocks.
 #[test]
 fn an_acknowledged_put_is_hidden_by_a_cas_that_never_saw_it() {
     let mut rig = Rig::new(config());
@@ -286,19 +286,19 @@ fn an_acknowledged_put_is_hidden_by_a_cas_that_never_saw_it() {
     rig.promise(2);
     rig.row_read(2);
     let cas = rig.tag.expect("proposed");
-    // Meanwhile a put is acknowledged by a quorum, n2 and n3. Its clock stands just below the ballot.
+    // Meanwhile a put is acknowledged by a quorum, n2 and n3. Its time is just below the ballot.
     rig.answer_to(cas, 2, Body::Accepted);
     rig.answer_to(cas, 2, Body::Learned { learned: cas.ballot });
     assert_eq!(rig.outcome(), &Outcome::Applied, "it found the key never written");
     receive_put(&mut rig, cell(cas.ballot.micros - 1, 3, "put"));
     assert_eq!(rig.kinds().last().map(String::as_str), Some("put-done>n2"));
-    assert_eq!(here(&mut rig), Some(val("cas")), "the put was acknowledged, and nobody will ever see it");
+    assert_eq!(here(&mut rig), Some(val("cas")), "the put was acknowledged, and no read will ever return it");
 }
 
 #[test]
 fn without_puts_the_paxos_path_is_what_it_was() {
-    // A node that has served puts on another key gives the very same actions as one that has not, batches and syncs
-    // included.
+    // A node that has served puts on another key emits the same actions as one that has not, including batches and
+    // syncs.
     let run = |with_put: bool| {
         let mut rig = Rig::new(config());
         if with_put {

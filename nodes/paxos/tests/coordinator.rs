@@ -1,4 +1,4 @@
-//! The driving role: which rounds follow from which answers.
+//! The coordinator: which rounds follow from which replies.
 
 mod rig;
 
@@ -26,12 +26,12 @@ fn a_write_takes_four_rounds() {
     assert_eq!(rig.kinds(), ["learn>n2", "learn>n3"]);
     assert!(rig.replies.is_empty());
     rig.learned(2);
-    let (_, outcome, told) = &rig.replies[0];
+    let (_, outcome, diagnostics) = &rig.replies[0];
     assert_eq!(outcome, &Outcome::Applied);
-    assert_eq!((told.phase, told.rounds, told.round_trips, told.learned_by), (Phase::Learn, 1, 4, 2));
-    assert_eq!((told.promises, told.accepts, told.rejects, told.needed), (2, 2, 0, 2));
+    assert_eq!((diagnostics.phase, diagnostics.rounds, diagnostics.round_trips, diagnostics.learned_by), (Phase::Learn, 1, 4, 2));
+    assert_eq!((diagnostics.promises, diagnostics.accepts, diagnostics.rejects, diagnostics.needed), (2, 2, 0, 2));
     let row = rig.replica.row(&key()).expect("the row is stored");
-    assert_eq!((row.data.version, row.data.value.clone(), row.learned), (1, Some(val("x")), told.ballot));
+    assert_eq!((row.data.version, row.data.value.clone(), row.learned), (1, Some(val("x")), diagnostics.ballot));
 }
 
 #[test]
@@ -46,14 +46,14 @@ fn a_read_and_a_refused_cas_take_three_rounds_and_leave_a_fence() {
         rig.kinds();
         assert!(rig.replies.is_empty(), "no answer before the fence stands");
         rig.accepted(2);
-        let (_, outcome, told) = &rig.replies[0];
-        assert_eq!((outcome, told.phase, told.round_trips), (&expected, Phase::Fence, 3));
+        let (_, outcome, diagnostics) = &rig.replies[0];
+        assert_eq!((outcome, diagnostics.phase, diagnostics.round_trips), (&expected, Phase::Fence, 3));
         let accepted = rig.replica.accepted(&key()).expect("the fence is held");
-        assert_eq!((accepted.ballot, &accepted.update), (told.ballot, &Update::Empty));
+        assert_eq!((accepted.ballot, &accepted.update), (diagnostics.ballot, &Update::Empty));
     }
 }
 
-/// What the promises of n2 and n3 report, and what follows. n1 knows nothing and its disk hangs.
+/// The reports in the promises of n2 and n3, and the next round. n1 has nothing and its disk hangs.
 #[track_caller]
 fn check_after_promises(second: (Option<Accepted>, Ballot), third: (Option<Accepted>, Ballot), next: &str) -> Rig {
     let mut rig = Rig::new(config());
@@ -97,7 +97,7 @@ fn only_the_highest_accepted_entry_is_repaired_and_an_empty_one_hides_those_belo
     assert_eq!(row.learned, sent[0].1.tag.ballot, "learned at the ballot at which it was chosen, not at the first one");
     rig.learned(2);
     rig.learned(3);
-    // The repaired update was another's: the own operation starts over.
+    // The repaired update was another node's: the own operation starts over.
     assert_eq!(rig.kinds(), ["prepare>n2", "prepare>n3"]);
 }
 
@@ -109,7 +109,7 @@ fn a_lagging_replica_is_refreshed_and_then_everything_is_prepared_again() {
     rig.promise_with(2, None, newest.learned);
     rig.kinds();
     rig.answer(2, Body::RowRead { learned: newest.learned, newer: Some(newest.clone()) });
-    // n1 itself promised without having the row; it is the one that lags, so no message is sent.
+    // n1 itself promised without having the row. It is the lagging replica, so no message is sent.
     assert_eq!(rig.kinds(), ["prepare>n2", "prepare>n3"]);
     assert_eq!(rig.replica.row(&key()), Some(&newest));
     rig.promise_with(2, None, newest.learned);
@@ -124,7 +124,7 @@ fn a_lagging_replica_is_refreshed_and_then_everything_is_prepared_again() {
     assert_eq!(rig.kinds(), ["prepare>n2", "prepare>n3"]);
 }
 
-/// Fewer than the newest promised row is never judged on, even from a quorum.
+/// A row older than the newest reported one is never used, not even if a quorum has it.
 #[test]
 fn rows_older_than_a_promised_one_do_not_end_the_read() {
     let newest = b(20, 2);
@@ -161,7 +161,7 @@ fn answers_count_once_and_only_for_their_exact_tag() {
     assert_eq!(rig.replica.counters().messages_refused, 2, "from a stranger, and from itself by wire");
     rig.promise(3);
     assert_eq!(rig.kinds().len(), 4);
-    // Late answers to a finished round, in any order, are nothing.
+    // Late replies to a finished round, in any order, have no effect.
     rig.promise(4);
     rig.accepted(4);
     rig.learned(5);
@@ -185,7 +185,7 @@ fn an_outbid_coordinator_waits_and_comes_back_above_what_it_saw() {
     assert_eq!(second.attempt, first.attempt + 1);
 }
 
-/// A doubled prepare is rejected with the very ballot that was promised.
+/// A duplicate prepare is rejected with the very ballot that was promised.
 #[test]
 fn a_reject_that_names_the_own_ballot_is_an_echo() {
     let mut rig = Rig::new(config());
@@ -228,7 +228,7 @@ fn nothing_leaves_before_it_is_durable() {
     rig.answer_to(tag, 2, Body::Prepare { have: None });
     let (_, message, after) = rig.sent.pop().expect("an answer");
     assert!(matches!(message.body, Body::Promise { .. }) && after.is_some(), "{message:?} after {after:?}");
-    // A second copy of a propose changes nothing, yet its answer claims that the first is durable.
+    // A second copy of a propose changes nothing, but its reply implies that the first is durable.
     for _ in 0..2 {
         rig.answer_to(tag, 2, Body::Propose { update: Update::Empty, next: None });
         let (_, message, after) = rig.sent.pop().expect("an answer");

@@ -1,4 +1,4 @@
-//! The fair queue of a key: what is told along with another operation, whose turn it is, and a key that is held open.
+//! The fair queue of a key: which replies are piggybacked on another operation, whose turn it is, and a reserved key.
 
 mod rig;
 
@@ -15,7 +15,7 @@ fn shown(value: &str) -> Outcome {
     Outcome::ConditionNotMet { current: Some(val(value)) }
 }
 
-/// Client 1 writes "x"; `meanwhile` come requests of others a millisecond later, before it proposes.
+/// Client 1 writes "x". The requests `meanwhile` arrive from others a millisecond later, before it proposes.
 fn lead(rig: &mut Rig, meanwhile: Vec<(OpId, Call)>) -> Vec<ClientToken> {
     rig.ask(op(1, 1), cas(None, "x"));
     rig.elapse(MS);
@@ -35,7 +35,7 @@ fn answers(rig: &Rig) -> Vec<(ClientToken, Outcome)> {
     rig.replies.iter().map(|reply| (reply.0, reply.1.clone())).collect()
 }
 
-/// Whose request was sent last.
+/// The client whose operation is proposed by the newest request.
 fn coordinated(rig: &Rig) -> OpId {
     rig.tag.expect("a request was sent").op
 }
@@ -51,13 +51,13 @@ fn who_waited_before_the_deciding_round_is_shown_its_value_at_once() {
     ];
     let tokens = lead(&mut rig, waiting);
     rig.elapse(MS);
-    // Too late: it asks after the proposal left, and another write may come between.
+    // Too late for this reply: the read is sent after the proposal, and another write may come between.
     rig.ask(op(6, 1), Call::Read);
     finish(&mut rig);
-    let told = answers(&rig);
-    assert_eq!(told[0], (tokens[0], Outcome::Read { current: Some(val("x")) }));
-    assert_eq!(told[1], (tokens[1], shown("x")));
-    assert_eq!((told.len(), &told[2].1), (3, &Outcome::Applied), "a CAS that is met, a write and a later read wait on");
+    let replies = answers(&rig);
+    assert_eq!(replies[0], (tokens[0], Outcome::Read { current: Some(val("x")) }));
+    assert_eq!(replies[1], (tokens[1], shown("x")));
+    assert_eq!((replies.len(), &replies[2].1), (3, &Outcome::Applied), "a CAS that is met, a write and a later read wait on");
     assert_eq!((rig.replica.counters().told_along, rig.replica.in_flight()), (2, 3));
 }
 
@@ -76,7 +76,7 @@ fn an_operation_that_may_have_taken_effect_elsewhere_is_not_refused_along() {
 }
 
 #[test]
-fn in_order_of_arrival_nobody_is_told_along() {
+fn in_order_of_arrival_no_reply_is_piggybacked() {
     let mut rig = Rig::new(Config { queue: Queue::Fifo, ..config() });
     lead(&mut rig, vec![(op(2, 1), Call::Read), (op(3, 1), cas(None, "y"))]);
     finish(&mut rig);
@@ -95,7 +95,7 @@ fn a_key_is_held_open_for_who_was_refused_and_not_for_the_last_winner() {
 }
 
 #[test]
-fn a_key_is_held_open_for_half_a_round_only_and_more_rarely_while_nobody_comes() {
+fn a_key_is_reserved_for_half_a_round_only_and_more_rarely_without_requests() {
     let mut rig = Rig::new(config());
     let mut held = 0;
     let mut learned = Ballot::ZERO;
@@ -123,7 +123,7 @@ fn a_key_is_held_open_for_half_a_round_only_and_more_rarely_while_nobody_comes()
         assert_eq!(coordinated(&rig), op(1, 2 * round), "round {round}");
         complete(&mut rig);
     }
-    // The first, the third, the seventh: one, two, four chances.
+    // The first, third and seventh: one, two and four chances.
     assert_eq!((held, rig.replica.counters().held_open), (3, 3));
 }
 
@@ -145,6 +145,6 @@ fn with_a_ballot_at_hand_all_who_were_refused_are_waited_for_and_leave_together(
     let kinds = rig.kinds();
     assert!(!kinds.is_empty() && kinds.iter().all(|kind| kind.contains("propose")), "at the ballot at hand: {kinds:?}");
     rig.accepted(2);
-    let told: Vec<Outcome> = rig.replies[3..].iter().map(|reply| reply.1.clone()).collect();
-    assert_eq!(told, vec![Outcome::Applied, shown("mine")]);
+    let replies: Vec<Outcome> = rig.replies[3..].iter().map(|reply| reply.1.clone()).collect();
+    assert_eq!(replies, vec![Outcome::Applied, shown("mine")]);
 }

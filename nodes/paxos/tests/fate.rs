@@ -1,4 +1,4 @@
-//! Asking for the fate of an operation: what the row says, and the abort that makes "not applied" true.
+//! Fate queries: what the row shows, and the abort that makes "not applied" true.
 
 mod rig;
 
@@ -6,7 +6,7 @@ use heckle_paxos::*;
 use rig::*;
 use std::sync::Arc;
 
-/// The operation asked about: client 1's fifth.
+/// The queried operation: client 1's fifth.
 fn asked() -> OpId {
     op(1, 5)
 }
@@ -32,33 +32,33 @@ fn promise_and_read(rig: &mut Rig, learned: Ballot) {
 }
 
 #[track_caller]
-fn check_told(entries: Vec<DedupeEntry>, watermark_us: u64, born_us: u64, expected: Option<Fate>) {
+fn check_fate(entries: Vec<DedupeEntry>, watermark_us: u64, born_us: u64, expected: Option<Fate>) {
     let row = table(entries, watermark_us);
     let mut rig = holding(&row);
     rig.ask(op(8, 1), question(born_us));
     promise_and_read(&mut rig, row.learned);
-    let told = rig.replies.first().map(|reply| reply.1.clone());
-    assert_eq!(told, expected.map(|fate| Outcome::Fate { fate }));
+    let answer = rig.replies.first().map(|reply| reply.1.clone());
+    assert_eq!(answer, expected.map(|fate| Outcome::Fate { fate }));
 }
 
 #[test]
 #[rustfmt::skip] // A table.
-fn the_row_tells_what_it_knows() {
+fn the_row_answers_what_it_knows() {
     let entry = |client, seq, fate| DedupeEntry { op: op(client, seq), request_hash: 9, proposed_us: 400, fate };
     let (applied, aborted) = (OpFate::Applied, OpFate::Aborted);
     //         table                                              watermark  born  answer (none: it goes on to an abort)
-    check_told(vec![],                                            0,         0,    None);
-    check_told(vec![entry(1, 5, applied)],                        0,         0,    Some(Fate::Applied));
-    check_told(vec![entry(1, 5, aborted)],                        0,         0,    Some(Fate::NotApplied));
-    check_told(vec![entry(1, 5, aborted), entry(1, 6, applied)],  0,         0,    Some(Fate::NotApplied));
-    check_told(vec![entry(1, 6, applied)],                        0,         0,    Some(Fate::Superseded));
-    check_told(vec![entry(1, 4, applied), entry(1, 6, aborted)],  0,         0,    None);
-    check_told(vec![entry(2, 5, applied)],                        450,       450,  Some(Fate::Evicted));
-    check_told(vec![entry(2, 5, applied)],                        450,       0,    Some(Fate::Evicted));
-    check_told(vec![entry(2, 5, applied)],                        450,       451,  None);
+    check_fate(vec![],                                            0,         0,    None);
+    check_fate(vec![entry(1, 5, applied)],                        0,         0,    Some(Fate::Applied));
+    check_fate(vec![entry(1, 5, aborted)],                        0,         0,    Some(Fate::NotApplied));
+    check_fate(vec![entry(1, 5, aborted), entry(1, 6, applied)],  0,         0,    Some(Fate::NotApplied));
+    check_fate(vec![entry(1, 6, applied)],                        0,         0,    Some(Fate::Superseded));
+    check_fate(vec![entry(1, 4, applied), entry(1, 6, aborted)],  0,         0,    None);
+    check_fate(vec![entry(2, 5, applied)],                        450,       450,  Some(Fate::Evicted));
+    check_fate(vec![entry(2, 5, applied)],                        450,       0,    Some(Fate::Evicted));
+    check_fate(vec![entry(2, 5, applied)],                        450,       451,  None);
 }
 
-/// The abort is proposed, accepted and learned before the answer, and keeps the value.
+/// The abort is proposed, accepted and learned before the reply, and keeps the value.
 #[test]
 fn not_applied_is_said_once_the_abort_is_learned() {
     let row = table(vec![], 0);
@@ -80,7 +80,7 @@ fn not_applied_is_said_once_the_abort_is_learned() {
     rig.learned(2);
     assert_eq!(rig.outcome(), &Outcome::Fate { fate: Fate::NotApplied });
 
-    // The operation arrives after that: first here, then with its table forgotten.
+    // The operation arrives after the abort: first here, then with its table forgotten.
     let stored = rig.replica.row(&key()).expect("it is learned").clone();
     rig.ask(asked(), Call::Write { new: val("late") });
     promise_and_read(&mut rig, stored.learned);
@@ -88,7 +88,7 @@ fn not_applied_is_said_once_the_abort_is_learned() {
     assert_eq!(rig.replica.row(&key()).and_then(|row| row.data.value.clone()), Some(val("theirs")));
 }
 
-/// An unfinished update that turns out to be the one asked about is finished, not aborted.
+/// If the queried update is unfinished, it is finished and not aborted.
 #[test]
 fn what_is_in_progress_is_finished_first() {
     let mut rig = Rig::new(config());
@@ -104,7 +104,7 @@ fn what_is_in_progress_is_finished_first() {
     assert_eq!(rig.replies[0].2.repaired_op, Some(asked()));
 }
 
-/// An operation that finishes an abort of itself has not been applied.
+/// An operation that finds its own abort has not been applied.
 #[test]
 fn an_operation_that_repairs_its_own_abort_is_not_applied() {
     let mut rig = Rig::new(config());
@@ -131,7 +131,7 @@ fn a_question_without_a_quorum_stays_open() {
         rig.elapse(TIMEOUT_NS);
         assert_eq!(rig.outcome(), &Outcome::Unknown { why: UnknownWhy::Timeout });
     }
-    // Nor does a full queue answer "not applied": that would be taken for the operation's fate.
+    // A full queue does not answer "not applied" either: that would be taken for the operation's fate.
     let mut config = config();
     config.queue_per_key = 0;
     let mut rig = Rig::new(config);
@@ -140,7 +140,7 @@ fn a_question_without_a_quorum_stays_open() {
     assert_eq!(rig.outcome(), &Outcome::Unknown { why: UnknownWhy::Busy });
 }
 
-/// The abort's ballot is above the operation's birth, so its watermark will be too.
+/// The abort's ballot is above the operation's birth, so its watermark will be, too.
 #[test]
 fn the_abort_is_made_above_the_birth_of_the_operation() {
     let mut rig = Rig::new(config());
@@ -154,7 +154,7 @@ fn the_abort_is_made_above_the_birth_of_the_operation() {
     assert_eq!(rig.outcome(), &Outcome::Invalid { why: InvalidWhy::BornAhead });
 }
 
-/// The late frame of an aborted operation, after the row has forgotten the abort.
+/// The delayed request of an aborted operation, after the row has forgotten the abort.
 #[track_caller]
 fn check_late(provenance: Provenance, expected: Option<Outcome>) {
     let mut stored = (*data(3, "theirs")).clone();
@@ -187,7 +187,7 @@ fn without_the_fence_not_applied_is_said_and_nothing_recorded() {
     rig.ask(op(8, 1), question(0));
     promise_and_read(&mut rig, row.learned);
     assert_eq!(rig.outcome(), &Outcome::Fate { fate: Fate::NotApplied });
-    // So a late request is applied.
+    // With the bug, the delayed request is applied.
     rig.ask(asked(), Call::Write { new: val("late") });
     promise_and_read(&mut rig, row.learned);
     rig.accepted(2);

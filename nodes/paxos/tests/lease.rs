@@ -1,7 +1,8 @@
-//! Leases alone, under a fake world: clocks that drift, links that lose, double, delay and reorder, processes that
-//! stop and restart. Never do two nodes believe in one range at one true time, as long as clocks keep the bound.
+//! Leases alone in a simulated world: clocks that drift, links that lose, duplicate, delay and reorder messages,
+//! processes that stop and restart. No two nodes ever consider themselves holders of one range at the same true time,
+//! as long as clocks stay within the bound.
 //!
-//! `HECKLE_LEASE_SEED=N cargo test -p heckle-paxos --test lease -- --nocapture` runs one world and tells its story.
+//! `HECKLE_LEASE_SEED=N cargo test -p heckle-paxos --test lease -- --nocapture` runs one world and prints its events.
 
 use heckle_paxos::lease::{
     EndWhy, Forward, LeaseAction, LeaseBallot, LeaseBody, LeaseChange, LeaseLimits, LeaseMessage, LeaseMode, LeaseSettings, Leases, RangeId,
@@ -61,12 +62,12 @@ struct Process {
     asleep_until: u64,
 }
 
-/// What goes wrong in a world.
+/// The faults of a world.
 #[derive(Debug, Clone, Copy)]
 struct Trouble {
     settings: LeaseSettings,
     mutants: Mutants,
-    /// Largest drift of a clock that really happens.
+    /// Largest actual drift of a clock.
     drift_ppm: i64,
     /// Longest delay of a message.
     delay_ns: u64,
@@ -91,7 +92,7 @@ struct Story {
     extended: u64,
     expired: u64,
     yielded: u64,
-    /// Times at which a second node began to believe.
+    /// Times at which a second node considered itself the holder.
     overlaps: u64,
 }
 
@@ -113,7 +114,7 @@ struct World {
     now: u64,
     rng: Pcg64,
     story: Story,
-    tell: bool,
+    print: bool,
 }
 
 impl World {
@@ -131,7 +132,7 @@ impl World {
             nodes.push(Process { leases: None, disk: LeaseLimits::default(), incarnation: 0, clock, asleep_until: 0 });
         }
         let agenda = BinaryHeap::new();
-        Self { trouble, nodes, agenda, events: Vec::new(), now: 0, rng, story: Story::default(), tell: false }
+        Self { trouble, nodes, agenda, events: Vec::new(), now: 0, rng, story: Story::default(), print: false }
     }
 
     fn push(&mut self, at: u64, what: What) {
@@ -146,7 +147,7 @@ impl World {
         let process = &mut self.nodes[node];
         leases.recover(process.disk);
         process.incarnation += 1;
-        // The record is durable before anything leaves.
+        // The record is durable before any message leaves.
         if let Some(limits) = leases.start(process.incarnation) {
             process.disk = limits;
         }
@@ -201,7 +202,7 @@ impl World {
                 self.push(again, What::Touch { node });
                 if let Some(leases) = &mut self.nodes[node].leases {
                     leases.touch(RANGE, local, &mut self.rng, &mut out);
-                    // What an operation of this node would meet at another one.
+                    // What an operation of this node would meet at another node.
                     let other = self.rng.random_range(0..self.nodes.len());
                     if self.rng.random_range(0..10) == 0 && other != node && self.nodes[other].asleep_until <= self.now {
                         let theirs = self.nodes[other].clock.at(self.now);
@@ -244,7 +245,7 @@ impl World {
             match action {
                 LeaseAction::Send { to, message } => {
                     let to = usize::from(to.0) - 1;
-                    // Lost one time in ten, doubled one time in ten, and mostly fast.
+                    // One message in ten is lost, one in ten is duplicated, and most are fast.
                     let copies = match self.rng.random_range(0..10) {
                         0 => 0,
                         1 => 2,
@@ -261,7 +262,7 @@ impl World {
                     self.push(due, What::Timer { node, epoch });
                 }
                 LeaseAction::Event(event) => {
-                    if self.tell {
+                    if self.print {
                         println!("{:>9} us n{} {event:?}", self.now / 1_000, node + 1);
                     }
                     match event.what {
@@ -271,7 +272,7 @@ impl World {
                         LeaseChange::Ended(EndWhy::Yielded) => self.story.yielded += 1,
                         LeaseChange::Ended(EndWhy::Stopped) => {}
                     }
-                    // An overlap begins when somebody begins to believe.
+                    // An overlap begins when a second node considers itself the holder.
                     let believers = self.nodes.iter().filter(|process| {
                         process.leases.as_ref().is_some_and(|leases| leases.held(RANGE, process.clock.at(self.now)).is_some())
                     });
@@ -304,14 +305,14 @@ fn worlds(seeds: std::ops::Range<u64>, trouble: Trouble) -> Story {
 fn no_two_nodes_hold_a_range_at_one_time() {
     if let Ok(seed) = std::env::var("HECKLE_LEASE_SEED") {
         let mut world = World::new(seed.parse().expect("HECKLE_LEASE_SEED is a number"), Trouble::new(read_lease(100_000)));
-        world.tell = true;
+        world.print = true;
         println!("{:?}", world.run());
         return;
     }
     for drift_ppm in [0, 1_000, 100_000, 400_000] {
         let story = worlds(0..150, Trouble::new(read_lease(drift_ppm)));
         println!("{drift_ppm:>6} ppm: {story:?}");
-        // Worlds in which nobody held anything would be clean as well.
+        // Worlds without any holder would be clean as well.
         for (what, count) in
             [("acquired", story.acquired), ("extended", story.extended), ("expired", story.expired), ("yielded", story.yielded)]
         {
@@ -338,7 +339,7 @@ fn each_lease_mutant_lets_two_nodes_hold_a_range() {
     }
 }
 
-/// The bound is what safety rests on: clocks that break it break the lease, and this world sees it.
+/// Safety depends on the bound: clocks beyond it break the lease, and this world shows it.
 #[test]
 fn a_drift_beyond_the_bound_is_seen() {
     let trouble = Trouble { drift_ppm: 400_000, ..Trouble::new(read_lease(0)) };
@@ -370,7 +371,7 @@ fn grant(leases: &mut Leases, ballot: LeaseBallot, at: MonoTime) -> LeaseBody {
 #[test]
 fn a_restarted_grantor_waits_for_the_longest_lease_of_its_life() {
     let before = LeaseLimits { longest_ns: 2_000 * MS, longest_read_ns: 1_000 * MS };
-    // Leases are shorter now, or off: the earlier ones may run on all the same.
+    // Leases are shorter now, or off, but earlier ones may still be running.
     for (mode, persisted) in [(LeaseMode::Read, None), (LeaseMode::Off, None)] {
         let mut leases = one_node(LeaseSettings { mode, ..read_lease(0) }, before);
         assert_eq!(leases.start(2), persisted, "nothing longer than before: nothing to write");
@@ -387,7 +388,7 @@ fn a_restarted_grantor_waits_for_the_longest_lease_of_its_life() {
     let ballot = LeaseBallot { run: 5, restarts: 1, node: NodeId(2) };
     assert!(matches!(grant(&mut leases, ballot, MonoTime(1_999 * MS)), LeaseBody::Refused { .. }));
     assert_eq!(grant(&mut leases, ballot, MonoTime(2_000 * MS)), LeaseBody::Granted);
-    // A first process has nothing to wait for, and writes down what it may grant.
+    // A first process need not wait, and records which lease times it may grant.
     let mut leases = one_node(read_lease(0), LeaseLimits::default());
     assert_eq!(leases.start(1), Some(LeaseLimits { longest_ns: LEASE_NS, longest_read_ns: LEASE_NS }));
     leases.boot(MonoTime(0));
@@ -401,12 +402,12 @@ fn a_grant_is_never_given_to_two_and_never_for_longer_than_is_waited_for() {
     leases.boot(MonoTime(0));
     let (two, three) = (LeaseBallot { run: 5, restarts: 1, node: NodeId(2) }, LeaseBallot { run: 9, restarts: 1, node: NodeId(3) });
     assert_eq!(grant(&mut leases, two, MonoTime(0)), LeaseBody::Granted);
-    // Higher by ballot, and yet not while the grant runs.
+    // A higher ballot is refused too while the grant runs.
     assert!(
         matches!(grant(&mut leases, three, MonoTime(LEASE_NS - 1)), LeaseBody::Refused { granted: Some((held, 1)), .. } if held == two)
     );
     assert_eq!(grant(&mut leases, three, MonoTime(LEASE_NS)), LeaseBody::Granted);
-    // An older ballot of the node that held it before is late.
+    // A late message with an older ballot of the node that held the range before.
     assert!(matches!(grant(&mut leases, two, MonoTime(3 * LEASE_NS)), LeaseBody::Refused { .. }));
     let mut out = Vec::new();
     let too_long = LeaseBody::Propose { time_ns: LEASE_NS + 1, mode: LeaseMode::Priority };
@@ -429,7 +430,7 @@ fn a_release_takes_back_exactly_what_it_names() {
         leases.receive(NodeId(from), asked(ballot(run), LeaseBody::Release), MonoTime(1), &mut rng, &mut Vec::new());
         assert_eq!(refused(&mut leases), still, "release of {run} by n{from}");
     }
-    // A second copy of the propose, late, grants nothing.
+    // A late second copy of the propose grants nothing.
     assert!(matches!(grant(&mut leases, ballot(6), MonoTime(1)), LeaseBody::Refused { .. }));
 }
 
@@ -446,10 +447,10 @@ fn what_a_grant_turns_away() {
         let mut refuses = |from, accept| leases.refuses(RANGE, NodeId(from), accept, MonoTime(1), &mut out).is_some();
         assert_eq!((refuses(3, false), refuses(3, true)), (prepare, accept), "{mode:?}");
         assert_eq!((refuses(2, false), refuses(2, true)), (false, false), "the holder is never turned away");
-        // The holder is told once, not for each.
-        let told =
+        // The holder gets one hint, not one for each request.
+        let hints =
             out.iter().filter(|action| matches!(action, LeaseAction::Send { to: NodeId(2), message } if message.body == LeaseBody::Wanted));
-        assert_eq!(told.count(), 1, "{mode:?}");
+        assert_eq!(hints.count(), 1, "{mode:?}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! The table of uncertainty: the phase reached and what was seen decide what may be said.
+//! The table of unknown outcomes: the phase reached and the replies seen decide which outcome may be reported.
 
 mod rig;
 
@@ -9,7 +9,7 @@ fn write(new: &str) -> Call {
     Call::Write { new: val(new) }
 }
 
-/// How far the operation gets before nothing comes any more.
+/// How far the operation gets before all messages are lost.
 #[derive(Debug, Clone, Copy)]
 enum Reach {
     Prepare,
@@ -33,7 +33,7 @@ fn reach(rig: &mut Rig, reach: Reach) {
             rig.row_read(2);
         }
         Reach::ProposeOneAccepts => {
-            // n1's own disk hangs, so n2's is the only accept.
+            // n1's own disk hangs, so the only accept is n2's.
             rig.promise(2);
             rig.disk = DiskMode::Held;
             rig.row_read(2);
@@ -66,7 +66,7 @@ fn check_outcome(call: Call, provenance: Provenance, links: Links, until: Reach,
     let mut rig = Rig::new(config);
     rig.request(ClientRequest { op: op(1, 1), key: key(), call, timeout_ns: TIMEOUT_NS, provenance });
     reach(&mut rig, until);
-    // A chosen update is answered as soon as the learns have been sent often enough.
+    // A chosen update is reported once the learns have been sent often enough.
     if !matches!(until, Reach::Learn) {
         assert!(rig.replies.is_empty(), "answered before time was up: {:?}", rig.replies);
     }
@@ -97,7 +97,7 @@ fn not_applied_is_said_only_with_proof() {
     check_outcome(write("x"),  first,  never, Reach::ProposeAllReject,   not());
     check_outcome(write("x"),  first,  may,   Reach::Learn,              Outcome::Applied);
 
-    // What was sent before may still be running elsewhere, whatever becomes of this request.
+    // Earlier copies may still be running elsewhere, whatever happens to this request.
     let resent = Provenance::Resent { born: Ballot::ZERO };
     let elsewhere = || Outcome::Unknown { why: UnknownWhy::ResentElsewhere };
     check_outcome(write("x"),  resent, may,   Reach::Prepare,            elsewhere());
@@ -107,7 +107,7 @@ fn not_applied_is_said_only_with_proof() {
     check_outcome(write("x"),  resent, may,   Reach::Learn,              Outcome::Applied);
 }
 
-/// Brings a write into its second attempt, its own first update being accepted by n2 at most.
+/// Brings a write into its second attempt. Its first update is accepted by n2 at most.
 fn second_attempt(config: Config) -> Rig {
     let mut rig = Rig::new(config);
     rig.ask(op(1, 1), Call::Cas { expected: None, new: val("mine") });
@@ -120,7 +120,7 @@ fn second_attempt(config: Config) -> Rig {
 #[test]
 fn a_retry_that_finds_its_id_answers_its_result() {
     let mut rig = second_attempt(config());
-    // n2 accepted the first attempt after all, and reports it: the operation repairs itself.
+    // n2 did accept the first attempt, and reports it: the operation repairs itself.
     let entry = DedupeEntry { op: op(1, 1), request_hash: own_hash(), proposed_us: 1_000_000, fate: OpFate::Applied };
     let mut mine = (*data(1, "mine")).clone();
     mine.dedupe.entries = vec![entry];
@@ -132,7 +132,7 @@ fn a_retry_that_finds_its_id_answers_its_result() {
     rig.learned(2);
     assert_eq!(rig.outcome(), &Outcome::Applied);
 
-    // Or somebody else has repaired it, and others have written since: it is in the table.
+    // Or another node has repaired it, and others have written since: its id is in the table.
     let mut rig = second_attempt(config());
     let mut later = (*data_by(op(2, 1), 2, "later")).clone();
     later.dedupe.entries.insert(0, entry);
@@ -145,8 +145,7 @@ fn a_retry_that_finds_its_id_answers_its_result() {
     assert_eq!(rig.outcome(), &Outcome::Applied);
 }
 
-/// The hash of the operation that `second_attempt` asks for, as the core makes it: taken from the
-/// update that a fresh replica proposes.
+/// The hash of the operation that `second_attempt` sends, taken from the update that a fresh replica proposes.
 fn own_hash() -> u64 {
     let mut rig = Rig::new(config());
     rig.ask(op(1, 1), Call::Cas { expected: None, new: val("mine") });
@@ -163,7 +162,7 @@ fn own_hash() -> u64 {
 fn a_fence_resolves_the_earlier_attempts_of_the_same_coordinator() {
     let mut rig = second_attempt(config());
     let theirs = row(b(1_000_500, 2), 1, "theirs");
-    // The second attempt finds another's row; n1 lags and is refreshed, so a third one follows.
+    // The second attempt finds another node's row. n1 lags and is refreshed, so a third attempt follows.
     rig.promise_with(2, None, theirs.learned);
     rig.answer(2, Body::RowRead { learned: theirs.learned, newer: Some(theirs.clone()) });
     rig.promise_with(2, None, theirs.learned);
@@ -174,7 +173,7 @@ fn a_fence_resolves_the_earlier_attempts_of_the_same_coordinator() {
     rig.accepted(2);
     assert_eq!(rig.outcome(), &Outcome::ConditionNotMet { current: Some(val("theirs")) });
 
-    // Without the fence it stays unknown.
+    // Without the fence it remains unknown.
     let mut rig = second_attempt(config());
     rig.promise_with(2, None, theirs.learned);
     rig.answer(2, Body::RowRead { learned: theirs.learned, newer: Some(theirs) });
@@ -182,7 +181,7 @@ fn a_fence_resolves_the_earlier_attempts_of_the_same_coordinator() {
     assert_eq!(rig.outcome(), &Outcome::Unknown { why: UnknownWhy::Timeout });
 }
 
-/// A row with the given table comes in at the first attempt.
+/// The first attempt finds a row with the given table.
 #[track_caller]
 fn check_table(entries: Vec<DedupeEntry>, watermark_us: u64, provenance: Provenance, expected: Option<Outcome>) {
     let mut theirs = (*data(1, "theirs")).clone();
@@ -213,7 +212,7 @@ fn the_table_of_a_row_decides_before_the_condition() {
     check_table(vec![entry(4, 99, applied)],     0,         first,       None);
     check_table(vec![entry(6, 99, applied)],     0,         first,       Some(Outcome::NotApplied { why: NotAppliedWhy::Superseded }));
     check_table(vec![entry(6, 99, applied)],     0,         resent(1),   unknown(UnknownWhy::ResentElsewhere));
-    // A fresh operation is never refused for its age; one sent before may be among the evicted.
+    // A fresh operation is never refused because of its age; one sent before may be among the evicted ones.
     check_table(vec![],                          450,       first,       None);
     check_table(vec![],                          450,       resent(450), unknown(UnknownWhy::Evicted));
     check_table(vec![],                          450,       resent(451), None);
@@ -268,7 +267,7 @@ fn wrong_requests_are_refused_before_they_start() {
     assert!(rig.sent.is_empty());
 }
 
-/// A process that was stopped finds its mail before its timers.
+/// A process that was stopped handles its messages before its timers.
 #[test]
 fn after_the_time_limit_nothing_new_is_proposed() {
     let mut rig = Rig::new(config());
@@ -293,7 +292,7 @@ fn a_resent_operation_uses_ballots_above_the_one_it_was_born_at() {
     resent(&mut rig, wall_us + hour_us, write("x"));
     assert!(rig.tag.expect("a prepare was sent").ballot.micros > wall_us + hour_us);
 
-    // But a client cannot push the clock to its end.
+    // But a client cannot move the clock to its maximum.
     let mut rig = Rig::new(config());
     resent(&mut rig, wall_us + 25 * hour_us, write("x"));
     assert_eq!(rig.outcome(), &Outcome::Unknown { why: UnknownWhy::ResentElsewhere });
@@ -301,7 +300,7 @@ fn a_resent_operation_uses_ballots_above_the_one_it_was_born_at() {
     assert!(rig.tag.expect("a prepare was sent").ballot.micros < wall_us + hour_us);
 }
 
-/// Leads to a propose that n1 itself rejects, since it promised another coordinator in between.
+/// Leads to a propose that n1 itself rejects, because it has promised another coordinator's ballot in between.
 fn propose_rejected_at_home(rig: &mut Rig) {
     rig.promise(2);
     let ours = rig.tag;
@@ -330,7 +329,7 @@ fn rejects_of_all_prove_nothing_about_an_earlier_copy_or_an_earlier_attempt() {
     twice.reject(3, RequestKind::Propose);
     twice.elapse(TIMEOUT_NS);
     assert_eq!(twice.outcome(), &unknown);
-    // The second attempt is disproved, the first is not.
+    // The second attempt is disproved, but not the first.
     let mut earlier = rig(0);
     propose_rejected_at_home(&mut earlier);
     earlier.elapse(100 * MS);
@@ -339,7 +338,7 @@ fn rejects_of_all_prove_nothing_about_an_earlier_copy_or_an_earlier_attempt() {
     earlier.reject(3, RequestKind::Propose);
     earlier.elapse(TIMEOUT_NS);
     assert_eq!(earlier.outcome(), &unknown);
-    // A late accept of the last attempt counts although the coordinator has gone on.
+    // A late accept of the last attempt counts although the coordinator has continued.
     let mut late = rig(0);
     propose_rejected_at_home(&mut late);
     let tag = late.tag.expect("a propose was sent");
@@ -359,6 +358,6 @@ fn a_resent_cas_is_never_called_refused() {
     reach(&mut rig, Reach::Fence);
     assert_eq!(rig.kinds()[4..], ["fence>n2", "fence>n3"]);
     rig.accepted(2);
-    // The other coordinator may judge the condition later, above this fence, and find it met.
+    // The other coordinator may evaluate the condition later, above this fence, and find it met.
     assert_eq!(rig.outcome(), &Outcome::Unknown { why: UnknownWhy::ResentElsewhere });
 }

@@ -1,4 +1,4 @@
-//! Pruning: who is asked what, and when a slot is free again.
+//! Pruning: which replicas get a prune, and when a slot is free again.
 
 mod rig;
 
@@ -9,7 +9,7 @@ fn pruning() -> Config {
     Config { prune: Prune::On, prune_after_ns: 50 * MS, ..config() }
 }
 
-/// A write that is chosen, and learned by n1 and those that answer.
+/// A write that is chosen, and learned by n1 and by the replicas that reply.
 fn decide(rig: &mut Rig, client: u64, learned_by: &[u16]) -> Tag {
     rig.ask(op(client, 1), Call::Write { new: val("x") });
     rig.promise(2);
@@ -27,16 +27,16 @@ fn pruned(rig: &mut Rig, tag: Tag, from: u16) {
     rig.answer_to(tag, from, Body::Pruned { pruned: tag.ballot });
 }
 
-/// How many accepted copies this node holds.
+/// Number of accepted copies that this node holds.
 fn copies(rig: &Rig) -> u64 {
     let copy = |record: Record| matches!(record, Record::State { accepted: Some(_), .. });
     rig.replica.snapshot().map(|record| u64::from(copy(record))).sum()
 }
 
 #[test]
-fn all_have_learned_all_are_told_and_the_slot_is_free() {
+fn once_all_have_learned_all_prune_and_the_slot_is_free() {
     let mut rig = Rig::new(pruning());
-    // The third answer comes after the operation has ended, and counts all the same.
+    // The third reply arrives after the operation has ended, and still counts.
     let tag = decide(&mut rig, 1, &[2, 3]);
     assert_eq!((rig.outcome(), rig.replica.prune_queue_len(), copies(&rig)), (&Outcome::Applied, 1, 1));
     rig.elapse(49 * MS);
@@ -54,15 +54,15 @@ fn all_have_learned_all_are_told_and_the_slot_is_free() {
 }
 
 #[test]
-fn who_has_not_learned_gets_the_row_again_and_nobody_prunes_before() {
+fn a_node_that_has_not_learned_gets_the_row_again_before_any_node_prunes() {
     let mut rig = Rig::new(pruning());
     let tag = decide(&mut rig, 1, &[2]);
     rig.elapse(51 * MS);
-    assert_eq!(rig.kinds(), ["learn>n3"], "n3 is asked again, and nobody else");
+    assert_eq!(rig.kinds(), ["learn>n3"], "only n3 is asked again");
     rig.elapse(50 * MS);
     assert_eq!(rig.kinds(), ["learn>n3"], "and again");
     assert_eq!(copies(&rig), 1);
-    // Of an older row, which n3 had before.
+    // A reply about an older row, which n3 had before.
     rig.answer_to(tag, 3, Body::Learned { learned: b(1, 1) });
     rig.elapse(98 * MS);
     assert!(rig.kinds().is_empty(), "less and less often");
@@ -86,7 +86,7 @@ fn what_is_not_durable_here_is_not_pruned() {
     rig.promise(2);
     rig.row_read(2);
     rig.disk = DiskMode::Held;
-    // Own accept and own learn are written, not synced.
+    // The node's own accept and learn are written, not synced.
     rig.accepted(2);
     rig.accepted(3);
     rig.learned(2);
@@ -111,7 +111,7 @@ fn a_hot_key_has_one_slot_and_its_newest_decision_counts() {
     assert_eq!(rig.kinds(), ["prune>n2", "prune>n3"]);
 }
 
-/// A write on top of this node's own row, which all have.
+/// A write on top of this node's own row, which all replicas have.
 fn decide_again(rig: &mut Rig, client: u64) -> Tag {
     let learned = rig.replica.row(&key()).map_or(Ballot::ZERO, |row| row.learned);
     rig.ask(op(client, 1), Call::Write { new: val("x") });
@@ -182,7 +182,7 @@ fn a_leaked_slot_is_never_free_again() {
     assert_eq!(rig.replica.counters().pruned, 3, "the copies do go, while there are slots");
 }
 
-/// The learned row is lost with the process, and the copy was pruned: nothing is left of it.
+/// The learned row is lost with the process, and the copy was pruned: nothing of the update remains.
 #[cfg(feature = "mutants")]
 #[test]
 fn a_row_that_is_not_in_the_log_goes_with_the_copy() {

@@ -1,4 +1,4 @@
-//! Many clients compare and set one key with a ballot at hand: how many are told a new value at once, and that everybody
+//! Many clients compare and set one key with a prepared ballot: how many get a new value at once, and that every client
 //! has its turn.
 
 mod rig;
@@ -8,21 +8,21 @@ use rig::*;
 
 const CLIENTS: u64 = 8;
 
-/// Clients that try until they succeed, then begin anew with the value they wrote.
+/// Clients that try until they succeed, then start again with the value they wrote.
 struct Crowd {
     rig: Rig,
-    /// Whose request has which token.
+    /// The client that owns each token.
     tokens: Vec<u64>,
-    /// When each was sent, and the longest time until an answer.
+    /// When each request was sent, and the longest time until a reply.
     sent: Vec<MonoTime>,
     longest_ns: u64,
     timeout_ns: u64,
     seq: u64,
-    /// Answers looked at.
+    /// Number of replies examined.
     seen: usize,
     applied: Vec<u64>,
     refused: Vec<u64>,
-    /// Whether nobody comes back any more.
+    /// Whether no client sends another request.
     quit: bool,
 }
 
@@ -57,7 +57,8 @@ impl Crowd {
         self.rig.request(ClientRequest { op, key: key(), call, timeout_ns, provenance: Provenance::First });
     }
 
-    /// One proposal lands after a millisecond; who is answered comes back a tenth of one later. Gives the clients that won.
+    /// A proposal is decided after a millisecond, and an answered client returns a tenth of a millisecond later.
+    /// Returns the clients that succeeded.
     fn round(&mut self) -> Vec<u64> {
         self.rig.elapse(MS);
         self.rig.accepted(2);
@@ -91,7 +92,7 @@ impl Crowd {
         val(&format!("{}-{}", self.tokens[token.0 as usize - 1], token.0))
     }
 
-    /// Attempts for each success since the last time.
+    /// Attempts per success since the last call.
     fn attempts(&mut self) -> f64 {
         let (applied, refused): (u64, u64) = (self.applied.iter().sum(), self.refused.iter().sum());
         self.applied = vec![0; 9];
@@ -101,7 +102,7 @@ impl Crowd {
 }
 
 #[test]
-fn where_all_come_back_a_success_takes_two_attempts_and_everybody_has_its_turn() {
+fn when_all_come_back_a_success_takes_two_attempts_and_every_client_has_its_turn() {
     let mut crowd = Crowd::new(Queue::Fair);
     (0..20).for_each(|_| drop(crowd.round()));
     let before = crowd.attempts();
@@ -114,7 +115,7 @@ fn where_all_come_back_a_success_takes_two_attempts_and_everybody_has_its_turn()
 }
 
 #[test]
-fn in_order_of_arrival_all_are_told_at_once() {
+fn in_order_of_arrival_all_are_answered_at_once() {
     let mut crowd = Crowd::new(Queue::Fifo);
     (0..50).for_each(|_| drop(crowd.round()));
     assert_eq!(crowd.rig.replica.counters().kept_back, 0);
@@ -122,17 +123,17 @@ fn in_order_of_arrival_all_are_told_at_once() {
 }
 
 #[test]
-fn when_nobody_comes_back_all_are_told() {
+fn when_no_client_comes_back_all_are_answered() {
     let mut crowd = Crowd::new(Queue::Fair);
     (0..40).for_each(|_| drop(crowd.round()));
     let kept = crowd.rig.replica.in_flight();
     assert_eq!(kept as u64, CLIENTS, "all wait or are on their way");
     crowd.quit = true;
     (0..3).for_each(|_| drop(crowd.round()));
-    assert_eq!(crowd.rig.replica.in_flight(), 0, "behind no update there is nobody to wait for");
+    assert_eq!(crowd.rig.replica.in_flight(), 0, "without an update there is no client to wait for");
 }
 
-/// The longest time until an answer where a round takes `round_ms`.
+/// The longest time until a reply when a round takes `round_ms`.
 fn longest_ns(timeout_ns: u64, round_ms: u64) -> u64 {
     let mut crowd = Crowd::new(Queue::Fair);
     crowd.timeout_ns = timeout_ns;
@@ -146,8 +147,9 @@ fn longest_ns(timeout_ns: u64, round_ms: u64) -> u64 {
 }
 
 #[test]
-fn nobody_is_kept_back_for_longer_than_fifty_milliseconds_or_a_quarter_of_its_time_limit() {
-    // Eight clients take 168 ms, and 32. What comes on top: the proposal under way when the limit is over, and the next one.
+fn no_reply_waits_longer_than_fifty_milliseconds_or_a_quarter_of_its_time_limit() {
+    // With eight clients the limit is 168 ms, and with 32 as well. In addition: the proposal in progress when the
+    // limit passes, and the next one.
     let longest = longest_ns(TIMEOUT_NS, 21);
     assert!((50 * MS..=95 * MS).contains(&longest), "{longest} ns");
     let longest = longest_ns(40 * MS, 4);

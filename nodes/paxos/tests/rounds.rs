@@ -1,4 +1,4 @@
-//! The modes that save rounds: which rounds are left, and what each still guards against.
+//! The modes that save rounds: which rounds remain, and what each still guards against.
 
 mod rig;
 
@@ -20,7 +20,7 @@ fn with(rounds: Rounds) -> Rig {
     Rig::new(config)
 }
 
-/// A peer promises and sends the row that was asked for.
+/// A peer promises and sends the requested row.
 fn promise_row(rig: &mut Rig, from: u16, accepted: Option<Accepted>, row: &Row) {
     rig.answer(from, Body::Promise { old_promise: Ballot::ZERO, accepted, learned: row.learned, newer: Some(row.clone()) });
 }
@@ -49,17 +49,17 @@ fn merged_leaves_out_the_read_round() {
     assert_eq!(rig.kinds(), ["learn>n2", "learn>n3"]);
     assert!(rig.replies.is_empty());
     rig.learned(2);
-    let (_, outcome, told) = rig.replies.pop().expect("an answer");
-    assert_eq!((outcome, told.phase, told.round_trips), (Outcome::Applied, Phase::Learn, 3));
+    let (_, outcome, diagnostics) = rig.replies.pop().expect("an answer");
+    assert_eq!((outcome, diagnostics.phase, diagnostics.round_trips), (Outcome::Applied, Phase::Learn, 3));
 
     rig.ask(op(1, 2), Call::Read);
-    let learned = told.ballot;
+    let learned = diagnostics.ballot;
     rig.promise_with(2, None, learned);
     assert_eq!(rig.kinds(), ["prepare>n2", "prepare>n3", "fence>n2", "fence>n3"]);
     assert!(rig.replies.is_empty(), "no answer before the fence stands");
     rig.accepted(2);
-    let (_, outcome, told) = rig.replies.pop().expect("an answer");
-    assert_eq!((outcome, told.phase, told.round_trips), (Outcome::Read { current: Some(val("x")) }, Phase::Fence, 2));
+    let (_, outcome, diagnostics) = rig.replies.pop().expect("an answer");
+    assert_eq!((outcome, diagnostics.phase, diagnostics.round_trips), (Outcome::Read { current: Some(val("x")) }, Phase::Fence, 2));
 }
 
 #[test]
@@ -88,10 +88,10 @@ fn async_learn_answers_when_the_update_is_chosen() {
     rig.kinds();
     rig.accepted(2);
     assert_eq!(rig.kinds(), ["chosen>n2", "chosen>n3"]);
-    let (_, outcome, told) = rig.replies.pop().expect("an answer");
-    assert_eq!((outcome, told.phase, told.round_trips), (Outcome::Applied, Phase::Propose, 2));
-    assert_eq!(rig.replica.row(&key()).map(|row| row.learned), Some(told.ballot), "the own replica has learned it");
-    assert_eq!(rig.records.last(), Some(&Record::Chosen { key: key(), ballot: told.ballot }));
+    let (_, outcome, diagnostics) = rig.replies.pop().expect("an answer");
+    assert_eq!((outcome, diagnostics.phase, diagnostics.round_trips), (Outcome::Applied, Phase::Propose, 2));
+    assert_eq!(rig.replica.row(&key()).map(|row| row.learned), Some(diagnostics.ballot), "the own replica has learned it");
+    assert_eq!(rig.records.last(), Some(&Record::Chosen { key: key(), ballot: diagnostics.ballot }));
 }
 
 #[test]
@@ -102,15 +102,15 @@ fn async_learn_answers_a_read_and_a_refusal_after_one_round() {
     ] {
         let mut rig = with(Rounds::AsyncLearn);
         rig.ask(op(1, 1), call);
-        // n1 lags: whole rows hide nothing, so nobody is refreshed.
+        // n1 lags: whole rows hide nothing, so no node is refreshed.
         promise_row(&mut rig, 2, None, &row(b(20, 2), 4, "theirs"));
         assert_eq!(rig.kinds(), ["prepare>n2", "prepare>n3"]);
-        let (_, outcome, told) = rig.replies.pop().expect("an answer");
-        assert_eq!((outcome, told.phase, told.round_trips), (expected, Phase::Done, 1));
+        let (_, outcome, diagnostics) = rig.replies.pop().expect("an answer");
+        assert_eq!((outcome, diagnostics.phase, diagnostics.round_trips), (expected, Phase::Done, 1));
     }
 }
 
-/// What one of the promises reports above the row, and what follows.
+/// What a promise reports above the row, and what follows.
 #[track_caller]
 fn check_before_a_read(accepted: Option<Accepted>, next: &[&str]) -> Rig {
     let mut rig = with(Rounds::AsyncLearn);
@@ -128,21 +128,21 @@ fn a_read_in_one_round_needs_promises_without_anything_above_the_row() {
     check_before_a_read(held(10, Update::Row(data(3, "below"))), &[]);
     check_before_a_read(held(10, Update::Empty), &[]);
 
-    // A fence of a node that runs more rounds: what it hides may have been chosen.
+    // A fence from a node in another mode: the update that it hides may have been chosen.
     let mut rig = check_before_a_read(held(30, Update::Empty), &["propose>n2", "propose>n3"]);
     assert_eq!(proposed(&rig), Update::Row(data(4, "theirs")), "the whole row, never an empty update");
     assert!(rig.replies.is_empty());
     rig.accepted(2);
-    let (_, outcome, told) = rig.replies.pop().expect("an answer");
-    assert_eq!((outcome, told.phase), (Outcome::Read { current: Some(val("theirs")) }, Phase::Fence));
+    let (_, outcome, diagnostics) = rig.replies.pop().expect("an answer");
+    assert_eq!((outcome, diagnostics.phase), (Outcome::Read { current: Some(val("theirs")) }, Phase::Fence));
 
-    // An unfinished update is finished, and the read is answered by it.
+    // An unfinished update is finished, and the read returns it.
     let mut rig = check_before_a_read(held(30, Update::Row(data(5, "newer"))), &["propose>n2", "propose>n3"]);
     rig.kinds();
     rig.accepted(2);
     assert_eq!(rig.kinds(), ["chosen>n2", "chosen>n3"]);
-    let (_, outcome, told) = rig.replies.pop().expect("an answer");
-    assert_eq!((outcome, told.round_trips, told.repairs), (Outcome::Read { current: Some(val("newer")) }, 2, 1));
+    let (_, outcome, diagnostics) = rig.replies.pop().expect("an answer");
+    assert_eq!((outcome, diagnostics.round_trips, diagnostics.repairs), (Outcome::Read { current: Some(val("newer")) }, 2, 1));
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn a_refused_cas_that_has_proposed_before_keeps_its_fence() {
     rig.reject(3, RequestKind::Propose);
     rig.elapse(100 * MS);
     rig.kinds();
-    // Its first proposal may have been accepted by somebody who is not in this quorum.
+    // Its first proposal may have been accepted by a node that is not in this quorum.
     promise_row(&mut rig, 2, None, &row(b(2_000_000, 2), 1, "theirs"));
     promise_row(&mut rig, 3, None, &row(b(2_000_000, 2), 1, "theirs"));
     assert!(rig.replies.is_empty());
@@ -181,13 +181,13 @@ fn after_a_repair_the_own_update_follows_at_the_ballot_promised_along() {
     assert_eq!(rig.kinds(), ["chosen>n2", "chosen>n3", "propose>n2", "propose>n3"], "no second prepare");
     assert_eq!(rig.tag.expect("a propose was sent").ballot, next);
     rig.accepted(2);
-    let (_, outcome, told) = rig.replies.pop().expect("an answer");
-    assert_eq!((outcome, told.rounds, told.round_trips, told.repairs), (Outcome::Applied, 2, 3, 1));
+    let (_, outcome, diagnostics) = rig.replies.pop().expect("an answer");
+    assert_eq!((outcome, diagnostics.rounds, diagnostics.round_trips, diagnostics.repairs), (Outcome::Applied, 2, 3, 1));
     let row = rig.replica.row(&key()).expect("the row is stored");
     assert_eq!((row.learned, row.data.version, row.data.value.clone()), (next, 2, Some(val("mine"))));
 }
 
-/// The update of an attempt that was given up is found in the row of another's later update.
+/// The update of an abandoned attempt is found in the row of another node's later update.
 #[test]
 fn a_repair_that_contains_the_own_update_is_the_answer() {
     for rounds in Rounds::ALL {
@@ -215,7 +215,7 @@ fn a_repair_that_contains_the_own_update_is_the_answer() {
     }
 }
 
-/// Lazily learned rows are durable before anybody is told that they are, and somebody syncs them.
+/// Lazily learned rows are synced, and are durable before any reply says so.
 #[test]
 fn an_answer_that_claims_a_lazily_learned_row_waits_for_a_sync_of_its_own() {
     let mut rig = with(Rounds::AsyncLearn);
@@ -232,11 +232,11 @@ fn an_answer_that_claims_a_lazily_learned_row_waits_for_a_sync_of_its_own() {
     let (_, message, after) = rig.sent.pop().expect("an answer");
     assert!(message.body == Body::Learned { learned: ballot } && after.is_some(), "{message:?} after {after:?}");
     assert_eq!(rig.records[before..], [Record::Learned { key: key(), row: learned.clone() }], "something to sync");
-    // A second answer waits for the same sync.
+    // A second reply waits for the same sync.
     rig.answer_to(tag, 2, Body::Learn { row: learned });
     assert_eq!(rig.sent.pop().map(|(_, _, second)| second), Some(after));
     assert_eq!(rig.records.len(), before + 1);
-    // A promise has a record of its own, later in the log.
+    // A promise has its own record, later in the log.
     rig.answer_to(Tag { ballot: b(3_000_000, 2), ..tag }, 2, Body::Prepare { have: Some(Ballot::ZERO) });
     let (_, message, later) = rig.sent.pop().expect("an answer");
     assert!(matches!(message.body, Body::Promise { newer: Some(_), .. }) && later > after, "{message:?}");
@@ -244,7 +244,7 @@ fn an_answer_that_claims_a_lazily_learned_row_waits_for_a_sync_of_its_own() {
 
 /// It names what was accepted at its ballot, and nothing else.
 #[test]
-fn chosen_is_for_whoever_accepted_at_that_very_ballot() {
+fn chosen_concerns_nodes_that_accepted_at_that_very_ballot() {
     let mut rig = with(Rounds::AsyncLearn);
     let tag = |micros| Tag { op: op(9, 1), attempt: 1, incarnation: 1, ballot: b(micros, 2) };
     rig.answer_to(tag(10), 2, Body::Chosen);
@@ -259,7 +259,7 @@ fn chosen_is_for_whoever_accepted_at_that_very_ballot() {
     assert_eq!(rig.replica.row(&key()).map(|row| row.learned), Some(Ballot::ZERO), "an empty update is no row");
 }
 
-/// A fast coordinator that has done one write, and the ballot that was promised along.
+/// A fast coordinator after one write, and the ballot that was promised with it.
 fn prepared(config: Config) -> (Rig, Ballot) {
     let mut rig = Rig::new(Config { rounds: Rounds::Fast, ..config });
     rig.ask(op(1, 1), write("first"));
@@ -272,7 +272,7 @@ fn prepared(config: Config) -> (Rig, Ballot) {
     (rig, next)
 }
 
-/// The ballot that the newest propose asks to be promised.
+/// The ballot whose promise the newest propose requests.
 fn next_of(rig: &Rig) -> Option<Ballot> {
     rig.sent.iter().rev().find_map(|(_, message, _)| match &message.body {
         Body::Propose { next, .. } => Some(*next),
@@ -297,15 +297,15 @@ fn fast_proposes_at_the_promised_ballot_without_a_prepare() {
         assert_eq!(rig.kinds(), ["propose>n2", "propose>n3"]);
         rig.accepted(2);
         assert_eq!(rig.kinds(), ["chosen>n2", "chosen>n3"]);
-        let (_, outcome, told) = rig.replies.pop().expect("an answer");
-        assert_eq!((outcome, told.rounds, told.round_trips, told.accepts), (shown, 1, 1, 2));
+        let (_, outcome, diagnostics) = rig.replies.pop().expect("an answer");
+        assert_eq!((outcome, diagnostics.rounds, diagnostics.round_trips, diagnostics.accepts), (shown, 1, 1, 2));
     }
 }
 
 #[test]
 fn what_waits_for_the_key_shares_one_proposal_and_each_is_judged_on_what_the_one_before_leaves() {
     share(Queue::Fifo, |rest: &mut Vec<Outcome>| rest.insert(2, refused("b")));
-    // Who only gets a refusal comes last, so that it learns the newest value.
+    // A client that is only refused is answered last, so that it gets the newest value.
     share(Queue::Fair, |rest| rest.push(refused("d")));
 }
 
@@ -322,7 +322,7 @@ fn share(queue: Queue, refusal: impl FnOnce(&mut Vec<Outcome>)) {
     }
     rig.kinds();
     rig.accepted(2);
-    // The next proposal contains this one: nobody needs to be told that it is chosen.
+    // The next proposal contains this one: no message needs to say that it is chosen.
     let Update::Row(data) = proposed(&rig) else { panic!("a whole row") };
     assert_eq!(rig.kinds(), ["propose>n2", "propose>n3"]);
     assert_eq!((data.version, data.value.clone()), (4, Some(val("d"))));
@@ -337,7 +337,10 @@ fn share(queue: Queue, refusal: impl FnOnce(&mut Vec<Outcome>)) {
     let mut expected = vec![Outcome::Applied, read("b"), Outcome::Applied, read("d")];
     refusal(&mut expected);
     assert_eq!(outcomes, expected, "{queue:?}");
-    assert!(rig.replies.iter().all(|(_, _, told)| (told.rounds, told.round_trips) == (1, 1)), "each has waited for one");
+    assert!(
+        rig.replies.iter().all(|(_, _, diagnostics)| (diagnostics.rounds, diagnostics.round_trips) == (1, 1)),
+        "each has waited for one"
+    );
     assert_eq!(rig.replica.counters().round_trips, before, "which was one and the same");
     assert_eq!(rig.kinds(), ["chosen>n2", "chosen>n3"]);
 }
@@ -360,7 +363,7 @@ fn after_a_failed_proposal_ballot_and_row_are_dropped_and_the_operations_go_on_o
         let sent = rig.kinds();
         assert!(sent.ends_with(&["prepare>n2".to_owned(), "prepare>n3".to_owned()]), "{sent:?}");
         assert!(rig.tag.expect("a prepare was sent").ballot > next);
-        // Another coordinator's write is found, on which the own one is judged again.
+        // The coordinator finds another node's write, and evaluates its own condition again.
         let theirs = row(b(rig.tag.expect("a prepare was sent").ballot.micros - 1, 2), 7, "theirs");
         promise_row(&mut rig, 2, None, &theirs);
         promise_row(&mut rig, 3, None, &theirs);
@@ -379,10 +382,11 @@ fn a_failed_proposal_leaves_its_updates_open_and_nothing_else() {
     rig.ask(op(4, 1), Call::Read);
     rig.accepted(2);
     rig.accepted(3);
-    // The second proposal carries clients 3 and 4, and nobody answers it.
+    // The second proposal carries clients 3 and 4, and gets no reply.
     rig.replies.clear();
     rig.elapse(TIMEOUT_NS);
-    let mut outcomes: Vec<(u64, Outcome)> = rig.replies.iter().map(|(_, outcome, told)| (told.op.client, outcome.clone())).collect();
+    let mut outcomes: Vec<(u64, Outcome)> =
+        rig.replies.iter().map(|(_, outcome, diagnostics)| (diagnostics.op.client, outcome.clone())).collect();
     outcomes.sort_by_key(|(client, _)| *client);
     let unknown = Outcome::Unknown { why: UnknownWhy::Timeout };
     let not = Outcome::NotApplied { why: NotAppliedWhy::TimeoutBeforePropose };
@@ -435,13 +439,13 @@ fn a_process_that_starts_has_no_promised_ballot_and_the_number_of_keys_that_have
     assert_eq!(rig.kinds(), ["prepare>n2", "prepare>n3"], "k2 has taken the place of k1");
 }
 
-/// A ballot promised ahead is older than the operation: its stamp must not be.
+/// A ballot promised in advance is older than the operation, but the operation's stamp must not be.
 #[test]
 fn entries_are_stamped_by_the_clock_and_not_by_a_ballot_promised_ahead() {
     let (mut rig, next) = prepared(config());
     let hour_us = 3_600_000_000;
     rig.wall = WallTime(rig.wall.0 + hour_us);
-    // The process has made newer ballots since, for other keys; a client has seen one of them.
+    // The process has made newer ballots for other keys since, and a client has seen one of them.
     let other =
         ClientRequest { op: op(5, 1), key: Key::from("k2"), call: Call::Read, timeout_ns: TIMEOUT_NS, provenance: Provenance::First };
     rig.request(other);

@@ -33,14 +33,15 @@ fn ballots_rise_whatever_the_wall_clock_does() {
 
 #[test]
 fn two_processes_of_a_node_never_make_the_same_ballot() {
-    // The same wall clock and the same random numbers: only the incarnation differs.
+    // The same wall clock and the same random numbers; only the incarnation differs.
     let ballots = |recovered: &[Record]| {
         let mut rig = Rig::recovered(config(), recovered.to_vec());
         rig.ask(op(1, 1), Call::Read);
         (rig.tag.expect("a prepare was sent"), rig.records)
     };
     let (first, records) = ballots(&[]);
-    // The promise to itself is lost, the incarnation is not: nothing left before it was durable.
+    // The node's promise to itself is lost, but its incarnation is not, because nothing was sent before it was
+    // durable.
     let (second, _) = ballots(&records[..1]);
     assert_ne!(first.ballot, second.ballot);
     assert_eq!((first.incarnation, second.incarnation), (1, 2));
@@ -87,10 +88,10 @@ fn aborts_are_kept_apart_from_what_their_client_did_later() {
     let mut table = Dedupe::default().with(abort(1, 5, 10), limits(1)).with(entry(1, 6, 20), limits(1));
     assert_eq!(table.find(op(1, 5), 1, None, 4), aborted, "the next operation does not take its place");
     assert_eq!((table.find(op(1, 6), 1, None, 4), table.find(op(1, 4), 1, None, 4)), (Lookup::Known(OpFate::Applied), Lookup::Superseded));
-    // Nor does the eviction of that one, or an abort repeated.
+    // Nor does its eviction, or a repeated abort.
     table = table.with(entry(2, 1, 30), limits(1)).with(abort(1, 5, 40), limits(1)).with(abort(3, 1, 50), limits(1));
     assert_eq!((table.find(op(1, 5), 1, None, 4), table.watermark_us, table.aborted_watermark_us), (aborted, 20, 0));
-    // Its own does; then its birth tells.
+    // Its own does; after that, its time of birth decides.
     table = table.with(abort(4, 1, 60), limits(1));
     assert_eq!(table.aborted_watermark_us, 40);
     assert_eq!(table.find(op(1, 5), 1, None, 4), Lookup::TooOld);
@@ -99,7 +100,7 @@ fn aborts_are_kept_apart_from_what_their_client_did_later() {
     assert_eq!(table.find(op(9, 1), 1, Some(15), 4), Lookup::Evicted, "it may even have been applied");
 }
 
-/// The same rule for aborts: no request that was born below its abort is ever taken for new.
+/// The same rule for aborts: a request born before its abort is never considered new.
 #[test]
 fn no_aborted_operation_is_ever_called_absent() {
     for seed in 0..200 {
@@ -124,7 +125,7 @@ fn no_aborted_operation_is_ever_called_absent() {
     }
 }
 
-/// The rule of eviction against what really happened: whatever was applied is never called absent.
+/// The eviction rule compared with the facts: an applied operation is never called absent.
 #[test]
 fn no_applied_operation_is_ever_called_absent() {
     for seed in 0..200 {
@@ -134,7 +135,7 @@ fn no_applied_operation_is_ever_called_absent() {
         let mut applied = Vec::new();
         for us in (10..400).step_by(10) {
             let client = rng.random_range(1..12);
-            // The first proposal of an operation is at or before the one that was chosen.
+            // The first proposal of an operation is at or before the chosen one.
             let first_us = us - rng.random_range(0..10);
             table = table.with(entry(client, us, us), limits(limit));
             assert!(table.entries.len() <= limit);
@@ -180,7 +181,7 @@ fn the_registry_names_each_mutant_once() {
     assert_eq!(Mutant::from_name("no-such-bug"), None);
 }
 
-/// Requests of a made-up peer, many of them late, doubled or absurd.
+/// Requests of a simulated peer, many of them late, duplicated or absurd.
 fn random_request(rng: &mut Pcg64) -> (u16, Message) {
     let ballot = b(rng.random_range(1..40), rng.random_range(2..4));
     let version = rng.random_range(1..9);
@@ -198,8 +199,7 @@ fn random_request(rng: &mut Pcg64) -> (u16, Message) {
     (ballot.node.0, Message { key, tag, body })
 }
 
-/// What is known of each key. A prune of a key that nothing is known about leaves no record, so the order of first use
-/// may differ.
+/// The state of each key. A prune of an unknown key leaves no record, so the order of first use may differ.
 fn states(replica: &Replica) -> Vec<Record> {
     let mut states: Vec<Record> = replica.snapshot().filter(|record| !matches!(record, Record::Incarnation { .. })).collect();
     let empty = |record: &Record| matches!(record, Record::State { promised, accepted: None, row, .. } if promised.is_zero() && row.learned.is_zero());

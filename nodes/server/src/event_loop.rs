@@ -65,17 +65,26 @@ impl EventLoop {
                 tokio::task::yield_now().await;
                 continue;
             }
-            self.set_alarm()?;
             let shell = Rc::clone(&self.shell);
             tokio::select! {
-                () = shell.inbox.bell.notified() => {}
-                rung = self.alarm.wait() => {
-                    rung.map_err(|cause| NodeError::Io { what: "timer", cause })?;
-                    self.alarm_at = None;
-                }
+                woken = self.wait() => woken?,
                 () = shell.stopper.stop_requested() => {}
             }
         }
+    }
+
+    /// Waits for input, or until the core's next timer is due.
+    async fn wait(&mut self) -> Result<(), NodeError> {
+        self.set_alarm()?;
+        let shell = Rc::clone(&self.shell);
+        tokio::select! {
+            () = shell.inbox.bell.notified() => {}
+            rung = self.alarm.wait() => {
+                rung.map_err(|cause| NodeError::Io { what: "timer", cause })?;
+                self.alarm_at = None;
+            }
+        }
+        Ok(())
     }
 
     /// Makes the core's first records durable before the node is ready. They are synced also if a planted bug calls them
@@ -107,15 +116,8 @@ impl EventLoop {
         }
         while !self.shell.open_ops.borrow().is_empty() && tokio::time::Instant::now() < deadline {
             self.turn().await?;
-            self.set_alarm()?;
-            let shell = Rc::clone(&self.shell);
-            tokio::select! {
-                () = shell.inbox.bell.notified() => {}
-                rung = self.alarm.wait() => {
-                    rung.map_err(|cause| NodeError::Io { what: "timer", cause })?;
-                    self.alarm_at = None;
-                }
-                () = tokio::time::sleep_until(deadline) => {}
+            if let Ok(woken) = tokio::time::timeout_at(deadline, self.wait()).await {
+                woken?;
             }
         }
         // Operations that are still open may have been proposed already.

@@ -1,4 +1,4 @@
-//! Clients and peers that speak nonsense, break rules, do not read, or are not who they should be.
+//! Clients and peers that send nonsense, break rules, do not read, or are not who they claim to be.
 
 mod common;
 
@@ -50,7 +50,8 @@ fn hello(protocol: u32, client: &str) -> Vec<u8> {
     client_frame(&ToNode::Hello(Hello { protocol, ..Hello::new(client, &ExpectedNode::default()) }))
 }
 
-/// Sends bytes to the client port; the node must close, answer with `says`, and log one line with `logs`.
+/// Sends bytes to the client port. The node must close the connection, answer with `says`, and log one line with
+/// `logs`.
 #[track_caller]
 fn check_client(node: &NodeHandle, sent: &[u8], says: &str, logs: &str) {
     let before = logged(node, "client_closed").len();
@@ -93,7 +94,7 @@ fn clients_that_speak_nonsense_get_one_answer_and_one_log_line() {
     long[8..12].copy_from_slice(&crc.to_le_bytes());
     check_client(&node, &long, "over the limit", "over the limit");
     assert_eq!(status(&node).bad_connections, 12);
-    // It is none the worse for it.
+    // The node is unaffected.
     assert_eq!(TestClient::to(&node).write("k", "1"), Outcome::Applied);
 }
 
@@ -124,7 +125,7 @@ fn a_connection_cut_at_any_byte_is_closed_and_one_that_dribbles_is_served() {
         let mut stream = open(node.ready().client);
         stream.write_all(&whole[..cut]).unwrap();
         stream.shutdown(Shutdown::Write).unwrap();
-        // A welcome, where the hello was whole; never an answer, and never silence.
+        // A welcome if the hello was complete, but never a reply, and never silence.
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).unwrap();
         let mut frames = FrameReader::new();
@@ -158,8 +159,8 @@ fn a_connection_that_does_not_introduce_itself_is_closed() {
     assert_eq!(TestClient::to(&node).write("k", "1"), Outcome::Applied);
 }
 
-/// Closes a connection so that the other end is not told: no FIN, no RST, as when a cable is pulled or a machine loses power.
-/// The kernel allows it to who may repair sockets; says whether it did.
+/// Closes a connection without notifying the other end: no FIN, no RST, as when a cable is pulled or a machine loses
+/// power. The kernel allows this with the right to repair sockets. Returns whether it did.
 fn vanish(stream: TcpStream) -> bool {
     use std::os::fd::AsRawFd;
     /// From `linux/tcp.h`.
@@ -184,7 +185,7 @@ fn a_half_open_connection_is_found_out() {
     }
     let begin = std::time::Instant::now();
     eventually("the dead one is found out", || status(&node).client_connections == 1);
-    // Not at once, which would mean that it was told; and the one that is only silent stays.
+    // Not at once, which would mean that it was notified. The silent connection stays.
     assert!(begin.elapsed() >= std::time::Duration::from_secs(3), "{:?}", begin.elapsed());
     let mut alive = alive;
     assert_eq!(alive.write("k", "1"), Outcome::Applied);
@@ -201,15 +202,15 @@ fn an_id_used_again_for_another_operation_is_refused() {
     };
     let write = |value: &str| Call::Write { new: value.into() };
     assert_eq!(ask(&mut clients[0], 5, "k", write("first")), Outcome::Applied);
-    // The same id with another content through another node: one of the two is a mistake, and it must not take effect.
+    // The same id with other contents through another node: one of the two is a mistake, and it must not take effect.
     let again = ask(&mut clients[1], 5, "k", write("second"));
     assert!(!matches!(again, Outcome::Value { .. }), "{again:?}");
     assert_eq!(clients[2].read("k").as_deref(), Some("first"), "after {again:?}");
-    // An id from before: it was overtaken, so it can never take effect.
+    // An earlier id: it has been overtaken, so it can never take effect.
     let old = ask(&mut clients[1], 4, "k", write("older"));
     assert!(matches!(old, Outcome::NotApplied { why: Reason::Superseded } | Outcome::Unknown { why: Reason::Superseded }), "{old:?}");
     assert_eq!(clients[2].read("k").as_deref(), Some("first"));
-    // The next one of the same client goes on.
+    // The client's next operation works.
     assert_eq!(ask(&mut clients[2], 6, "k", write("next")), Outcome::Applied);
     assert_eq!(clients[0].read("k").as_deref(), Some("next"));
 }
@@ -263,7 +264,7 @@ fn requests_over_a_limit_get_a_clear_answer_and_the_connection_goes_on() {
     check_invalid(&mut client, "k", 1_000, cas, "a value of 1048577 bytes");
     check_invalid(&mut client, "k", 0, Call::Read, "a timeout of 0 us");
     check_invalid(&mut client, "k", MAX_TIMEOUT_US + 1, Call::Read, "is not within");
-    // What is just within the limits works.
+    // Values at the limits are accepted.
     let longest = "k".repeat(MAX_KEY);
     let value = Call::Write { new: vec![7; MAX_VALUE] };
     assert_eq!(client.call(&longest, value), Outcome::Applied);
@@ -274,7 +275,7 @@ fn requests_over_a_limit_get_a_clear_answer_and_the_connection_goes_on() {
 #[test]
 fn too_many_open_operations_are_refused() {
     let dir = TempDir::new("in-flight");
-    // Alone in a cluster of three it can finish nothing.
+    // Alone in a cluster of three, it can complete nothing.
     let mut options = options_of_cluster(dir.path(), 3).remove(0);
     options.limits.in_flight_per_connection = 3;
     options.limits.client_connections = 2;
@@ -295,7 +296,7 @@ fn too_many_open_operations_are_refused() {
     let mut third = open(node.ready().client);
     let refused = receive(&mut third, &mut FrameReader::new()).unwrap();
     assert!(matches!(&refused, ToClient::Refused(r) if r.why.contains("2 clients are connected")), "{refused:?}");
-    // At a clean stop, what is open is answered as unknown.
+    // A clean stop answers open operations as unknown.
     let stopped = std::thread::spawn(move || node.stop());
     for _ in 0..3 {
         let answer = client.receive().unwrap();
@@ -350,7 +351,7 @@ fn peers_that_are_not_who_they_should_be_are_refused() {
     let mut lost = stranger("lost");
     lost.peers = vec![(n(3), options[0].peer_listen)];
     check(&first, &lost, "it looks for n3, this is n1");
-    // Not one of them was listened to.
+    // None of these messages was accepted.
     assert!(status(&first).peers.iter().all(|peer| !peer.inbound && peer.received == 0));
 }
 

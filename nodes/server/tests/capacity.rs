@@ -1,4 +1,5 @@
-//! The formula of `heckle capacity` against running nodes: the bytes they count, and the sizes of their files.
+//! The formula of `heckle capacity` compared with running nodes: the bytes that they count, and the sizes of their
+//! files.
 
 mod common;
 
@@ -15,7 +16,7 @@ use heckle_server::{NodeHandle, NodeOptions};
 const SEGMENT: u64 = 64 << 10;
 const TOLERANCE: f64 = 0.15;
 
-/// Within 15 %, or what is off and by how much.
+/// Checks that an estimate is within 15 %, and otherwise says which one is not.
 fn compare(what: &str, measured: u64, computed: u64) -> Result<(), String> {
     println!("{what:<28} measured {measured:>9}  computed {computed:>9}");
     if is_close(measured, computed) {
@@ -57,7 +58,7 @@ impl Measured {
         self.written.push(Instant::now());
     }
 
-    /// Once nothing waits to be pruned.
+    /// After pruning has finished.
     fn state_at_rest(&self) -> StateBytes {
         eventually("nothing waits", || status(&self.nodes[0]).state_bytes.queue == 0);
         eventually("all have learned", || self.nodes.iter().all(|node| status(node).rows == status(&self.nodes[0]).rows));
@@ -65,7 +66,7 @@ impl Measured {
     }
 }
 
-/// What of the state is off, kind by kind.
+/// The kinds of state that deviate from the estimate.
 fn off(measured: StateBytes, computed: &Capacity) -> Vec<String> {
     let kinds = [
         ("data", measured.data, computed.state.data),
@@ -113,7 +114,7 @@ fn demand() -> Demand {
     }
 }
 
-/// Loads the keys, then watches the folder through compactions of just that state.
+/// Loads the keys, then watches the folder during compactions of exactly that state.
 #[track_caller]
 fn check_run(demand: &Demand) {
     let mut run = Measured::start(demand);
@@ -133,15 +134,16 @@ fn check_run(demand: &Demand) {
         }
         most
     });
-    // One key is overwritten until the log was replaced twice more: state is what it was.
+    // One key is overwritten until the log has been replaced twice more, so the state remains the same.
     let small = "s".repeat(4_000);
     while status(&run.nodes[0]).snapshots < snapshots + 2 {
         assert_eq!(run.client.write(&"0".repeat(demand.key_bytes as usize), &small), Outcome::Applied);
     }
     drop(stop);
     let most = watch.join().unwrap();
-    // The node counts segments no more before their files are removed, so the folder comes to rest a little later. It rests with as many
-    // segments as do not ask for a snapshot yet: writes go on while a compaction runs, and on a slow disk they fill more than one.
+    // The node stops counting segments before their files are removed, so the folder settles a little later. It then
+    // has at most as many segments as trigger no snapshot: writes continue during a compaction, and on a slow disk
+    // they fill more than one.
     let at_rest = 1..=demand.storage.segments_before_snapshot as u64;
     let (mut segments, mut least) = (0, 0);
     eventually("the compaction has ended, and what it replaced is removed", || {
@@ -170,7 +172,7 @@ fn with_promises_ahead_the_formula_holds() {
     check_run(&Demand { rounds: Rounds::Fast, prune: Prune::On, value_bytes: 60, ..demand() });
 }
 
-/// The check itself is shown to fail: what a formula leaves out or gets wrong is named, with how far it is off.
+/// The check can fail: a kind that a formula omits or gets wrong is named, with the deviation.
 #[test]
 fn a_wrong_formula_is_refused_and_the_kind_is_named() {
     let demand = Demand { keys: 200, ..demand() };
@@ -182,20 +184,20 @@ fn a_wrong_formula_is_refused_and_the_kind_is_named() {
     let refused = |computed: &Capacity| off(measured, computed);
     let begin = |off: &[String]| off.iter().map(|o| o.split(':').next().unwrap().to_owned()).collect::<Vec<_>>();
     assert_eq!(refused(&right), Vec::<String>::new());
-    // Values taken for half of what they are: both that hold values, and so the sum.
+    // Values counted at half their size: both kinds that hold values deviate, and so does the sum.
     let small = refused(&Demand { value_bytes: 150, ..demand.clone() }.capacity());
     assert_eq!(begin(&small), ["data", "accepted", "all state"], "{small:?}");
     assert!(small[0].starts_with("data: 62400 bytes were measured, 32400 computed, -48 %"), "{small:?}");
-    // Ids left out. They are few enough beside such values for the sum to pass, so that only the kinds tell.
+    // Ids omitted. Compared with such large values they are too few to change the sum, so only the kinds show it.
     let mut without_ids = right;
     without_ids.state.dedupe = 0;
     let ids = refused(&without_ids);
     assert_eq!(begin(&ids), ["dedupe"], "{ids:?}");
     assert!(ids[0].ends_with(" bytes were measured, 0 computed, -100 %"), "{ids:?}");
-    // Prune forgotten: copies that are gone are computed, or the other way round.
+    // Pruning forgotten: copies are counted that do not exist, or the reverse.
     let pruned = refused(&Demand { prune: Prune::On, ..demand.clone() }.capacity());
     assert_eq!(begin(&pruned), ["accepted", "all state"], "{pruned:?}");
-    // Keys by the wrong number: everything is off by a fifth.
+    // A wrong number of keys: everything deviates by a fifth.
     let more = refused(&Demand { keys: 240, ..demand.clone() }.capacity());
     assert_eq!(begin(&more), ["data", "promise", "accepted", "dedupe", "all state"], "{more:?}");
     assert!(more.iter().all(|off| off.ends_with("+20 %")), "{more:?}");
@@ -215,7 +217,7 @@ fn with_a_time_to_live_the_formula_holds_while_new_keys_come() {
             samples.push((Instant::now(), seen.state_bytes, run.written.len() as u64));
         }
     }
-    // The mean over the samples, since a sweep takes a part at a time; the rate over the time that they speak of.
+    // The mean over the samples, since each sweep handles a part; the rate over the time between the samples.
     let (first, last) = (samples[0].0 - ttl, samples[samples.len() - 1].0);
     let fresh = run.written.iter().filter(|at| (first..=last).contains(at)).count();
     let mean = |of: fn(&StateBytes) -> u64| samples.iter().map(|(_, state, _)| of(state)).sum::<u64>() / samples.len() as u64;

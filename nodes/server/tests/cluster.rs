@@ -66,13 +66,13 @@ fn puts_and_gets_go_without_paxos_and_survive_a_crash_of_all() {
     let response = clients[2].try_call("k", Call::Get { level: Level::Quorum }).unwrap();
     assert_eq!((response.outcome, response.diagnostics.phase), (value("1"), Phase::Cheap));
     assert_eq!((response.diagnostics.promises, response.diagnostics.ballot), (2, None), "two answered, no ballot was made");
-    // A put is no operation of Paxos: it cannot be sent again under its id, and says so.
+    // A put is not a Paxos operation: it cannot be sent again under its id, and the reply says so.
     let op = clients[0].next_op();
     let resent = Request { provenance: Provenance::Resent { born: None }, ..common::request(op, "k", put("x", Level::One)) };
     clients[0].send(resent);
     let refused = clients[0].receive().unwrap().outcome;
     assert!(matches!(&refused, Outcome::Invalid { why } if why.contains("First")), "{refused:?}");
-    // The other path sees it at a node that has it, and goes on from there; with the row it comes everywhere.
+    // The other path sees the put at a node that has it, and continues from there. With the row it reaches all nodes.
     assert_eq!(clients[1].cas("k", Some("1"), "2"), Outcome::Applied);
     assert_eq!(clients[0].read("k").as_deref(), Some("2"));
     assert_eq!(clients[1].call("k", put("3", Level::Quorum)), Outcome::Applied);
@@ -175,7 +175,7 @@ fn an_operation_sent_twice_takes_effect_once() {
 }
 
 #[test]
-fn a_fate_is_told_by_any_node_and_binds_whatever_comes_late() {
+fn any_node_answers_a_fate_query_and_late_messages_cannot_contradict_it() {
     let dir = TempDir::new("fate");
     let options = options_of_cluster(dir.path(), 3);
     let mut nodes = start_all(&options);
@@ -186,7 +186,7 @@ fn a_fate_is_told_by_any_node_and_binds_whatever_comes_late() {
     let ask = |client: &mut TestClient, of, born| client.call("k", Call::Fate { of, born });
     assert_eq!(ask(&mut clients[1], first.op, None), Outcome::Fate { fate: Fate::Applied });
 
-    // An operation whose frame is still on its way somewhere.
+    // An operation whose frame is still on its way.
     let late = clients[0].next_op();
     let born = first.diagnostics.ballot.expect("it was proposed");
     assert_eq!(ask(&mut clients[2], late, Some(born)), Outcome::Fate { fate: Fate::NotApplied });
@@ -201,7 +201,7 @@ fn a_fate_is_told_by_any_node_and_binds_whatever_comes_late() {
     assert_eq!(ask(&mut client, late, Some(born)), Outcome::Fate { fate: Fate::NotApplied });
     assert_eq!(status(&nodes[0]).ops.fates, 1);
 
-    // Without a quorum the question stays open.
+    // Without a quorum the fate remains open.
     nodes.pop().unwrap().kill();
     nodes.pop().unwrap().kill();
     let op = client.next_op();

@@ -1,4 +1,4 @@
-//! Who answers at an address: clients and harnesses that expect one node are not served by another.
+//! The identity of the answering node: clients and harnesses that expect one node are not served by another.
 
 mod common;
 
@@ -61,7 +61,7 @@ fn a_client_that_expects_another_node_is_refused_and_learns_whom_it_found() {
 }
 
 #[test]
-fn a_folder_tells_two_nodes_of_one_name_apart() {
+fn a_folder_distinguishes_two_nodes_of_one_name() {
     let dir = TempDir::new("identity-folders");
     let mut twin = alone(&dir, "mine", 1);
     let first = start(&twin);
@@ -91,7 +91,7 @@ fn a_node_that_listens_on_all_addresses_answers_everywhere_and_is_known_everywhe
     assert!(refused.contains("this is n2 of cluster other"), "{refused}");
 }
 
-/// A frame as version 2 of the protocol wrote it: the same fields in the same order, without the new ones.
+/// A frame of protocol version 2: the same fields in the same order, without the new ones.
 fn version_2(kind: FrameKind, fields: &[&[u8]]) -> Vec<u8> {
     let mut out = BytesMut::new();
     encode_frame(kind, &[&[2], &fields.concat()[..]].concat(), &mut out);
@@ -117,7 +117,7 @@ fn version_2_is_refused_by_name_on_both_sides() {
     frames.push(&bytes);
     let error = ToClient::decode(&frames.next_frame().unwrap().unwrap()).unwrap_err();
     assert_eq!(error, ProtocolError::OtherVersion { node: 2, client: 3 });
-    // Whatever comes after another version is not looked at.
+    // Everything after another version is ignored.
     let later = Frame { kind: FrameKind::ClientHello, payload: vec![9, 0xff, 0xff].into() };
     assert_eq!(ToNode::decode(&later), Err(ProtocolError::OtherVersion { node: 3, client: 9 }));
 }
@@ -129,7 +129,7 @@ fn two_clusters_side_by_side_never_talk() {
     for options in &mut theirs {
         options.cluster_id = "theirs".to_owned();
     }
-    // Each has one address of the other's: what a port that changed hands looks like.
+    // Each has one of the other's addresses, as when a port changes owners.
     ours[0].peers[1].1 = theirs[2].peer_listen;
     theirs[0].peers[1].1 = ours[2].peer_listen;
     let nodes: Vec<NodeHandle> = ours.iter().chain(&theirs).map(start).collect();

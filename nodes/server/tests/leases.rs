@@ -21,7 +21,7 @@ fn nodes_with_other_lease_settings_refuse_each_other_and_say_how() {
         (|lease| lease.drift_ppm += 1, false),
         (|lease| lease.ranges = 2, false),
         (|lease| lease.mode = LeaseMode::Priority, false),
-        // What a node does with operations of its own clients is its own affair; one without leases grants none.
+        // How a node treats operations of its own clients is not tested here; one without leases grants none.
         (|lease| lease.forward = Forward::On, true),
         (|lease| lease.mode = LeaseMode::Off, true),
     ];
@@ -66,14 +66,14 @@ fn operations_go_to_the_holder_and_reads_stay_at_it() {
     let mut holder = TestClient::to(&nodes[0]);
     assert_eq!(holder.write("k", "1"), Outcome::Applied);
     eventually("n1 holds the range", || status(&nodes[0]).leases_held == [0]);
-    let told = watcher.next_lease(PATIENCE).unwrap().expect("it was acquired");
-    assert_eq!((told.what.as_str(), told.range, told.reads), ("lease_acquired", 0, true));
-    assert!(told.until_ns > told.from_ns && told.until_ns - told.from_ns < LEASE.as_nanos() as u64, "{told:?}");
+    let event = watcher.next_lease(PATIENCE).unwrap().expect("it was acquired");
+    assert_eq!((event.what.as_str(), event.range, event.reads), ("lease_acquired", 0, true));
+    assert!(event.until_ns > event.from_ns && event.until_ns - event.from_ns < LEASE.as_nanos() as u64, "{event:?}");
     let mut other = TestClient::to(&nodes[1]);
     let before = status(&nodes[0]);
     let response = other.try_call("k", write("2")).unwrap();
     assert_eq!((&response.outcome, response.diagnostics.forwarded_to), (&Outcome::Applied, Some(1)), "{response:?}");
-    assert_eq!(response.diagnostics.ballot.map(|ballot| ballot.node), Some(1), "the holder's rounds are told");
+    assert_eq!(response.diagnostics.ballot.map(|ballot| ballot.node), Some(1), "the holder's rounds are reported");
     let response = other.try_call("k", Call::Read).unwrap();
     assert_eq!((response.diagnostics.phase, response.diagnostics.round_trips), (Phase::LocalRead, 0), "{response:?}");
     assert_eq!(response.outcome, Outcome::Value { value: Some(b"2".to_vec()) });
@@ -94,11 +94,11 @@ fn others_take_over_when_a_dead_holders_grants_run_out() {
         let killed = Instant::now();
         let mut client = TestClient::to(&nodes[0]);
         let mut number = 1;
-        while !matches!(client.try_call("k", write(&format!("after{number}"))), Ok(told) if told.outcome == Outcome::Applied) {
+        while !matches!(client.try_call("k", write(&format!("after{number}"))), Ok(event) if event.outcome == Outcome::Applied) {
             number += 1;
-            assert!(killed.elapsed() < LEASE + PATIENCE, "{mode:?}: nobody took over");
+            assert!(killed.elapsed() < LEASE + PATIENCE, "{mode:?}: no node took over");
         }
-        // Its grants ran for a while yet: nobody got in at once. (A little of the lease was over when it died.)
+        // Its grants still ran for a while, so no node took over at once. (Part of the lease was over when it died.)
         assert!(killed.elapsed() > LEASE / 4, "{mode:?}: the grants did not hold: {:?}", killed.elapsed());
         let seen = status(&nodes[0]);
         assert!(if forward == Forward::Off { seen.held_off > 0 } else { seen.forwards_sent > 0 }, "{mode:?}: {seen:?}");
@@ -138,9 +138,9 @@ fn a_restarted_grantor_refuses_for_the_time_of_a_lease() {
     nodes.remove(1).kill();
     let began = Instant::now();
     let again = [start(&options[1]), start(&options[2])];
-    // The two are a quorum, and both have forgotten whose lease it is.
+    // The two are a quorum, and both have forgotten the holder.
     let mut client = TestClient::to(&again[0]);
-    while !matches!(client.try_call("k", write("2")), Ok(told) if told.outcome == Outcome::Applied) {
+    while !matches!(client.try_call("k", write("2")), Ok(event) if event.outcome == Outcome::Applied) {
         assert!(began.elapsed() < LEASE + PATIENCE, "they never answer again");
     }
     assert!(began.elapsed() > LEASE, "they answered after {:?}", began.elapsed());

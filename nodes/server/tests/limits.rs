@@ -1,4 +1,5 @@
-//! What clients can take from a node: each kind of memory has one limit for the whole node, and ends with its client.
+//! What clients can consume at a node: each kind of memory has one limit for the whole node, and is freed when its
+//! client is gone.
 
 mod common;
 
@@ -55,7 +56,7 @@ fn unfinished_frames_have_a_limit_for_the_whole_node() {
     assert!(status(&node).held_bytes.partial_frames <= 1 << 20);
     // The oldest are closed, with a reason.
     assert!(refusal(&mut hostile[0]).contains("sent 409615 bytes of a frame and not the rest"));
-    // An honest client is served beside them, with a frame that does not fit either.
+    // An honest client with a frame that exceeds the limit too is served next to them.
     let mut honest = TestClient::to(&node);
     assert_eq!(honest.call("k", Call::Write { new: vec![7; 500 << 10] }), Outcome::Applied);
     drop(hostile);
@@ -68,7 +69,7 @@ fn a_handshake_is_short_and_a_request_is_not_longer_than_it_can_be() {
     for addr in [node.ready().client, node.ready().peer] {
         let mut stream = TcpStream::connect(addr).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        // The header alone is enough to be refused.
+        // The header alone is enough for a refusal.
         stream.write_all(&frame(FrameKind::ClientHello, MAX_HANDSHAKE + 1)[..16]).unwrap();
         assert!(refusal(&mut stream).contains("4097 bytes is over the limit of 4096 before the end of the handshake"));
         assert_eq!(stream.read(&mut [0; 16]).unwrap(), 0);
@@ -82,7 +83,7 @@ fn a_handshake_is_short_and_a_request_is_not_longer_than_it_can_be() {
 #[test]
 fn open_operations_have_a_limit_and_end_with_their_client() {
     let dir = TempDir::new("requests");
-    // Alone in a cluster of three it can finish nothing.
+    // Alone in a cluster of three, it can complete nothing.
     let mut options = options_of_cluster(dir.path(), 3).remove(0);
     options.limits.request_bytes = 4 << 20;
     let node = start(&options);
@@ -138,7 +139,7 @@ fn reads_of_absent_keys_leave_nothing_behind() {
         let status = status(node);
         assert_eq!((status.keys, status.state_bytes.total()), (0, 0), "{}", status.node);
     }
-    // A key that exists is found by every node, and is a key.
+    // An existing key is found by every node, and counts as a key.
     assert_eq!(clients[0].write("there", "1"), Outcome::Applied);
     for client in &mut clients {
         assert_eq!(client.read("there").as_deref(), Some("1"));
@@ -157,7 +158,7 @@ fn connections_that_say_nothing_make_room_for_clients() {
     for client in [&mut known, &mut second, &mut third] {
         assert_eq!(client.write("k", "1"), Outcome::Applied);
     }
-    // Those that have introduced themselves stay, so the next one is refused.
+    // Connections with a hello stay, so the next one is refused.
     let refused = TestClient::expecting(node.ready().client, &ExpectedNode::default()).err().unwrap();
     assert!(refused.contains("3 clients are connected"), "{refused}");
     drop(silent);

@@ -13,16 +13,16 @@ use heckle_server::client_protocol::{Call, Outcome};
 use heckle_server::{NodeHandle, NodeOptions};
 
 const PASS: u8 = 0;
-/// Bytes vanish, connections stay open.
+/// Bytes vanish; connections stay open.
 const SWALLOW: u8 = 1;
 /// Connections are closed, new ones too.
 const RESET: u8 = 2;
 /// One byte of each chunk from the connecting side is changed.
 const CORRUPT: u8 = 3;
-/// The connecting side is closed and the other side is not told.
+/// The connecting side is closed and the other side is not notified.
 const FORGET: u8 = 4;
 
-/// Forwards every connection byte by byte, as told.
+/// Forwards every connection byte by byte, in the given mode.
 #[derive(Clone)]
 struct Relay {
     addr: SocketAddr,
@@ -68,7 +68,7 @@ impl Relay {
                         if forth {
                             let _ = from.shutdown(Shutdown::Both);
                         }
-                        // Neither side is closed by being dropped.
+                        // Dropping closes neither side.
                         std::mem::forget((from, to));
                         return;
                     }
@@ -93,7 +93,7 @@ impl Relay {
 struct Cluster {
     _dir: TempDir,
     nodes: Vec<NodeHandle>,
-    /// `relays[from][to]`, none on the diagonal.
+    /// `relays[from][to]`, with none on the diagonal.
     relays: Vec<Vec<Option<Relay>>>,
 }
 
@@ -137,11 +137,11 @@ const LONG: Duration = Duration::from_secs(10);
 #[test]
 fn a_link_carries_one_direction_only() {
     let cluster = Cluster::start("one-way");
-    // n1 can be heard by nobody, but hears all: as a coordinator it is cut off ...
+    // No node receives from n1, but n1 receives from all: as a coordinator it is cut off ...
     cluster.link(1, 2).set(SWALLOW);
     cluster.link(1, 3).set(SWALLOW);
     assert!(matches!(cluster.try_write(1, "k", SHORT), Outcome::NotApplied { .. }));
-    // ... and others still work, and n1 hears of it.
+    // ... and the others still work, and their messages reach n1.
     let heard = || status(&cluster.nodes[0]).peers[0].received;
     let before = heard();
     assert_eq!(cluster.try_write(2, "k", LONG), Outcome::Applied);

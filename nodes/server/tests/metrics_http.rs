@@ -1,4 +1,4 @@
-//! `GET /metrics` on a real node, and what a bad scraper meets.
+//! `GET /metrics` on a real node, and the handling of bad scrapers.
 
 mod common;
 
@@ -45,7 +45,7 @@ fn a_scraper_gets_figures_that_move() {
     assert!(head.starts_with("HTTP/1.1 200 OK\r\n") && head.contains("version=0.0.4"), "{head}");
     assert!(head.contains(&format!("Content-Length: {}", body.len())), "{head}");
     assert!(body.contains("heckle_ops_total{node=\"n1\",outcome=\"applied\"} 3\n"), "{body}");
-    // Each metric stands together, under one type line: the format demands it.
+    // Each metric's samples are adjacent, below one type line, as the format requires.
     let names: Vec<&str> = body.lines().filter(|l| !l.starts_with('#')).map(|l| l.split('{').next().unwrap()).collect();
     let mut together = names.clone();
     together.dedup();
@@ -54,7 +54,7 @@ fn a_scraper_gets_figures_that_move() {
     for name in distinct {
         assert_eq!(body.matches(&format!("# TYPE {name} ")).count(), 1, "{name}");
     }
-    // A request may come in pieces.
+    // A request may arrive in pieces.
     let mut slow = open(addr);
     for piece in [&b"GET /met"[..], b"rics HTTP/1.1\r\n", b"\r\n"] {
         slow.write_all(piece).unwrap();
@@ -78,10 +78,10 @@ fn a_bad_scraper_is_answered_and_bounded() {
         let answer = ask(addr, request);
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
     }
-    // Sixteen that say nothing: the next is told so, and after a while they are gone and others are served.
+    // Sixteen connections that send nothing: the next one gets a 503. After a while they are closed and others are served.
     let begin = Instant::now();
     let mut idle: Vec<TcpStream> = (0..16).map(|_| open(addr)).collect();
-    eventually("a full house is told", || ask(addr, b"GET /metrics HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 503 "));
+    eventually("the limit is reported", || ask(addr, b"GET /metrics HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 503 "));
     for stream in &mut idle {
         assert_eq!(stream.read(&mut [0; 16]).unwrap(), 0, "closed by the node");
     }

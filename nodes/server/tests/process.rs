@@ -1,7 +1,7 @@
 //! A node as a process: ready line, log, exit codes, signals, end of the parent.
 //!
-//! This test program is its own node: started again with an environment variable, it calls `run_node`. It has no test
-//! harness, since the exit code of a node must be the exit code of the process.
+//! This test program is also the node: started again with an environment variable, it calls `run_node`. It has no
+//! test harness, since the exit code of the node must be the exit code of the process.
 
 mod common;
 
@@ -192,7 +192,7 @@ fn a_folder_in_use_ends_it_with_64() {
     check_log(&log, "is in use by another process");
 }
 
-/// Arms a failpoint and makes the node use its disk. The client must not get an answer.
+/// Arms a failpoint and makes the node use its disk. The client must not get a reply.
 fn run_into(point: Failpoint) -> (ExitStatus, String, TempDir) {
     let dir = TempDir::new("process-failpoint");
     let node = Process::start(dir.path());
@@ -219,8 +219,8 @@ fn a_failed_disk_ends_it_with_74() {
     }
 }
 
-/// A node of small segments that cannot make a file longer than `limit` bytes: the nearest thing to a full disk that
-/// needs no rights.
+/// A node with small segments that cannot write a file longer than `limit` bytes: the closest approximation of a full
+/// disk without privileges.
 fn with_room_for(dir: &Path, limit: Option<u64>) -> Command {
     let mut command = command(dir);
     command.env(SEGMENT, (64 << 10).to_string());
@@ -244,7 +244,7 @@ fn value(number: usize, len: usize) -> String {
     format!("{number}-{}", "v".repeat(len))
 }
 
-/// Writes new keys of `len` bytes until an answer fails to come. Gives the number that was acknowledged.
+/// Writes new keys of `len` bytes until there is no reply. Returns the number of acknowledged writes.
 fn fill(client: &mut TestClient, from: usize, len: usize) -> usize {
     for number in from..from + 2_000 {
         let new = value(number, len).into_bytes();
@@ -256,7 +256,7 @@ fn fill(client: &mut TestClient, from: usize, len: usize) -> usize {
     panic!("the disk is never full")
 }
 
-/// It ended with 74 and said once what failed, where, and what to do.
+/// It exited with 74 and logged once what failed, where, and what to do.
 #[track_caller]
 fn check_full(status: ExitStatus, log: &str, file: &str) {
     check_full_as("event=disk_failed", status, log, file);
@@ -311,12 +311,12 @@ fn a_limit_of_file_sizes_is_a_full_disk() {
     for number in 0..10 {
         assert_eq!(client.write(&format!("k{number}"), &value(number, 500)), Outcome::Applied);
     }
-    // A batch that is longer than a segment gets a file of its own, for which there is no room.
+    // A batch that is longer than a segment gets a separate file, for which there is no room.
     let answer = client.try_call("k10", Call::Write { new: vec![b'x'; 300 << 10] });
     assert!(answer.is_err(), "{answer:?}");
     let (status, log) = node.end();
     check_full(status, &log, "long.tmp");
-    // Still full, and fuller: it does not start, says so, and changes nothing.
+    // The disk is even fuller: the node does not start, says so, and changes nothing.
     for (limit, event, file) in [(8 << 10, "event=disk_failed", "spare.tmp"), (1, "event=failed", "identity.json")] {
         let mut child = with_room_for(dir.path(), Some(limit)).spawn().unwrap();
         let status = wait(&mut child);
@@ -340,7 +340,7 @@ fn a_disk_without_room_for_a_compaction_loses_nothing() {
     check_full(status, &log, ".snap");
     let node = Process::spawn(with_room_for(dir.path(), None));
     check_values(&node, acknowledged, 6_000);
-    // With room the compaction gets through: more is written, and the log is short again.
+    // With room the compaction completes: more is written, and the log is short again.
     let more = 40;
     let mut client = TestClient::connect(node.client);
     for number in acknowledged..acknowledged + more {
@@ -368,7 +368,7 @@ fn a_crash_failpoint_kills_it() {
 }
 
 fn a_crash_at_a_point_kills_it_after_what_it_sent_before() {
-    // Alone in its cluster, a node syncs a write before the point: it is there afterwards, though nobody had an answer.
+    // Alone in its cluster, a node syncs a write before the point: the write is there afterwards, though its client got no reply.
     for (point, value) in [("before-reply", "2"), ("after-sync", "1")] {
         let dir = TempDir::new("process-point");
         let node = Process::start(dir.path());
@@ -392,7 +392,7 @@ fn a_panic_in_any_thread_aborts_it() {
     assert!(TestClient::connect(Process::start(dir.path()).client).read("k").is_some());
 }
 
-/// Open files of the node in the test below, of which clients get a part.
+/// Limit on open files of the node in the test below. Clients get a part of them.
 const OPEN_FILES: u64 = 100;
 
 fn clients_cannot_take_the_descriptors_of_the_log() {
@@ -410,7 +410,7 @@ fn clients_cannot_take_the_descriptors_of_the_log() {
     let mut honest = TestClient::connect(node.client);
     let limit = node.control().status().unwrap().client_limit;
     assert!((10..OPEN_FILES).contains(&limit), "{limit} clients with {OPEN_FILES} descriptors");
-    // A node can be full and go on: it opens new segments meanwhile.
+    // A node at its limit keeps working: it opens new segments meanwhile.
     let hostile: Vec<_> = (0..2 * OPEN_FILES).map(|_| std::net::TcpStream::connect(node.client).unwrap()).collect();
     let segments = |node: &Process| node.control().status().map(|status| (status.segments, status.snapshots)).unwrap();
     let before = segments(&node);

@@ -1,5 +1,6 @@
-//! What an operation costs in each mode, counted by the nodes: round trips and syncs of one client with nobody in
-//! its way, over real sockets and disks. `cargo test -p heckle-server --test rounds -- --nocapture` prints the table.
+//! The cost of an operation in each mode, counted by the nodes: round trips and syncs of one client without
+//! contention, over real sockets and disks. `cargo test -p heckle-server --test rounds -- --nocapture` prints the
+//! table.
 
 mod common;
 
@@ -11,10 +12,10 @@ use heckle_server::{NodeHandle, NodeOptions};
 /// Operations of each kind. Few enough for a busy machine.
 const OPS: u32 = 40;
 
-/// The price of one kind of operation.
+/// The cost of one kind of operation.
 struct Price {
     round_trips: u32,
-    /// Records that a node must sync: the most syncs that an operation can cost it.
+    /// Records that a node must sync: the maximum number of syncs of an operation.
     syncs: u32,
 }
 
@@ -37,12 +38,12 @@ fn syncs(nodes: &[NodeHandle]) -> u64 {
     nodes.iter().map(|node| status(node).syncs).sum()
 }
 
-/// Runs `OPS` operations of one kind, one at a time, and compares what each cost with the price.
+/// Runs `OPS` operations of one kind, one at a time, and compares the cost of each with the expected cost.
 #[track_caller]
 fn check(name: &str, kind: &str, nodes: &[NodeHandle], client: &mut TestClient, call: impl Fn(u32) -> Call, price: &Price) {
     let before = (status(&nodes[0]).round_trips, syncs(nodes));
     let mut undisturbed = 0;
-    let mut told = 0;
+    let mut reported = 0;
     for at in 0..OPS {
         let response = client.try_call("k", call(at)).unwrap();
         let as_asked = match (&response.outcome, kind) {
@@ -50,8 +51,8 @@ fn check(name: &str, kind: &str, nodes: &[NodeHandle], client: &mut TestClient, 
             (other, _) => panic!("{name} {kind}: {other:?}"),
         };
         let Diagnostics { rounds, repairs, round_trips, .. } = response.diagnostics;
-        told += u64::from(round_trips);
-        // On a busy machine an answer can come too late, and the op takes another ballot.
+        reported += u64::from(round_trips);
+        // On a busy machine a reply can come too late, and the operation takes another ballot.
         if as_asked && rounds == 1 && repairs == 0 {
             undisturbed += 1;
             assert_eq!(round_trips, price.round_trips, "{name}: round trips of a {kind}");
@@ -59,10 +60,10 @@ fn check(name: &str, kind: &str, nodes: &[NodeHandle], client: &mut TestClient, 
     }
     assert!(undisturbed * 10 >= OPS * 9, "{name}: {undisturbed} of {OPS} {kind}s were undisturbed");
     let counted = status(&nodes[0]).round_trips - before.0;
-    assert_eq!(counted, told, "{name}: what the node counts is what it tells its clients");
+    assert_eq!(counted, reported, "{name}: the node counts what it reports to its clients");
     let synced = (syncs(nodes) - before.1) as f64 / f64::from(OPS) / nodes.len() as f64;
     println!("{name:12} {kind:8} {:.2} round trips, {synced:.2} syncs an op and node", counted as f64 / f64::from(OPS));
-    // Another ballot costs its share of syncs too, and what is learned lazily is written now and then.
+    // Another ballot costs syncs too, and lazily learned rows are written from time to time.
     let most = f64::from(price.syncs) * 1.1 + 0.3;
     assert!(synced <= most && synced >= 0.3, "{name}: a {kind} cost {synced:.2} syncs a node, at most {most:.2} expected");
 }
@@ -71,7 +72,7 @@ fn check(name: &str, kind: &str, nodes: &[NodeHandle], client: &mut TestClient, 
 fn check_mode(name: &str, rounds: Rounds, write: Price, refused: Price) {
     let (_dir, nodes) = cluster(name, rounds);
     let mut client = TestClient::to(&nodes[0]);
-    // The first op of a key finds nothing prepared.
+    // The first operation on a key finds no prepared ballot.
     assert_eq!(client.write("k", "first"), Outcome::Applied);
     let value = |at: u32| at.to_string().into_bytes();
     check(name, "write", &nodes, &mut client, |at| Call::Write { new: value(at) }, &write);

@@ -1,5 +1,4 @@
-//! Programs that do not belong to the cluster: on a dead node's port, with another secret, with another list of nodes, on
-//! the control port.
+//! Foreign programs: on a dead node's port, with another secret, with another list of nodes, on the control port.
 
 mod common;
 
@@ -43,30 +42,30 @@ fn nodes_with_one_secret_work_and_another_is_refused() {
         assert_eq!(TestClient::to(&nodes[0]).write("k", "1"), Outcome::Applied);
         eventually("the third is refused when it connects", || logs(&nodes[0], "peer_refused", says));
         eventually("and when it is connected to", || logs(&nodes[0], "peer_unreachable", "secret"));
-        eventually("it can tell why", || logs(&nodes[1], "peer_refused", "secret") && logs(&nodes[1], "peer_unreachable", "secret"));
+        eventually("the reason is logged", || logs(&nodes[1], "peer_refused", "secret") && logs(&nodes[1], "peer_unreachable", "secret"));
         assert!(status(&nodes[1]).peers.iter().all(|peer| !peer.inbound && !peer.outbound && peer.received == 0));
     }
 }
 
-/// Whatever a node sends on a connection before the other side has proved that it knows the secret.
-fn told_to_a_stranger(listener: &TcpListener) -> Vec<u8> {
+/// Everything a node sends on a connection before the other side has proved that it knows the secret.
+fn sent_to_a_stranger(listener: &TcpListener) -> Vec<u8> {
     let (mut stream, _) = listener.accept().unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut frames = FrameReader::new();
-    let mut told = Vec::new();
+    let mut sent = Vec::new();
     let mut chunk = [0; 4_096];
     let mut challenged = false;
     loop {
         match stream.read(&mut chunk) {
-            Ok(0) | Err(_) => return told,
+            Ok(0) | Err(_) => return sent,
             Ok(count) => {
-                told.extend_from_slice(&chunk[..count]);
+                sent.extend_from_slice(&chunk[..count]);
                 frames.push(&chunk[..count]);
             }
         }
         if frames.next_frame().unwrap().is_some_and(|frame| frame.kind == FrameKind::PeerHello) && !challenged {
             challenged = true;
-            // A challenge with a proof that is made up: version 9, a nonce, and 32 bytes.
+            // A challenge with a made-up proof: version 9, a nonce, and 32 bytes.
             let mut challenge = BytesMut::new();
             encode_frame(FrameKind::PeerWelcome, &[&[9][..], &[7; 16], &[1], &[9; 32]].concat(), &mut challenge);
             stream.write_all(&challenge).unwrap();
@@ -86,21 +85,21 @@ fn a_program_on_a_dead_nodes_port_learns_nothing() {
     nodes.pop().unwrap().kill();
     let stranger = TcpListener::bind(options[2].peer_listen).unwrap();
     for _ in 0..4 {
-        let told = told_to_a_stranger(&stranger);
+        let sent = sent_to_a_stranger(&stranger);
         let folders = nodes.iter().map(|node| node.ready().folder.0.to_le_bytes());
-        assert!(!folders.into_iter().any(|folder| told.windows(8).any(|part| part == folder)));
-        assert!(!told.windows(7).any(|part| part == b"telling"), "{}", told.escape_ascii());
+        assert!(!folders.into_iter().any(|folder| sent.windows(8).any(|part| part == folder)));
+        assert!(!sent.windows(7).any(|part| part == b"telling"), "{}", sent.escape_ascii());
         // The first message, and the reason for hanging up.
-        assert!(told.len() < 300 && told.windows(7).any(|part| part == b"secrets"), "{}", told.escape_ascii());
+        assert!(sent.len() < 300 && sent.windows(7).any(|part| part == b"secrets"), "{}", sent.escape_ascii());
     }
     drop(stranger);
-    // Nothing was believed: the node itself is welcome.
+    // None of it was believed: the real node is accepted.
     let third = start(&options[2]);
     eventually("the node is back", || status(&third).peers.iter().all(|peer| peer.inbound && peer.outbound));
     assert_eq!(TestClient::to(&third).write("k", "1"), Outcome::Applied);
 }
 
-/// A recorded handshake is worth nothing on another connection.
+/// A recorded handshake is worthless on another connection.
 #[test]
 fn a_replayed_handshake_is_refused() {
     let dir = TempDir::new("replay");
@@ -109,7 +108,7 @@ fn a_replayed_handshake_is_refused() {
         options.secret = secret(1);
     }
     let node = start(&options[0]);
-    // What n2 sends is recorded on n1's side of a port that is not n1's.
+    // Messages from n2 are recorded on n1's side, at a port that is not n1's.
     let tap = TcpListener::bind((common::claim().ip(), 0)).unwrap();
     options[1].peers[0].1 = tap.local_addr().unwrap();
     let second = start(&options[1]);
@@ -168,7 +167,7 @@ fn a_node_that_expects_five_does_not_join_three() {
     let dir = TempDir::new("five");
     let mut options = options_of_cluster(dir.path(), 3);
     let mut nodes = start_all(&options);
-    // The third is given two nodes more, in an empty folder.
+    // The third node is given two more nodes, with an empty folder.
     let nowhere = options[0].peer_listen;
     options[2].peers.extend([(n(4), nowhere), (n(5), nowhere)]);
     options[2].data_dir = dir.path().join("five");
@@ -186,7 +185,7 @@ fn only_the_token_opens_the_control_channel() {
     let dir = TempDir::new("control-token");
     let node = start(&options_of_cluster(dir.path(), 1)[0]);
     let connect = || Client::connect(node.ready().control, PATIENCE).unwrap();
-    // Figures are for everyone on this machine.
+    // Every user of this machine may read figures.
     assert_eq!(connect().status().unwrap().node, "n1");
     #[track_caller]
     fn check_refused(result: Result<(), ControlError>, says: &str) {
@@ -203,7 +202,7 @@ fn only_the_token_opens_the_control_channel() {
     let other = start(&options_of_cluster(other.path(), 1)[0]);
     check_refused(connect().authorize(&other.ready().control_token), "not the token of this node");
     assert!(node.is_running() && status(&node).clock_offset_us == 0);
-    // The owner's way: from the data folder.
+    // As the owner does: with the token from the data folder.
     let mut owner = connect();
     owner.authorize_from(&dir.path().join("n1")).unwrap();
     owner.set_clock(7, 0).unwrap();
@@ -218,7 +217,7 @@ fn idle_strangers_on_the_control_port_make_room() {
     let node = start(&options_of_cluster(dir.path(), 1)[0]);
     let mut owner = control(&node);
     let idle: Vec<TcpStream> = (0..200).map(|_| TcpStream::connect(node.ready().control).unwrap()).collect();
-    // The owner's connection stays, and new ones are served.
+    // The owner's connection stays open, and new ones are served.
     owner.set_clock(7, 0).unwrap();
     assert_eq!(status(&node).clock_offset_us, 7);
     drop(idle);

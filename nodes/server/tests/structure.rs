@@ -1,11 +1,11 @@
-//! Which parts of the server may use what: read from its sources.
+//! Which parts of the server may use files, read from its sources.
 
 use std::path::{Path, PathBuf};
 
-/// Ways to the operating system's files.
+/// Ways to access the operating system's files.
 const FILE_ACCESS: [&str; 8] = ["std::fs", "use std::{fs", "File::", "OpenOptions", "tokio::fs", "os::unix::fs", "libc::", "os::fd"];
 
-/// The only files of the storage that may use them: the implementations of `Vfs` that have real files.
+/// The only files of the storage that may use them: the implementations of `Vfs` on real files.
 const REAL_FILES: [&str; 2] = ["vfs/real.rs", "vfs/overlay"];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {
@@ -20,7 +20,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The way to files that a line of code takes, if it takes one.
+/// The file access that a line of code uses, if any.
 fn file_access(line: &str) -> Option<&'static str> {
     let code = line.split("//").next().unwrap_or_default();
     FILE_ACCESS.into_iter().find(|way| {

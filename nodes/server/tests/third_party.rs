@@ -1,4 +1,4 @@
-//! Somebody else's client, written from the protocol's page alone: `docs/client.py` against a real cluster.
+//! A third-party client, written from the protocol's page alone: `docs/client.py` against a real cluster.
 
 mod common;
 
@@ -9,7 +9,7 @@ use heckle_server::NodeHandle;
 
 const CLIENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/client.py");
 
-/// Runs the client; the line it prints.
+/// Runs the client, and returns the line that it prints.
 #[track_caller]
 fn python(node: &NodeHandle, args: &[&str]) -> String {
     let out = run(&node.ready().client.to_string(), &[], args);
@@ -37,13 +37,13 @@ fn a_client_written_from_the_page_is_understood() {
     assert_eq!(python(&nodes[1], &["read", "k"]), "value two");
     assert_eq!(python(&nodes[0], &["put", "plain", "one"]), "applied");
     assert_eq!(python(&nodes[1], &["get", "plain"]), "value one");
-    // Longer than one byte of length, and both sides mean the same bytes.
+    // The length takes more than one byte, and both sides agree on the bytes.
     let long = "x".repeat(300);
     assert_eq!(python(&nodes[0], &["write", "k", &long]), "applied");
     assert_eq!(TestClient::to(&nodes[2]).read("k"), Some(long));
     assert_eq!(python(&nodes[0], &["read", &"k".repeat(2_000)]), "invalid a key of 2000 bytes is over the limit of 1024");
 
-    // Whom it expects is who must answer.
+    // The expected node must answer.
     let addr = nodes[0].ready().client.to_string();
     let right = run(&addr, &["--expect", "test/n1"], &["get", "plain"]);
     assert!(right.status.success() && right.stdout == b"value one\n", "{right:?}");

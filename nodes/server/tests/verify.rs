@@ -1,4 +1,4 @@
-//! A data folder is checked as a whole, and nothing in it is changed.
+//! A whole data folder is checked, and nothing in it is changed.
 
 mod common;
 
@@ -37,7 +37,7 @@ fn a_sound_folder_is_described_and_a_damaged_one_is_not_sound() {
     assert!(found.members == ["n1"] && found.records > 50 && found.last_batch > 100, "{found:?}");
     assert_eq!(content(&data), before, "nothing is changed");
 
-    // A flipped bit in any file, also in the oldest.
+    // A flipped bit in any file, even the oldest.
     for (path, good) in &before {
         let name = path.file_name().unwrap().to_str().unwrap();
         if !name.ends_with(".wal") && !name.ends_with(".snap") && name != "identity.json" {

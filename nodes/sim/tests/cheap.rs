@@ -1,5 +1,5 @@
-//! Worlds in which part of the reads and writes go past Paxos, on the same keys: Paxos keeps its word about its own
-//! operations, and the keys are no registers any more.
+//! Worlds in which some reads and writes bypass Paxos on the same keys: Paxos keeps its guarantees for its own
+//! operations, but the keys are no longer registers.
 
 use heckle_paxos::{Call, Counters, Outcome, Rounds};
 use heckle_sim::OpRecord;
@@ -8,7 +8,7 @@ use heckle_sim::{FaultKind, Report, World, WorldConfig};
 
 const ROUNDS: [Rounds; 4] = [Rounds::Classic, Rounds::Merged, Rounds::AsyncLearn, Rounds::Fast];
 
-/// Crashes, power cuts and splits, snapshots every few records, and clocks that differ by a little.
+/// Crashes, power losses and partitions, snapshots every few records, and clocks that differ slightly.
 fn rough(seed: u64, cheap_ppm: u32) -> WorldConfig {
     let mut world = WorldConfig { keys: 2, cheap_ppm, load_ns: 1_500 * MS, ..WorldConfig::default() };
     world.mix = Mix { cas: 3, write: 3, read: 3 };
@@ -26,7 +26,7 @@ fn written(op: &OpRecord) -> Option<&heckle_paxos::Value> {
     }
 }
 
-/// An acknowledged update that began after the one whose value is read at the very end had completed: it is lost.
+/// An acknowledged update that began after the final value's operation had completed is lost.
 fn lost(report: &Report) -> Option<(&OpRecord, &OpRecord)> {
     let applied = |op: &&OpRecord| op.outcome == Some(Outcome::Applied);
     report.ops.iter().rev().take(6).find_map(|last| {

@@ -1,11 +1,11 @@
-//! Every invariant of the judge, broken once.
+//! Every invariant of the judge is broken once.
 
 use heckle_paxos::*;
 use heckle_sim::checker::{Checker, Values};
 use heckle_sim::{OpRecord, ViolationKind};
 use std::sync::Arc;
 
-/// A story told to a judge of three nodes. Operation i is `(i, 1)`; writer i writes the value "vi".
+/// A sequence of events for a judge of three nodes. Operation i is `(i, 1)`; writer i writes the value "vi".
 struct Story {
     checker: Checker,
 }
@@ -105,7 +105,7 @@ fn an_update_accepted_by_a_minority_is_not_chosen() {
     minority().applied(1).found(&[ViolationKind::AcknowledgedLost]);
     minority().reads(2).read_saw(2, Some(1), 20).found(&[ViolationKind::DirtyRead]);
     minority().reads(2).read_saw(2, None, 20).found(&[]);
-    // Nor does the same node's vote count twice.
+    // A second vote of the same node does not count either.
     minority().accepts(1, 10, Update::Row(update(1, 1, 10))).applied(1).found(&[ViolationKind::AcknowledgedLost]);
 }
 
@@ -138,24 +138,24 @@ fn what_was_refused_never_takes_effect() {
 }
 
 #[test]
-fn what_a_question_was_told_binds() {
+fn the_answer_to_a_fate_query_binds() {
     let write = |client| record(client, Call::Write { new: value(client) });
-    let told = |mut story: Story, client, fate| {
+    let fate_answered = |mut story: Story, client, fate| {
         story.checker.fate(&write(client), fate);
         story
     };
     let one = || Story::new().writes(1);
-    told(one().chosen(1, 1, 10), 1, Fate::Applied).found(&[]);
-    told(one(), 1, Fate::Applied).found(&[ViolationKind::AcknowledgedLost]);
-    told(one(), 1, Fate::NotApplied).chosen(1, 1, 10).found(&[ViolationKind::RefusedTookEffect]);
-    told(one().chosen(1, 1, 10), 1, Fate::NotApplied).found(&[ViolationKind::RefusedTookEffect]);
-    told(told(one(), 1, Fate::Evicted), 1, Fate::Superseded).chosen(1, 1, 10).found(&[]);
-    // As binding as an acknowledgement: what is invoked later lies above it.
-    let seen = told(one().chosen(1, 1, 10), 1, Fate::Applied).reads(2);
+    fate_answered(one().chosen(1, 1, 10), 1, Fate::Applied).found(&[]);
+    fate_answered(one(), 1, Fate::Applied).found(&[ViolationKind::AcknowledgedLost]);
+    fate_answered(one(), 1, Fate::NotApplied).chosen(1, 1, 10).found(&[ViolationKind::RefusedTookEffect]);
+    fate_answered(one().chosen(1, 1, 10), 1, Fate::NotApplied).found(&[ViolationKind::RefusedTookEffect]);
+    fate_answered(fate_answered(one(), 1, Fate::Evicted), 1, Fate::Superseded).chosen(1, 1, 10).found(&[]);
+    // As binding as an acknowledgement: later operations get higher ballots.
+    let seen = fate_answered(one().chosen(1, 1, 10), 1, Fate::Applied).reads(2);
     seen.read_saw(2, None, 20).found(&[ViolationKind::OutOfOrder, ViolationKind::FenceBroken]);
 }
 
-/// A row that only records an abort is a version of its own, with the value of the one before.
+/// A row that only records an abort is a separate version, with the value of the one before.
 #[test]
 fn an_abort_keeps_the_value_and_binds_for_ever() {
     let abort = |version, client, us, holds: Option<u64>| {

@@ -1,4 +1,4 @@
-//! The theory of starvation, exactly: same seeds, same clocks, only what is named differs. Virtual time, so the figures
+//! The theory of starvation, exactly: with the same seeds and clocks, only the named setting differs. Time is virtual, so the figures
 //! are the same on every machine.
 //!
 //! `cargo test -p heckle-sim --test fairness -- --nocapture` prints them.
@@ -16,7 +16,7 @@ const NODES: usize = 3;
 const CAS: Mix = Mix { cas: 1, write: 0, read: 0 };
 const WRITE: Mix = Mix { cas: 0, write: 1, read: 0 };
 
-/// Nine clients of three nodes change one key, nothing in the way but clocks that are up to a minute apart.
+/// Nine clients of three nodes change one key. The only disturbance are clocks that are up to a minute apart.
 fn hot_key(mix: Mix) -> WorldConfig {
     let mut world = WorldConfig { nodes: NODES as u16, clients: 9, keys: 1, think_ns: MS, load_ns: 3_000 * MS, ..WorldConfig::default() };
     world.mix = mix;
@@ -24,18 +24,18 @@ fn hot_key(mix: Mix) -> WorldConfig {
     world
 }
 
-/// The same with a priority lease; what is asked of others is handed to the holder.
+/// The same with a priority lease: other nodes forward operations to the holder.
 fn forwarded(mix: Mix) -> WorldConfig {
     let mut world = hot_key(mix);
     world.core.lease = LeaseSettings { mode: LeaseMode::Priority, time_ns: 400 * MS, drift_ppm: 1_000, ranges: 1, forward: Forward::On };
     world
 }
 
-/// What the clients of one world got.
+/// The results of the clients of one world.
 struct Shares {
     /// Jain's index of successes over coordinators.
     jain: f64,
-    /// From one success of a process (or its first try) to its next one, or to the end of the load if none came.
+    /// From one success of a process (or its first attempt) to its next one, or to the end of the load.
     waits_ns: Vec<u64>,
     won: usize,
 }
@@ -45,7 +45,7 @@ fn shares(report: &Report, load_ns: u64) -> Shares {
     let mut since = std::collections::BTreeMap::new();
     let mut waits_ns = vec![];
     for op in report.ops.iter().filter(|op| op.invoked_ns < load_ns) {
-        // An operation is handed over by its client's node at most; `node` is the one its client asked.
+        // At most the client's own node forwards an operation; `node` is the one that its client used.
         let began = *since.entry(op.op.client).or_insert(op.invoked_ns);
         if let (Some(Outcome::Applied), Some(t)) = (&op.outcome, op.completed_ns) {
             won[op.node] += 1.0;
@@ -58,37 +58,37 @@ fn shares(report: &Report, load_ns: u64) -> Shares {
     Shares { jain: if squares > 0.0 { sum * sum / (NODES as f64 * squares) } else { 0.0 }, waits_ns, won: sum as usize }
 }
 
-/// What came out over all seeds.
-struct Told {
+/// The results over all seeds.
+struct Summary {
     /// Mean of Jain's index.
     jain: f64,
-    /// Of waits. Clients that never win have few of them, so this figure alone hides them.
+    /// Of waits. Clients that never win have few waits, so this figure alone hides them.
     p99_ms: f64,
     longest_ms: f64,
     won: usize,
 }
 
-fn over_seeds(what: &str, world: &WorldConfig) -> Told {
+fn over_seeds(what: &str, world: &WorldConfig) -> Summary {
     let all: Vec<Shares> = (0..SEEDS).map(|seed| shares(&World::new(seed, world.clone()).run(), world.load_ns)).collect();
     let mut waits: Vec<u64> = all.iter().flat_map(|s| s.waits_ns.iter().copied()).collect();
     waits.sort_unstable();
     let ms = |ns: u64| ns as f64 / 1e6;
-    let told = Told {
+    let summary = Summary {
         jain: all.iter().map(|s| s.jain).sum::<f64>() / all.len() as f64,
         p99_ms: ms(waits[waits.len() * 99 / 100]),
-        longest_ms: ms(*waits.last().expect("somebody waited")),
+        longest_ms: ms(*waits.last().expect("some client waited")),
         won: all.iter().map(|s| s.won).sum(),
     };
-    let Told { jain, p99_ms, longest_ms, won } = told;
+    let Summary { jain, p99_ms, longest_ms, won } = summary;
     println!("{what:46} Jain {jain:.3}, wait p99 {p99_ms:7.1} ms, longest {longest_ms:7.1} ms, {won} successes");
-    told
+    summary
 }
 
 #[test]
 fn a_slow_clock_without_the_ballot_bump_starves_its_clients() {
     let healthy = over_seeds("compare-and-set, no lease", &hot_key(CAS));
     let starving = over_seeds("compare-and-set, no lease, no ballot bump", &hot_key(CAS).with_mutant(Mutant::NoBallotBump));
-    // One clock of three is ahead, and its node takes all: the index is that of one winner among three.
+    // One clock of three is ahead, and its node wins always: the index is that of one winner among three.
     assert!(starving.jain < 0.45, "Jain {}", starving.jain);
     assert!(healthy.jain > 0.7, "the bump alone makes up for the clocks: Jain {}", healthy.jain);
     assert!(healthy.p99_ms * 2.0 < starving.p99_ms, "p99 {} ms against {}", healthy.p99_ms, starving.p99_ms);
@@ -105,9 +105,9 @@ fn forwarding_to_a_holder_gives_all_coordinators_the_same() {
     assert!(leased.longest_ms * 3.0 < starving.longest_ms, "longest {} ms against {}", leased.longest_ms, starving.longest_ms);
 }
 
-/// What a lease alone does not cure: a queue in order of arrival. Who has just won knows the value, and comes back behind
-/// losers who do not; each of them is told the value when its turn comes, and by the time it is back the winner has changed
-/// it again.
+/// A lease alone does not help with a queue in order of arrival. The last winner knows the value, and returns behind
+/// losers that do not. Each of them gets the value in its turn, but by the time it returns the winner has changed the
+/// value again.
 #[test]
 fn a_fair_queue_ends_the_rule_of_the_last_winner() {
     for (what, mut world) in [("no lease", hot_key(CAS)), ("forwarded", forwarded(CAS))] {
@@ -117,18 +117,18 @@ fn a_fair_queue_ends_the_rule_of_the_last_winner() {
         assert!(fair.jain > 0.75, "{what}: Jain {}", fair.jain);
         assert!(fair.won > 2 * fifo.won, "{what}: {} successes and {}", fair.won, fifo.won);
         assert!(fair.p99_ms * 2.0 < fifo.p99_ms, "{what}: p99 {} ms and {}", fair.p99_ms, fifo.p99_ms);
-        // Without a lease, the duel of coordinators breaks the rhythm, and decides who wins, in either queue.
+        // Without a lease, competing coordinators break the rhythm and decide who wins, in either queue.
         assert!(what == "no lease" || fifo.jain < 0.5, "{what}: Jain {} in order of arrival", fifo.jain);
     }
 }
 
-/// With a ballot at hand one proposal decides about all that wait, and one of them wins. Were all told at once, they would
+/// With a prepared ballot, one proposal decides about all waiting CASes, and one of them wins. If all got replies at once, they would
 /// all be back at once.
 #[test]
-fn with_a_ballot_at_hand_few_are_told_at_once_and_all_have_their_turn() {
+fn with_a_prepared_ballot_few_are_answered_at_once_and_all_have_their_turn() {
     let mut world = forwarded(CAS);
     world.core.rounds = Rounds::Fast;
-    // No pause: who is answered comes back.
+    // No pause: an answered client returns at once.
     (world.clients, world.think_ns) = (24, 0);
     let fair = over_seeds("compare-and-set, forwarded, fast, fair queue", &world);
     let attempts = |world: &WorldConfig| {

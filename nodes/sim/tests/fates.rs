@@ -1,5 +1,5 @@
-//! Questions for fates where rounds are saved and leases are held: operations become unknown through crashes, power cuts,
-//! splits, stops and loss, their fate is asked while that goes on, and no answer is ever contradicted.
+//! Fate queries with saved rounds and with leases: operations become unknown through crashes, power losses,
+//! partitions, stops and message loss, their fates are queried meanwhile, and no answer is ever contradicted.
 
 use heckle_paxos::lease::{Forward, LeaseMode, LeaseSettings};
 use heckle_paxos::{Call, Counters, Fate, Outcome, Rounds};
@@ -11,13 +11,14 @@ const LEASES: [LeaseMode; 3] = [LeaseMode::Off, LeaseMode::Priority, LeaseMode::
 /// Worlds of each combination of rounds and leases.
 const WORLDS: u64 = 40;
 
-/// Nodes stop for longer than clients wait, die and are cut off, the holder first of all; every third world loses messages.
-/// Whoever holds the range is handed everything, questions too.
+/// Nodes stop for longer than clients wait, die and are cut off, the holder first; every third world loses messages.
+/// All operations are forwarded to the holder of the range, fate queries too.
 fn rough(seed: u64, rounds: Rounds, lease: LeaseMode) -> WorldConfig {
     let mut world = Profile::Uncertain.world(seed);
     world.core.rounds = rounds;
     world.core.lease = LeaseSettings { mode: lease, time_ns: 120 * MS, drift_ppm: 1_000, ranges: 1, forward: Forward::On };
-    // A takeover after the holder is cut off outlasts the short limits that these worlds have without leases.
+    // Taking over from a holder that is cut off takes longer than the short limits that these worlds have without
+    // leases.
     world.op_timeout_ns *= if lease == LeaseMode::Off { 1 } else { 2 };
     world.patience_ns = world.op_timeout_ns + 5 * MS;
     world.faults.kinds.extend([FaultKind::PowerLoss, FaultKind::Split, FaultKind::OneWay]);
@@ -28,19 +29,19 @@ fn rough(seed: u64, rounds: Rounds, lease: LeaseMode) -> WorldConfig {
     world
 }
 
-/// What the questions of some worlds were told.
+/// The answers to the fate queries of some worlds.
 #[derive(Debug, Default)]
-struct Told {
+struct FateCounts {
     applied: u64,
     not_applied: u64,
     evicted: u64,
-    /// Answers that came while a fault was on.
+    /// Answers during a fault.
     during_faults: u64,
     /// Answers that a holder found for another node.
     through_holder: u64,
 }
 
-impl Told {
+impl FateCounts {
     fn add(&mut self, report: &Report) {
         for op in &report.ops {
             let Some(Outcome::Fate { fate }) = op.outcome else { continue };
@@ -51,7 +52,7 @@ impl Told {
                 Fate::Superseded => panic!("seed {}: a process ends with the operation that is asked about: {op:?}", report.seed),
             }
             self.during_faults += u64::from(during_fault(report, op));
-            self.through_holder += u64::from(op.diagnostics.as_ref().is_some_and(|told| told.forwarded_to.is_some()));
+            self.through_holder += u64::from(op.diagnostics.as_ref().is_some_and(|fates| fates.forwarded_to.is_some()));
         }
     }
 }
@@ -68,23 +69,23 @@ fn run_clean(seed: u64, rounds: Rounds, lease: LeaseMode) -> Report {
     report
 }
 
-/// Worlds in which nobody asks, nobody is stopped or nobody holds anything would be clean as well.
+/// Worlds without queries, without stopped nodes or without holders would be clean as well.
 #[track_caller]
-fn check_enough(rounds: Rounds, lease: LeaseMode, told: &Told, sum: &Counters) {
+fn check_enough(rounds: Rounds, lease: LeaseMode, fates: &FateCounts, sum: &Counters) {
     let leased = if lease == LeaseMode::Off { 0 } else { 1 };
     let read = if lease == LeaseMode::Read { 1 } else { 0 };
     for (what, count, least) in [
-        ("fates applied", told.applied, 40),
-        ("fates not applied", told.not_applied, 250),
-        ("fates evicted", told.evicted, 80),
-        ("fates told during faults", told.during_faults, 200),
-        ("fates told through a holder", told.through_holder, 200 * leased),
+        ("fates applied", fates.applied, 40),
+        ("fates not applied", fates.not_applied, 250),
+        ("fates evicted", fates.evicted, 80),
+        ("fates answered during faults", fates.during_faults, 200),
+        ("fates answered through a holder", fates.through_holder, 200 * leased),
         ("leases acquired", sum.leases_acquired, 150 * leased),
         ("leases ended", sum.leases_ended, 150 * leased),
         ("operations handed over", sum.forwards_taken, 4_000 * leased),
         ("local reads", sum.local_reads, 1_500 * read),
     ] {
-        assert!(count >= least, "{rounds:?}, lease {lease:?}: only {count} {what}; {told:?}");
+        assert!(count >= least, "{rounds:?}, lease {lease:?}: only {count} {what}; {fates:?}");
     }
     assert!(leased == 1 || sum.leases_acquired + sum.forwards_taken == 0, "leases are off: {sum:?}");
 }
@@ -93,21 +94,21 @@ fn check_enough(rounds: Rounds, lease: LeaseMode, told: &Told, sum: &Counters) {
 fn no_fate_is_contradicted_whatever_the_rounds_and_leases() {
     for rounds in Rounds::ALL {
         for lease in LEASES {
-            let (mut told, mut sum) = (Told::default(), Counters::default());
+            let (mut fates, mut sum) = (FateCounts::default(), Counters::default());
             for seed in 0..WORLDS {
                 let report = run_clean(seed, rounds, lease);
-                told.add(&report);
+                fates.add(&report);
                 report.counters.iter().for_each(|counters| sum.add(counters));
             }
             let (leases, handed, local) = (sum.leases_acquired, sum.forwards_taken, sum.local_reads);
-            println!("{rounds:?}, lease {lease:?}: {told:?}; {leases} leases, {handed} ops handed over, {local} local reads");
-            check_enough(rounds, lease, &told, &sum);
+            println!("{rounds:?}, lease {lease:?}: {fates:?}; {leases} leases, {handed} ops handed over, {local} local reads");
+            check_enough(rounds, lease, &fates, &sum);
         }
     }
 }
 
-/// The judge is not blind in any of these worlds: where the abort is not recorded, a late request takes effect after its
-/// client was told that it never would.
+/// The judge can detect it in all of these worlds: if the abort is not recorded, a late request takes effect after
+/// its client got the answer that it never would.
 #[cfg(feature = "mutants")]
 #[test]
 fn an_abort_that_is_not_recorded_is_found_whatever_the_rounds_and_leases() {

@@ -1,5 +1,5 @@
-//! Worlds with leases: no two holders at one true time, no stale local read, no operation twice because it was handed
-//! over; and progress whoever holds a range when it dies.
+//! Worlds with leases: no two holders at the same true time, no stale local read, no operation applied twice because
+//! it was forwarded; and progress although the holder of a range dies.
 
 use heckle_paxos::lease::{Forward, LeaseMode, LeaseSettings};
 use heckle_paxos::{Counters, Outcome, Phase};
@@ -25,7 +25,7 @@ fn worlds_with_leases_are_clean_and_lease_a_lot() {
         let reports: Vec<Report> = (0..100).map(|seed| run_clean(seed, profile.world(seed))).collect();
         let sum = counted(&reports);
         println!("{profile:?}: {sum:?}");
-        // Worlds in which nobody held anything would be clean as well.
+        // Worlds without any holder would be clean as well.
         for (what, count, least) in [
             ("leases acquired", sum.leases_acquired, 1_000),
             ("leases extended", sum.leases_extended, 200),
@@ -42,7 +42,7 @@ fn worlds_with_leases_are_clean_and_lease_a_lot() {
     }
 }
 
-/// Clients of all nodes on one key, nothing in the way.
+/// Clients of all nodes use one key, without disturbances.
 fn calm(mode: LeaseMode, forward: Forward) -> WorldConfig {
     let mut world = WorldConfig { clients: 9, keys: 1, think_ns: 2 * MS, load_ns: 3_000 * MS, ..WorldConfig::default() };
     world.mix = Mix { cas: 4, write: 2, read: 4 };
@@ -56,7 +56,7 @@ fn answered_at(report: &Report, node: usize) -> usize {
 }
 
 #[test]
-fn a_holder_that_others_forward_to_keeps_the_range_and_outbids_nobody() {
+fn a_holder_that_others_forward_to_keeps_the_range_without_contention() {
     let off = counted(&[run_clean(1, calm(LeaseMode::Off, Forward::Off))]);
     let on = run_clean(1, calm(LeaseMode::Priority, Forward::On));
     let sum = counted(std::slice::from_ref(&on));
@@ -64,7 +64,7 @@ fn a_holder_that_others_forward_to_keeps_the_range_and_outbids_nobody() {
     assert!(sum.leases_acquired <= 4 && sum.leases_extended >= 8, "{sum:?}");
     assert!(sum.preempted * 20 < off.preempted, "{} preempted with the lease, {} without", sum.preempted, off.preempted);
     assert!(sum.requests > off.requests, "{} operations with the lease, {} without", sum.requests, off.requests);
-    let handed = on.ops.iter().filter(|op| op.diagnostics.as_ref().is_some_and(|told| told.forwarded_to.is_some())).count();
+    let handed = on.ops.iter().filter(|op| op.diagnostics.as_ref().is_some_and(|diagnostics| diagnostics.forwarded_to.is_some())).count();
     assert!(handed > on.ops.len() / 2, "two of three nodes hand over: {handed} of {}", on.ops.len());
 }
 
@@ -85,15 +85,17 @@ fn a_read_lease_reads_without_a_message() {
     let mut world = calm(LeaseMode::Read, Forward::On);
     world.mix = Mix { cas: 0, write: 1, read: 20 };
     let report = run_clean(1, world);
-    // Who asked before it knew the holder has made round trips of its own.
-    let local =
-        report.ops.iter().filter(|op| op.diagnostics.as_ref().is_some_and(|told| told.phase == Phase::LocalRead && told.rounds == 0));
-    let (count, trips) =
-        local.fold((0, 0), |(count, trips), op| (count + 1, trips + op.diagnostics.as_ref().map_or(0, |told| told.round_trips)));
+    // A node that did not know the holder yet has made its own round trips.
+    let local = report
+        .ops
+        .iter()
+        .filter(|op| op.diagnostics.as_ref().is_some_and(|diagnostics| diagnostics.phase == Phase::LocalRead && diagnostics.rounds == 0));
+    let (count, trips) = local
+        .fold((0, 0), |(count, trips), op| (count + 1, trips + op.diagnostics.as_ref().map_or(0, |diagnostics| diagnostics.round_trips)));
     assert!(count * 10 > report.ops.len() * 7 && trips == 0, "{count} local reads of {} ops, {trips} round trips", report.ops.len());
 }
 
-/// The holder is cut off, or dies: the others get nowhere while its grants run, and get in when they run out.
+/// The holder is cut off, or dies: the others make no progress while its grants run, and take over when they expire.
 #[test]
 fn others_take_over_when_the_grants_of_a_dead_holder_run_out() {
     for mode in [LeaseMode::Priority, LeaseMode::Read] {
@@ -109,7 +111,7 @@ fn others_take_over_when_the_grants_of_a_dead_holder_run_out() {
                         let during = op.completed_ns.is_some_and(|at| at > fault.begin_ns && at < deadline);
                         during && op.node != fault.node && op.outcome == Some(Outcome::Applied)
                     });
-                    assert!(elsewhere.is_some(), "{mode:?} {forward:?} seed {seed}: nobody took over within 700 ms of {fault:?}");
+                    assert!(elsewhere.is_some(), "{mode:?} {forward:?} seed {seed}: no node took over within 700 ms of {fault:?}");
                 }
             }
         }

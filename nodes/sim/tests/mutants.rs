@@ -11,8 +11,8 @@ use heckle_paxos::{Counters, Mutant, MutantClass, Rounds};
 use heckle_sim::{Profile, Report, ViolationKind, World};
 use std::collections::BTreeSet;
 
-/// Where each safety mutant shows, and the most worlds that may be needed. Bounds are about ten
-/// times what is expected: a change of the core redraws every world.
+/// The family of worlds that shows each safety mutant, and the maximum number of worlds needed. Bounds are about ten
+/// times the expected number, since a change of the core changes every world.
 const SAFETY: &[(Mutant, Profile, u64)] = &[
     (Mutant::AcceptIgnoresPromise, Profile::Calm, 50),
     (Mutant::AcceptKeepsPromisedLow, Profile::PowerCycling, 3_000),
@@ -43,8 +43,8 @@ const SAFETY: &[(Mutant, Profile, u64)] = &[
     (Mutant::LeaseIgnoresDrift, Profile::StaleHolders, 1_000),
 ];
 
-/// Those that show only where rounds are saved, and one that shows there as well: without the durable
-/// learn in the way, an accept that is not synced is lost for good.
+/// Those that show only with saved rounds, and one that shows there as well: without the durable learn, an accept
+/// that is not synced is lost permanently.
 const FEWER_ROUNDS: &[(Mutant, Rounds, Profile, u64)] = &[
     (Mutant::ReuseBallot, Rounds::Fast, Profile::Lossy, 500),
     (Mutant::FastProposesEmpty, Rounds::Fast, Profile::Lagging, 100),
@@ -84,7 +84,7 @@ fn check_clean(profile: Profile, seed: u64, mutant: Option<Mutant>) -> Report {
     report
 }
 
-/// The first world in which clients can come to see the harm.
+/// The first world in which clients can notice the harm.
 #[track_caller]
 fn check_found(mutant: Mutant, rounds: Option<Rounds>, profile: Profile, within: u64) -> u64 {
     let name = mutant.info().name;
@@ -153,8 +153,8 @@ fn controls_stay_clean() {
     }
 }
 
-/// Without the fence an older update can be chosen after the answer. No client can tell, since it
-/// is one of unknown outcome; the judge can.
+/// Without the fence an older update can be chosen after the reply. No client can notice, since the update is of
+/// unknown outcome; the judge can.
 #[test]
 fn a_skipped_fence_is_seen_by_the_judge_and_by_no_client() {
     for mutant in [Mutant::SkipEmptyFenceCas, Mutant::SkipEmptyFenceRead] {
@@ -168,7 +168,7 @@ fn a_skipped_fence_is_seen_by_the_judge_and_by_no_client() {
     }
 }
 
-/// The assertion ends the node, so the world ends with it. What it says is what a real node would log.
+/// The assertion ends the node, and with it the world. Its message is what a real node would log.
 #[test]
 fn a_crash_mutant_is_stopped_by_its_assertion() {
     let crash = REGISTRY.iter().filter(|info| info.class == MutantClass::Crash);
@@ -180,7 +180,7 @@ fn a_crash_mutant_is_stopped_by_its_assertion() {
     }
 }
 
-/// A node whose clock is behind gets nothing done while it never learns how far.
+/// A node whose clock is behind makes no progress if it never learns by how much.
 #[test]
 fn without_the_ballot_bump_a_slow_clock_starves() {
     let mut config = Profile::Calm.world(1);

@@ -1,5 +1,5 @@
-//! A node that says anything: well-framed messages with impossible or unlikely contents, in every state of the protocol.
-//! The two correct nodes may lose time, but never end, and hold no more than their keys need.
+//! A lying node: well-formed messages with impossible or unlikely contents, in every state of the protocol. The two
+//! correct nodes may lose time, but never end, and store no more than their keys need.
 //!
 //! Paxos assumes that nodes stop, not that they lie. A plausible lie can break agreement, so nothing is claimed about
 //! values here.
@@ -15,13 +15,13 @@ use rand_pcg::Pcg64;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// Messages of the liar in the default test. `HECKLE_NONSENSE_MESSAGES=1000000` sends others.
+/// Messages of the liar in the default test. `HECKLE_NONSENSE_MESSAGES=1000000` sends another number.
 const MESSAGES: u64 = 120_000;
 const KEYS: u32 = 5;
 const MS: u64 = 1_000_000;
 /// The liar is n3.
 const LIAR: u16 = 3;
-/// Messages to the liar that it remembers, to answer them in many ways.
+/// Received messages that the liar remembers, to answer them in many ways.
 const REMEMBERED: usize = 64;
 
 struct World {
@@ -126,7 +126,7 @@ impl World {
         self.step(node, Event::Client { token, request: ClientRequest { op, key, call, timeout_ns, provenance: Provenance::First } });
     }
 
-    /// One thing that happens beside the liar.
+    /// One event that does not involve the liar.
     fn go_on(&mut self) {
         match self.rng.random_range(0..10) {
             0 | 1 if self.open.len() < 40 => self.ask(),
@@ -158,7 +158,7 @@ impl World {
         }
     }
 
-    /// One message of the liar.
+    /// One message from the liar.
     fn lie(&mut self) {
         let to = self.rng.random_range(0..2);
         if self.rng.random_range(0..8) == 0 {
@@ -168,7 +168,7 @@ impl World {
         }
         let (to, message) = match self.heard.len() {
             heard if heard > 0 && self.rng.random_range(0..4) > 0 => {
-                // An answer to what it was asked, with the right tag.
+                // A reply to a request that it received, with the right tag.
                 let (from, asked) = self.heard[self.rng.random_range(0..heard)].clone();
                 let body = self.body(asked.tag.ballot);
                 (usize::from(from) - 1, Message { body, ..asked })
@@ -206,7 +206,7 @@ impl World {
             3 => Ballot { micros: around.micros.saturating_add(self.rng.random_range(0..3)), node, nonce: self.rng.random() },
             4 => Ballot { micros: around.micros / 2, node, nonce: 1 },
             5 => Ballot { micros: 1_000_000 + self.now.0 / 1_000, node: NodeId(LIAR), nonce: self.rng.random() },
-            // Rarely, since a ballot at the end of time leaves room for no other.
+            // Rarely, since a ballot near the end of time leaves no room for others.
             6 if self.rng.random_range(0..50) == 0 => Ballot { micros: self.number(), node, nonce: self.rng.random() },
             _ => near,
         }

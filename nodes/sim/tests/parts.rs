@@ -1,5 +1,5 @@
-//! The parts of the world: clocks that never go off early, disks that lose what they should,
-//! links that lose and double as often as asked.
+//! The parts of the world: clocks that never fire early, disks that lose what they should, links that lose and
+//! duplicate as often as configured.
 
 use heckle_paxos::{Body, IoId, Key, MonoTime, Record, Sync};
 use heckle_sim::clock::NodeClock;
@@ -113,7 +113,7 @@ fn all_kinds_of_faults_are_drawn_and_heal_before_the_load_ends() {
     }
 }
 
-/// The world notices a cluster that never gets anywhere: a majority that cannot be reached.
+/// The world detects a cluster without progress: a majority that cannot be reached.
 #[test]
 fn a_world_without_progress_is_reported() {
     let mut config = Profile::Calm.world(1);

@@ -1,16 +1,16 @@
-//! Thousands of worlds, each drawn from its seed, and not one broken invariant.
+//! Thousands of worlds, each drawn from its seed, without a broken invariant.
 
 use heckle_paxos::{Outcome, Rounds};
 use heckle_sim::{Profile, Report, World};
 
-/// Seeds of the default test. `HECKLE_SIM_SEEDS=A..B` takes others, `HECKLE_SIM_SEED=N` one.
+/// Seeds of the default test. `HECKLE_SIM_SEEDS=A..B` chooses others, `HECKLE_SIM_SEED=N` a single one.
 const SEEDS: std::ops::Range<u64> = 0..2_000;
 
 fn run(seed: u64) -> Report {
     World::new(seed, Profile::Swarm.world(seed)).run()
 }
 
-/// Everything there is to know about one world.
+/// Everything known about one world.
 fn print_all(report: &Report) {
     println!("{:#?}", Profile::Swarm.world(report.seed));
     for fault in &report.faults {
@@ -99,32 +99,32 @@ fn a_seed_fixes_a_run_bit_for_bit() {
     assert_ne!(run(1).digest, run(2).digest);
 }
 
-/// Questions for fates, asked while the operations may still run, lie at stopped nodes, or are
-/// sent again: no answer is ever contradicted, and every kind of answer and refusal was given.
+/// Fate queries that are sent while the operations may still run, wait at stopped nodes, or are repeated: no answer
+/// is ever contradicted, and every kind of answer and refusal occurs.
 #[test]
 fn fates_never_contradict_what_happens() {
-    let mut told = std::collections::BTreeMap::new();
+    let mut fates = std::collections::BTreeMap::new();
     let mut late = std::collections::BTreeMap::new();
     for seed in 0..300 {
         let report = World::new(seed, Profile::Uncertain.world(seed)).run();
         check_clean(&report);
         for op in &report.ops {
             match op.outcome {
-                Some(Outcome::Fate { fate }) => *told.entry(format!("{fate:?}")).or_insert(0) += 1,
+                Some(Outcome::Fate { fate }) => *fates.entry(format!("{fate:?}")).or_insert(0) += 1,
                 Some(Outcome::NotApplied { why }) => *late.entry(why.name()).or_insert(0) += 1,
                 _ => {}
             }
         }
         *late.entry("refused_by_core").or_insert(0) += report.counters.iter().map(|counters| counters.not_applied).sum::<u64>();
     }
-    println!("fates {told:?}, not applied {late:?}");
+    println!("fates {fates:?}, not applied {late:?}");
     assert!(late.get("too_old").is_some_and(|n| *n >= 50), "{late:?}");
     for fate in ["Applied", "NotApplied", "Evicted"] {
-        assert!(told.get(fate).is_some_and(|n| *n >= 100), "{fate}: {told:?}");
+        assert!(fates.get(fate).is_some_and(|n| *n >= 100), "{fate}: {fates:?}");
     }
 }
 
-/// The round trips with nobody in the way: a write, and a read or a refused CAS.
+/// The round trips without contention: a write, and a read or a refused CAS.
 #[test]
 fn undisturbed_operations_take_the_round_trips_of_their_mode() {
     for (rounds, write, refused) in [(Rounds::Classic, 4, 3), (Rounds::Merged, 3, 2), (Rounds::AsyncLearn, 2, 1), (Rounds::Fast, 1, 1)] {
@@ -132,18 +132,18 @@ fn undisturbed_operations_take_the_round_trips_of_their_mode() {
         (config.clients, config.core.rounds) = (1, rounds);
         let report = World::new(3, config).run();
         assert!(report.violations.is_empty());
-        // The first op of a key through each node finds no ballot promised.
+        // The first operation on a key through each node finds no promised ballot.
         let mut seen = std::collections::BTreeSet::new();
         for op in report.ops.iter().filter(|op| op.completed_ns.is_some()) {
             let first = rounds == Rounds::Fast && seen.insert((op.key.clone(), op.node));
-            let told = op.diagnostics.as_ref().expect("an answered operation has diagnostics");
+            let fates = op.diagnostics.as_ref().expect("an answered operation has diagnostics");
             let expected = if matches!(op.outcome, Some(heckle_paxos::Outcome::Applied)) { write } else { refused };
-            // A replica that was slow to learn the operation before costs a refresh or a repair.
-            if told.rounds == 1 && told.repairs == 0 && !first {
-                assert_eq!(told.round_trips, expected, "{rounds:?}: {op:?}");
+            // A replica that was slow to learn the previous operation costs a refresh or a repair.
+            if fates.rounds == 1 && fates.repairs == 0 && !first {
+                assert_eq!(fates.round_trips, expected, "{rounds:?}: {op:?}");
             }
         }
-        let alone = |told: &heckle_paxos::Diagnostics| told.rounds == 1 && told.repairs == 0;
+        let alone = |fates: &heckle_paxos::Diagnostics| fates.rounds == 1 && fates.repairs == 0;
         let undisturbed = report.ops.iter().filter(|op| op.diagnostics.as_ref().is_some_and(alone)).count();
         assert!(undisturbed * 2 > report.ops.len(), "{rounds:?}: {undisturbed} of {} ops were undisturbed", report.ops.len());
     }

@@ -78,7 +78,7 @@ H.faint = (colour, share) => colour + Math.round(share * 255).toString(16).padSt
 // What the reader wants to see; `null` is everything.
 H.filter = { ends: [true, true, true, true], kind: null, node: null, key: null, all: false };
 H.onFilter = [];
-H.filterChanged = () => H.onFilter.forEach((tell) => tell());
+H.filterChanged = () => H.onFilter.forEach((listener) => listener());
 
 // Everything that has to be drawn anew when colours change.
 H.redraw = [];

@@ -58,7 +58,7 @@ H.latencyChart = () => {
     ctx.restore();
   };
 
-  // Ends have shapes of their own: dot, ring, cross, triangle.
+  // Each outcome has its own shape: dot, ring, cross, triangle.
   const shapes = [
     (ctx, x, y, r) => (ctx.beginPath(), ctx.arc(x, y, r, 0, 7), ctx.fill()),
     (ctx, x, y, r) => (ctx.beginPath(), ctx.arc(x, y, r, 0, 7), ctx.stroke()),

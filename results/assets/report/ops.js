@@ -55,7 +55,7 @@ const details = (i) => {
   if (o.rounds[i]) rows.push(["rounds", `${o.rounds[i]}, outbid ${o.preempted[i]} times, ${H.duration(o.backoff[i])} of backing off`]);
   const faults = met(i).map((f) => `${f.id} (${f.kind} ${f.targets})`);
   rows.push(["faults met", faults.length ? faults.join(", ") : "none"]);
-  for (const [name, value] of Object.entries(o.told[i] || {})) {
+  for (const [name, value] of Object.entries(o.details[i] || {})) {
     rows.push([name.replaceAll("_", " "), typeof value === "object" ? JSON.stringify(value) : String(value)]);
   }
   return rows;

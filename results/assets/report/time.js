@@ -40,7 +40,7 @@ const bands = (u) => {
   ctx.restore();
 };
 
-// The numbers of faults above their bands, and violations as lines with theirs, in a row of its own each. A number that would
+// The numbers of faults above their bands, and violations as lines with theirs, each in its own row. A number that would
 // cover the one before it is left out here; the first chart and the table have all of them.
 const labels = (u) => {
   const { ctx, bbox } = u;
@@ -215,7 +215,7 @@ const mean = (column) => (known(column).length ? known(column).reduce((a, b) => 
 const most = (column) => known(column).reduce((a, b) => Math.max(a, b), 0);
 const sum = (column) => known(column).reduce((a, b) => a + b, 0);
 
-// A small tile of slanting lines, so that what is hatched can be told apart without colours.
+// A small tile of slanting lines, so that hatched areas can be distinguished without colours.
 const hatch = (u, colour, slope) => {
   const size = Math.round(8 * devicePixelRatio);
   const tile = document.createElement("canvas");
@@ -262,7 +262,7 @@ const outcomes = (x, s) => {
   H.timeChart("outcomes", [x, ...order.map(([, column]) => column)], series, { axis: H.axis(H.perSecond) });
 };
 
-// Samples of nodes come at times of their own; one axis holds them all.
+// Each node is sampled at different times; all samples share one axis.
 const perNode = (name, of, value) => {
   const nodes = H.data.samples.filter((n) => of(n).some((v) => v !== null));
   if (!nodes.length) return void (H.byId("chart-" + name).hidden = true);

@@ -155,9 +155,9 @@
   }
   const events = new EventSource("/live/events" + location.search);
   events.addEventListener("live", (event) => {
-    const told = JSON.parse(event.data);
-    follow(told.path);
-    latest = told.run;
+    const message = JSON.parse(event.data);
+    follow(message.path);
+    latest = message.run;
     draw(latest);
   });
   events.addEventListener("over", (event) => {

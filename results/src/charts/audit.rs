@@ -17,7 +17,7 @@ pub struct Sheet {
 /// The box of a text, without the empty space above and below its letters.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TextBox {
-    /// What it says.
+    /// Its characters.
     pub words: String,
     /// Left edge.
     pub x: f64,

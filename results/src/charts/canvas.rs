@@ -13,6 +13,12 @@ use rustc_hash::FxHashMap;
 pub const WIDTH: u32 = 1280;
 /// Height in pixels.
 pub const HEIGHT: u32 = 720;
+/// Left edge of a plot.
+pub(super) const LEFT: i32 = 92;
+/// Right edge of a plot.
+pub(super) const RIGHT: i32 = WIDTH as i32 - 28;
+/// Upper edge of the fault lanes.
+pub(super) const LANES_TOP: i32 = 110;
 /// Maximum number of entries in a PNG palette.
 const MAX_COLOURS: usize = 256;
 

@@ -1,7 +1,7 @@
 //! The frame that all charts share: title, legend, fault bars with bands through the plot, axes with units.
 
 use super::axis::{Scale, Tick};
-use super::canvas::{Area, Canvas, HEIGHT, WIDTH};
+use super::canvas::{Area, Canvas, HEIGHT, LEFT, RIGHT, WIDTH};
 pub use super::draw::{Hatch, cross, fit, hatch, line, rectangle, text, text_style, up, width};
 use super::style::{self, BAND, FAINT, GREY, GRID, INK, LABEL, SMALL, TITLE};
 use super::time_ticks::time_ticks;
@@ -12,13 +12,7 @@ use plotters::element::Circle;
 use plotters::prelude::{Color, RGBColor};
 use plotters::style::text_anchor::{HPos, VPos};
 
-/// Left edge of a plot.
-pub(super) const LEFT: i32 = 92;
-/// Right edge of a plot.
-pub(super) const RIGHT: i32 = WIDTH as i32 - 28;
 const LEGEND_Y: i32 = 84;
-/// Upper edge of the fault lanes.
-pub(super) const LANES_TOP: i32 = 110;
 const BOTTOM: i32 = HEIGHT as i32 - 62;
 
 /// The symbol of a legend entry.
@@ -153,7 +147,7 @@ fn bands(area: &Area<'_>, plot: &Plot, scene: Scene<'_>) {
     }
 }
 
-/// Adds another plot over the same time below the first one, with bands, edges and violations, and without an axis of its own.
+/// Adds another plot over the same time below the first one, with bands, edges and violations, and without a separate axis.
 pub(super) fn panel(area: &Area<'_>, scene: Scene<'_>, (top, bottom): (i32, i32), y: Scale) -> Plot {
     let plot = Plot { left: LEFT, right: RIGHT, top, bottom, x: time_scale(scene), y };
     bands(area, &plot, scene);

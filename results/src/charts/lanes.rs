@@ -5,8 +5,8 @@
 //! bars is a row for the numbers of violations.
 
 use super::Scene;
-use super::canvas::Area;
-use super::frame::{LANES_TOP, LEFT, RIGHT, line, rectangle, text, text_style, width};
+use super::canvas::{Area, LANES_TOP, LEFT, RIGHT};
+use super::draw::{line, rectangle, text, text_style, width};
 use super::style::{self, FAULT, INK, SMALL, VIOLATION};
 use crate::faults::FaultWindow;
 use crate::terminal::shorten;

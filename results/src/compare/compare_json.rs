@@ -1,14 +1,16 @@
 //! The result of a comparison: the types of `compare.json`, schema `heckle.compare/1`. Pages and charts are drawn from this file
 //! alone. As in `results.json`, fields are only ever added, and names carry their units.
 
-use super::decide::{self, Decision, Unit};
-use super::figures::{self, Figure};
-use super::paired::{Method, Reading, Scale};
+mod contrast; // the contrast of an arm with the reference, figure by figure
+
+pub use contrast::{Contrast, DroppedPair, EffectIs, FigureResult};
+
+use super::paired::Reading;
 use super::phases::Phase;
 use super::state::StateSizes;
-use crate::charts::axis::digits;
+use crate::experiment::{self, Disqualified, ExperimentHead};
 use crate::measure::round;
-use crate::results_json::{BuildInfo, EnvInfo, RunVerdict, Status};
+use crate::results_json::RunVerdict;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -24,31 +26,9 @@ pub struct Comparison {
     pub schema: String,
     /// `<UTC>-<4 hex>`, the name of the comparison folder.
     pub comparison_id: String,
-    /// Name of the preset or the plan.
-    pub name: String,
-    /// Whether the comparison has ended.
-    pub status: Status,
-    /// The exit code of `heckle compare`.
-    pub exit_code: i32,
-    /// The conclusions, a sentence per contrast, the most severe first.
-    pub verdict: Vec<String>,
-    /// The answer for a reader who decides, in at most three sentences: who waits, how long, and what a fault costs. Empty unless
-    /// clients of the workload contend.
-    pub answer: Vec<String>,
-    /// When the comparison began, such as `2026-01-31T12:00:00Z`.
-    pub started_utc: String,
-    /// Duration of the comparison.
-    pub wall_s: f64,
-    /// The seed that determines the seeds and the order of all runs, in hexadecimal: `0x…`.
-    pub seed: String,
-    /// The command that repeats the comparison.
-    pub again: String,
-    /// The build of the tool.
-    pub build: BuildInfo,
-    /// Build profile: `release` or `debug`.
-    pub build_profile: String,
-    /// The machine of the comparison.
-    pub env: EnvInfo,
+    /// What it has in common with other experiments.
+    #[serde(flatten)]
+    pub head: ExperimentHead,
     /// The design, fixed before the first run.
     pub design: Design,
     /// The arms; the first is the reference.
@@ -63,8 +43,6 @@ pub struct Comparison {
     pub successes: Vec<SuccessMap>,
     /// Bytes of protocol state over time; absent if all arms have the same pruning and expiry.
     pub state: Option<StateSizes>,
-    /// Paths of files in the comparison folder, by name.
-    pub artifacts: BTreeMap<String, String>,
 }
 
 /// The part of a comparison that is fixed before the first run, so that no choice depends on the results.
@@ -144,16 +122,6 @@ pub struct Arm {
     /// Share of intents finished within a time, as pairs of milliseconds and share: the Kaplan-Meier estimate over its runs that
     /// count.
     pub finished_by: Vec<[f64; 2]>,
-}
-
-/// A violation of correctness in an arm.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
-pub struct Disqualified {
-    /// Path of the run, relative to the comparison folder.
-    pub path: String,
-    /// The violation.
-    pub why: String,
 }
 
 /// One run of a comparison.
@@ -258,101 +226,6 @@ impl DropKind {
     }
 }
 
-/// One arm against the reference.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
-pub struct Contrast {
-    /// Name of the arm.
-    pub arm: String,
-    /// Name of the reference.
-    pub against: String,
-    /// Numbers of the pairs that count.
-    pub pairs: Vec<u32>,
-    /// Pairs that do not count.
-    pub dropped: Vec<DroppedPair>,
-    /// The conclusion in one sentence.
-    pub sentence: String,
-    /// The figures, the primary ones first.
-    pub figures: Vec<FigureResult>,
-}
-
-/// A pair that does not count.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
-pub struct DroppedPair {
-    /// Number of the pair.
-    pub pair: u32,
-    /// The arm whose run was dropped.
-    pub arm: String,
-    /// The category of the reason.
-    pub kind: DropKind,
-    /// The reason as text.
-    pub why: String,
-}
-
-/// The result for one figure over all pairs.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
-pub struct FigureResult {
-    /// Name of the figure in files, such as `intent_p99_ms`.
-    pub figure: String,
-    /// Name of the figure in reports.
-    pub what: String,
-    /// The phase of the load window.
-    pub phase: Option<Phase>,
-    /// Whether it was named beforehand as a figure on which claims are made.
-    pub primary: bool,
-    /// Number of pairs that have the figure.
-    pub n: u32,
-    /// Median of the runs of the reference.
-    pub reference: Option<f64>,
-    /// Median of the runs of the arm.
-    pub arm: Option<f64>,
-    /// The statistical method: `log_ratio`, `mean_difference`, `sign_flip` or `sign`.
-    pub method: String,
-    /// Whether `effect`, `low` and `high` are ratios or differences.
-    pub effect_is: EffectIs,
-    /// Arm divided by reference, or arm minus reference.
-    pub effect: Option<f64>,
-    /// Whether the effect is only a bound: the true one is at least as large.
-    pub bound: bool,
-    /// Lower end of the 95 % interval.
-    pub low: Option<f64>,
-    /// Upper end of the 95 % interval.
-    pub high: Option<f64>,
-    /// Probability of such pairs if there were no effect.
-    pub p: f64,
-    /// The same probability, adjusted for all primary figures of the comparison; absent for exploratory figures.
-    pub p_adjusted: Option<f64>,
-    /// Probability of pairs this similar if the effect were as large as the margin, adjusted in the same way.
-    pub p_same_adjusted: Option<f64>,
-    /// The decision about the figure.
-    pub decision: Decision,
-    /// The result as text.
-    pub words: String,
-}
-
-/// The form of an effect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum EffectIs {
-    /// Arm divided by reference; 1 is no effect.
-    #[default]
-    Ratio,
-    /// Arm minus reference, in the unit of the figure; 0 is no effect.
-    Difference,
-}
-
-impl EffectIs {
-    /// Returns the form for a figure on this scale, unless zeros rule out a ratio.
-    pub fn of(scale: Scale) -> Self {
-        match scale {
-            Scale::Ratio => EffectIs::Ratio,
-            Scale::Difference | Scale::Index | Scale::Count => EffectIs::Difference,
-        }
-    }
-}
-
 /// One condition for the validity of the figures.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
@@ -386,19 +259,7 @@ impl Default for Comparison {
         Comparison {
             schema: SCHEMA.into(),
             comparison_id: String::new(),
-            name: String::new(),
-            status: Status::Running,
-            // An unfinished comparison counts as inconclusive.
-            exit_code: 2,
-            verdict: vec![],
-            answer: vec![],
-            started_utc: String::new(),
-            wall_s: 0.0,
-            seed: String::new(),
-            again: String::new(),
-            build: BuildInfo::default(),
-            build_profile: String::new(),
-            env: EnvInfo::default(),
+            head: ExperimentHead::default(),
             design: Design::default(),
             arms: vec![],
             runs: vec![],
@@ -406,38 +267,6 @@ impl Default for Comparison {
             validity: vec![],
             successes: vec![],
             state: None,
-            artifacts: BTreeMap::new(),
-        }
-    }
-}
-
-impl FigureResult {
-    /// Formats a value of the figure; a dash if it is absent.
-    pub fn value_words(&self, value: Option<f64>) -> String {
-        let words = |v: f64| figures::find(&self.figure).map_or_else(|| digits(v), |f| f.words(v));
-        value.map_or_else(|| "–".into(), words)
-    }
-
-    /// Formats an effect or an end of its interval.
-    pub fn effect_words(&self, effect: f64) -> String {
-        let unit = figures::find(&self.figure).map_or(Unit::Plain, Figure::unit);
-        match self.effect_is {
-            EffectIs::Ratio => decide::effect_words(effect.ln(), Method::LogRatio, Scale::Ratio, unit),
-            EffectIs::Difference => decide::effect_words(effect, Method::SignFlip, Scale::Difference, unit),
-        }
-    }
-
-    /// Formats the effect for a table.
-    pub fn effect_cell(&self) -> String {
-        let bound = if self.bound { "at least " } else { "" };
-        self.effect.map_or_else(|| "not known".into(), |e| format!("{bound}{}", self.effect_words(e)))
-    }
-
-    /// Formats the interval for a table.
-    pub fn interval_cell(&self) -> String {
-        match (self.low, self.high) {
-            (Some(low), Some(high)) => decide::range_words(&self.effect_words(low), &self.effect_words(high)),
-            (None, _) | (_, None) => "none".into(),
         }
     }
 }
@@ -445,7 +274,7 @@ impl FigureResult {
 impl Comparison {
     /// Returns the text of `compare.json`.
     pub fn to_json(&self) -> String {
-        serde_json::to_string_pretty(self).expect("strings, numbers and maps with string keys serialize") + "\n"
+        experiment::to_text(self)
     }
 
     /// Parses the text of `compare.json`.
@@ -453,11 +282,6 @@ impl Comparison {
     /// # Errors
     /// A message that says what is wrong and where.
     pub fn from_json(text: &str) -> Result<Self, String> {
-        let read: Comparison = serde_json::from_str(text).map_err(|e| e.to_string())?;
-        if read.schema == SCHEMA {
-            Ok(read)
-        } else {
-            Err(format!("schema `{}` is not `{SCHEMA}`, the one this version reads", read.schema))
-        }
+        experiment::parse(text, SCHEMA, |read: &Comparison| &read.schema)
     }
 }

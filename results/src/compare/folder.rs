@@ -4,6 +4,7 @@
 use super::compare_json::Comparison;
 use super::{charts, page};
 use crate::atomic;
+use crate::dated;
 use crate::input;
 use crate::marked;
 use crate::run_folder::slug;
@@ -11,9 +12,6 @@ use crate::utc::UnixSeconds;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-
-/// Maximum number of names to try when several comparisons begin in the same second with the same nonce.
-const MAX_NAME_TRIES: u16 = 64;
 
 /// The file that identifies a comparison folder.
 const FILE: &str = "compare.json";
@@ -30,24 +28,11 @@ impl CompareFolder {
     /// # Errors
     /// From the file system.
     pub fn create(out: &Path, name: &str, started: UnixSeconds, nonce: u16, comparison: &mut Comparison) -> io::Result<Self> {
-        let parent = out.join(slug(name));
-        fs::create_dir_all(&parent).map_err(|e| atomic::at(&parent, e))?;
-        for attempt in 0..MAX_NAME_TRIES {
-            let id = format!("{}-{:04x}", started.compact(), nonce.wrapping_add(attempt));
-            let root = parent.join(&id);
-            match fs::create_dir(&root) {
-                Ok(()) => {
-                    (comparison.comparison_id, comparison.started_utc) = (id, started.iso());
-                    let folder = CompareFolder { root };
-                    folder.write_comparison(comparison)?;
-                    return Ok(folder);
-                }
-                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(e) => return Err(atomic::at(&root, e)),
-            }
-        }
-        let what = format!("{MAX_NAME_TRIES} comparisons already began in this second; start again in a second");
-        Err(atomic::at(&parent, io::Error::new(io::ErrorKind::AlreadyExists, what)))
+        let (id, root) = dated::create(&out.join(slug(name)), started, nonce, "comparisons")?;
+        (comparison.comparison_id, comparison.head.started_utc) = (id, started.iso());
+        let folder = CompareFolder { root };
+        folder.write_comparison(comparison)?;
+        Ok(folder)
     }
 
     /// Finds the comparison that `asked` names: a folder, an id, or `name/id`. `None` if it names something else, such as a run.
@@ -103,10 +88,10 @@ impl CompareFolder {
         let plots = self.root.join("plots");
         fs::create_dir_all(&plots).map_err(|e| atomic::at(&plots, e))?;
         for picture in &pictures {
-            comparison.artifacts.insert(picture.name.to_owned(), picture.file.to_owned());
+            comparison.head.artifacts.insert(picture.name.to_owned(), picture.file.to_owned());
             atomic::replace(&self.root.join(picture.file), &picture.png)?;
         }
-        comparison.artifacts.insert("report".into(), "compare.html".into());
+        comparison.head.artifacts.insert("report".into(), "compare.html".into());
         atomic::replace(&self.root.join("compare.html"), page::page(comparison, &pictures).as_bytes())?;
         self.write_comparison(comparison)
     }

@@ -9,6 +9,7 @@ use super::paired::Reading;
 use super::phases::{Phase, RECOVERY};
 use super::runs::NOISE_LIMIT;
 use super::state::StateOverTime;
+use crate::experiment::ExperimentHead;
 use crate::measure::LATE_RATIO_LIMIT;
 use crate::results_json::{BuildInfo, EnvInfo, RunVerdict};
 use heckle_checker::fairness::survival::Sample;
@@ -47,14 +48,17 @@ pub const STATE_ARMS: [SampleArm; 3] = [
 pub fn planned_comparison(arms: &[SampleArm], pairs: u32) -> Comparison {
     Comparison {
         comparison_id: "20260131T120000Z-5a3e".into(),
-        name: "lease".into(),
-        started_utc: "2026-01-31T12:00:00Z".into(),
-        wall_s: 612.5,
-        seed: "0x7".into(),
-        again: "heckle compare --preset lease --pairs 10 --seed 0x7".into(),
-        build: BuildInfo { git: "0123abc".into(), dirty: false },
-        build_profile: "release".into(),
-        env: EnvInfo { fingerprint: "00112233".into(), cores: 2, fsync_p99_us: Some(410.0), system_version: None },
+        head: ExperimentHead {
+            name: "lease".into(),
+            started_utc: "2026-01-31T12:00:00Z".into(),
+            wall_s: 612.5,
+            seed: "0x7".into(),
+            again: "heckle compare --preset lease --pairs 10 --seed 0x7".into(),
+            build: BuildInfo { git: "0123abc".into(), dirty: false },
+            build_profile: "release".into(),
+            env: EnvInfo { fingerprint: "00112233".into(), cores: 2, fsync_p99_us: Some(410.0), system_version: None },
+            ..ExperimentHead::default()
+        },
         design: Design {
             pairs,
             pairs_needed: PAIRS_NEEDED as u32,

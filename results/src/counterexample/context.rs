@@ -107,7 +107,7 @@ impl<'a> Scene<'a> {
                 label(op),
                 op.completed
             ),
-            None => "No operation on this key completed before this, so the key was never written as far as is known.".to_owned(),
+            None => "No operation on this key completed before this, so the key was not known to be written.".to_owned(),
         };
         let mut inner = Html::default();
         for fault in self.subject.measured.faults.iter().filter(|f| f.began <= self.to && f.end(self.subject.history.end) >= self.from) {
@@ -208,7 +208,7 @@ fn fate_words(fate: Fate) -> &'static str {
     match fate {
         Fate::Applied => "applied",
         Fate::NotApplied => "not applied",
-        Fate::Evicted => "too old to tell",
+        Fate::Evicted => "too old to know",
         Fate::Unresolved => "unresolved",
     }
 }

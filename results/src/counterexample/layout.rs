@@ -126,7 +126,7 @@ impl Page<'_> {
         self.y += 6.0;
     }
 
-    /// The name of a fault, above the band. Each has a line of its own.
+    /// The label of a fault, drawn above its band, each on a separate line.
     fn fault_name(&mut self, fault: &DrawnFault) {
         let time = |t| self.argument.time(t);
         let words = format!("fault {}: {}, {} to {}", fault.id, fault.words, time(fault.began), time(fault.ended));

@@ -205,7 +205,14 @@ fn lost_cpu_time(strain: &Strain) -> [Option<Bottleneck>; 3] {
     let quota = "a larger processor quota for the container, or a lower --rate";
     [
         over_limit("scheduler_lag", lag, WAKEUP_LATE_LIMIT_MS, lag_words, &[LATENCY_FIGURES], QUIETER_MACHINE),
-        over_limit("cpu_steal", strain.steal_ratio, STEAL_LIMIT, stolen, &[LATENCY_FIGURES], "a machine of its own, or another hour"),
+        over_limit(
+            "cpu_steal",
+            strain.steal_ratio,
+            STEAL_LIMIT,
+            stolen,
+            &[LATENCY_FIGURES],
+            "a machine without other tenants, or another time",
+        ),
         over_limit("cpu_throttled", strain.throttled_ratio, THROTTLED_LIMIT, stopped, &[LATENCY_FIGURES], quota),
     ]
 }

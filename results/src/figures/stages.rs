@@ -29,7 +29,7 @@ pub struct PlannedStage {
     pub start_ns: u64,
     /// Its end.
     pub end_ns: u64,
-    /// What it prescribes.
+    /// Whether the stage prescribes a rate or a number of clients.
     pub unit: StageUnit,
     /// The rate or the number of clients at its beginning.
     pub from: f64,
@@ -47,7 +47,7 @@ pub struct StageFigures {
     pub start_s: f64,
     /// Its end; the end of the load if that was stopped before.
     pub end_s: f64,
-    /// What it prescribes.
+    /// Whether the stage prescribes a rate or a number of clients.
     pub unit: StageUnit,
     /// The rate per second or the number of clients at its beginning.
     pub from: f64,

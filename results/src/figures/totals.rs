@@ -19,27 +19,6 @@ pub struct WindowCounts {
     pub by_kind: BTreeMap<String, OpCounts>,
 }
 
-/// The unit that a rate counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum LoadUnit {
-    /// Each operation is due on its own.
-    #[default]
-    Op,
-    /// An intent is due, and its replies determine the further attempts.
-    Intent,
-}
-
-impl LoadUnit {
-    /// The plural of the unit, as used in a rate.
-    pub fn word(self) -> &'static str {
-        match self {
-            LoadUnit::Op => "ops",
-            LoadUnit::Intent => "intents",
-        }
-    }
-}
-
 impl OpCounts {
     /// Counts one operation.
     pub fn add(&mut self, op: &Operation) {

@@ -29,7 +29,7 @@ pub fn update_status(results: &mut Results, folder: &Path) {
     }
 }
 
-/// Whether this process runs, as far as can be seen from here.
+/// Whether this process is visibly running.
 pub fn is_running(harness: &Harness) -> bool {
     harness.host == host() && start_time(harness.pid) == Some(harness.start_time)
 }

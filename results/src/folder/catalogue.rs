@@ -25,7 +25,7 @@ const MAX_REASON: usize = 500;
 /// A run, suite, comparison or sweep.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Entry {
-    /// What it is.
+    /// Run, suite, comparison or sweep.
     pub kind: Kind,
     /// Path of its folder, relative to the folder of all runs.
     pub path: String,
@@ -137,7 +137,7 @@ impl Catalogue {
 
 struct Walk<'a> {
     out: &'a Path,
-    /// Lines of indexes, by path below `out`. A suite has an index of its own.
+    /// Lines of indexes, by path below `out`. A suite has its own index.
     lines: BTreeMap<String, RunLine>,
     entries: Vec<Entry>,
 }

@@ -164,7 +164,7 @@ pub struct Filter {
 /// The facts about an entry that a filter looks at.
 #[derive(Debug, Clone, Copy)]
 pub struct Facts<'a> {
-    /// What it is.
+    /// Run, suite, comparison or sweep.
     pub kind: Kind,
     /// Name of the plan, suite, comparison or sweep.
     pub name: &'a str,

@@ -4,6 +4,7 @@
 pub mod atomic; // atomic replacement of files and links (IO)
 pub mod input; // bounded reads of input files (IO)
 pub mod alive; // whether the process behind a run is still alive (IO)
+pub mod dated; // folders named by the time they were made (IO)
 pub mod marked; // folders of comparisons and sweeps (IO)
 pub mod run_folder; // creating, finding and reading run folders (IO)
 pub mod index; // `runs.jsonl`: one line per run (IO)

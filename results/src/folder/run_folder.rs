@@ -6,6 +6,7 @@
 
 use crate::alive;
 use crate::atomic;
+use crate::dated;
 use crate::index::{self, RunLine};
 use crate::input;
 use crate::results_json::Results;
@@ -17,8 +18,6 @@ use std::path::{Path, PathBuf};
 
 /// Where run folders are created unless `--out` says otherwise.
 pub const DEFAULT_OUT: &str = "results/runs";
-/// Maximum number of names to try when several runs of a plan begin in the same second with the same nonce.
-const MAX_NAME_TRIES: u16 = 64;
 /// Maximum number of runs that an error lists.
 const MAX_CANDIDATES: usize = 5;
 
@@ -88,26 +87,13 @@ impl RunFolder {
     /// # Errors
     /// From the file system.
     pub fn create(out: &Path, plan: &str, started: UnixSeconds, nonce: u16, results: &mut Results) -> io::Result<Self> {
-        let parent = out.join(slug(plan));
-        fs::create_dir_all(&parent).map_err(|e| atomic::at(&parent, e))?;
-        for attempt in 0..MAX_NAME_TRIES {
-            let run_id = format!("{}-{:04x}", started.compact(), nonce.wrapping_add(attempt));
-            let root = parent.join(&run_id);
-            match fs::create_dir(&root) {
-                Ok(()) => {
-                    results.run_id.clone_from(&run_id);
-                    results.started_utc = started.iso();
-                    results.harness = alive::this_process();
-                    let folder = RunFolder { root, out: Some(out.to_owned()), run_id };
-                    folder.write_results(results)?;
-                    return Ok(folder);
-                }
-                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(e) => return Err(atomic::at(&root, e)),
-            }
-        }
-        let what = format!("{MAX_NAME_TRIES} runs already began in this second; start again in a second");
-        Err(atomic::at(&parent, io::Error::new(io::ErrorKind::AlreadyExists, what)))
+        let (run_id, root) = dated::create(&out.join(slug(plan)), started, nonce, "runs")?;
+        results.run_id.clone_from(&run_id);
+        results.started_utc = started.iso();
+        results.harness = alive::this_process();
+        let folder = RunFolder { root, out: Some(out.to_owned()), run_id };
+        folder.write_results(results)?;
+        Ok(folder)
     }
 
     /// Opens the run folder at `root`.

@@ -16,9 +16,9 @@ pub enum FamilyKind {
 pub struct Family {
     /// Its name; its unit is at the end.
     pub name: &'static str,
-    /// How it behaves.
+    /// Its type, such as counter or gauge.
     pub kind: FamilyKind,
-    /// What it is.
+    /// The help text.
     pub help: &'static str,
     /// Its labels, in addition to `plan` and `run`.
     pub labels: &'static [&'static str],

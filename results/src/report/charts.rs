@@ -22,7 +22,7 @@ const TIME_CHARTS: [(&str, &str, &str); 10] = [
     ("outcomes", "Outcomes", "Ops a second by how they ended, stacked; unknown outcomes are hatched by what they turned out to be."),
     ("rate", "Rate", "Ops a second: due, sent and answered."),
     ("inflight", "In flight", "Ops that were open at once: the most and the mean a slice."),
-    ("rounds", "Rounds", "Attempts that ops took: the most and the mean a slice."),
+    ("rounds", "Rounds", "Attempts per op: the maximum and the mean of each slice."),
     ("preempted", "Preemptions and repairs", "How often a second ops were outbid, and how often they finished the work of others first."),
     ("state", "Protocol state", "Bytes of state of every node, keys and values included."),
     ("sync", "Synced appends", "99th percentile of every node's synced appends since its process started."),

@@ -20,15 +20,11 @@ impl Html {
     pub fn text(words: &str) -> Self {
         let mut out = String::with_capacity(words.len());
         for c in words.chars() {
-            match c {
-                '<' => out += "&lt;",
-                '>' => out += "&gt;",
-                '&' => out += "&amp;",
-                '"' => out += "&quot;",
-                '\'' => out += "&#39;",
+            match entity(c) {
+                Some(entity) => out += entity,
                 // A page does not need control characters, and browsers may handle them in unexpected ways.
-                c if steers(c) && c != '\n' && c != '\t' => out += &escape(c),
-                c => out.push(c),
+                None if steers(c) && c != '\n' && c != '\t' => out += &escape(c),
+                None => out.push(c),
             }
         }
         Html(out)
@@ -131,6 +127,18 @@ pub fn table(heading: &[&str], numbers: &[usize], rows: impl IntoIterator<Item =
     // A wide table can be scrolled on its own, also with the keyboard.
     let scroll = [("class", "scroll"), ("tabindex", "0"), ("role", "group"), ("aria-label", "table")];
     Html::element("div", &scroll, Html::element("table", &[], inner)).and(Html::fixed("\n"))
+}
+
+/// Returns the entity by which a character is written in HTML and XML, if it is part of the markup otherwise.
+pub(crate) fn entity(c: char) -> Option<&'static str> {
+    match c {
+        '<' => Some("&lt;"),
+        '>' => Some("&gt;"),
+        '&' => Some("&amp;"),
+        '"' => Some("&quot;"),
+        '\'' => Some("&#39;"),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ fn violation_section(drawn: Subject<'_>, violation: &Violation) -> Html {
         files.push(Html::element("a", &[("href", &format!("#op={op}"))], op.to_string()));
     }
     files.push(format!("; {certified}; "));
-    files.push(link("timeline.html", "on a page of its own").and(", ").and(link("counterexample.png", "picture")).and(", "));
+    files.push(link("timeline.html", "on a separate page").and(", ").and(link("counterexample.png", "picture")).and(", "));
     files.push(link("explain.txt", "in words").and(", ").and(link("minimal.jsonl", "the least history that shows it")));
     out.and(Html::element("p", &[], files))
 }

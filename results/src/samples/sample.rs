@@ -2,7 +2,7 @@
 //! one is paused and one is partitioned. It is drawn from a seed and makes no claim about a system. It cannot be checked, since
 //! its values are not consistent.
 
-use heckle_history::event::{Call, Completion, Current, Event, FaultEvent, FaultState, Header, Invoke, NodeEvent, Path, Seen};
+use heckle_history::event::{Call, Completion, Current, Event, FaultEvent, FaultState, Header, Invoke, NodeEvent, Seen};
 use heckle_history::prng::{Pcg64, Seed};
 use heckle_history::{
     ClientId, Diagnostics, FigureId, FigureInfo, History, KeyId, Measure, Names, Nanos, NodeIx, OpId, ProcessId, RunId, Unit, Value,
@@ -143,20 +143,7 @@ fn draw_op(op: OpId, due: u64, bands: &[SampleFault], rng: &mut Pcg64, timed: &m
     };
     let process = ProcessId(op.0 as u32);
     let (intended, at) = (Some(Nanos(due)), Some(NodeIx(node)));
-    let invoke = Invoke {
-        op,
-        process,
-        client: Some(ClientId(node.into())),
-        t: Nanos(sent),
-        intended,
-        key,
-        call,
-        node: at,
-        intent: None,
-        attempt: None,
-        payload: None,
-        path: Path::Consensus,
-    };
+    let invoke = Invoke { client: Some(ClientId(node.into())), intended, node: at, ..Invoke::new(op, process, Nanos(sent), key, call) };
     timed.push((sent, 0, Event::Invoke(invoke)));
     let slow = matches!(end, End::Answered(ns) if ns > 4_000_000);
     let rounds = if slow { rng.random_range(2..7) } else { 1 };

@@ -25,7 +25,7 @@ pub const ASSETS: [Asset; 3] = [
 pub const POLICY_OF_PAGES: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 /// The content security policy of files of a run. A report has its scripts inline, and its own policy names their hashes. Run folders
-/// may come from elsewhere, so each document is sandboxed: it has an origin of its own, and reads nothing else from this server.
+/// may come from elsewhere, so each document is sandboxed: it has its own origin, and reads nothing else from this server.
 pub const POLICY_OF_FILES: &str = "sandbox allow-scripts; default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// Returns the address of a path below a prefix: every part is encoded.

@@ -118,7 +118,7 @@ fn grid(nights: &[&SuiteResults], all: usize) -> String {
     };
     let _ = write!(
         out,
-        "</p>\n<p class=\"dim\">{shown}, the newest on the right; a square tells date, commit and figure when the mouse rests on it.</p>\n"
+        "</p>\n<p class=\"dim\">{shown}, the newest on the right; a square shows date, commit and figure when the pointer is over it.</p>\n"
     );
     out += "<div class=\"scroll\"><table><thead><tr><th>cell</th>";
     for night in nights {

@@ -2,15 +2,13 @@
 //! "running", and again after every run, so that a killed sweep can be resumed.
 
 use super::sweep_json::Sweep;
-use super::{page, png};
+use super::view::{page, png};
 use crate::utc::UnixSeconds;
-use crate::{alive, atomic, input, marked, run_folder};
+use crate::{alive, atomic, dated, input, marked, run_folder};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Maximum number of names to try when several sweeps begin in the same second with the same nonce.
-const MAX_NAME_TRIES: u16 = 64;
 /// The file that identifies a sweep folder.
 pub const FILE: &str = "sweep.json";
 /// The picture of all panels.
@@ -32,24 +30,11 @@ impl SweepFolder {
     /// # Errors
     /// From the file system.
     pub fn create(out: &Path, name: &str, started: UnixSeconds, nonce: u16, sweep: &mut Sweep) -> io::Result<Self> {
-        let parent = out.join(run_folder::slug(name));
-        fs::create_dir_all(&parent).map_err(|e| atomic::at(&parent, e))?;
-        for attempt in 0..MAX_NAME_TRIES {
-            let id = format!("{}-{:04x}", started.compact(), nonce.wrapping_add(attempt));
-            let root = parent.join(&id);
-            match fs::create_dir(&root) {
-                Ok(()) => {
-                    (sweep.sweep_id, sweep.started_utc, sweep.owner) = (id, started.iso(), alive::this_process());
-                    let folder = SweepFolder { root };
-                    folder.write_sweep(sweep)?;
-                    return Ok(folder);
-                }
-                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(e) => return Err(atomic::at(&root, e)),
-            }
-        }
-        let what = format!("{MAX_NAME_TRIES} sweeps already began in this second; start again in a second");
-        Err(atomic::at(&parent, io::Error::new(io::ErrorKind::AlreadyExists, what)))
+        let (id, root) = dated::create(&out.join(run_folder::slug(name)), started, nonce, "sweeps")?;
+        (sweep.sweep_id, sweep.head.started_utc, sweep.owner) = (id, started.iso(), alive::this_process());
+        let folder = SweepFolder { root };
+        folder.write_sweep(sweep)?;
+        Ok(folder)
     }
 
     /// Opens an existing sweep folder.
@@ -124,8 +109,8 @@ impl SweepFolder {
     /// # Errors
     /// From the file system.
     pub fn write_all(&self, sweep: &mut Sweep) -> io::Result<()> {
-        sweep.artifacts.insert("picture".into(), PICTURE.into());
-        sweep.artifacts.insert("report".into(), PAGE.into());
+        sweep.head.artifacts.insert("picture".into(), PICTURE.into());
+        sweep.head.artifacts.insert("report".into(), PAGE.into());
         atomic::replace(&self.root.join(PICTURE), &png::draw(sweep))?;
         atomic::replace(&self.root.join(PAGE), page::page(sweep).as_bytes())?;
         self.write_sweep(sweep)

@@ -4,6 +4,7 @@
 use super::conclude::{Ending, conclude};
 use super::figures as f;
 use super::sweep_json::{Arm, AxisValue, Design, Run, Spacing, Sweep};
+use crate::experiment::ExperimentHead;
 use crate::measure::round;
 use crate::results_json::{Gate, RunVerdict};
 use rand::{Rng, RngExt};
@@ -104,13 +105,16 @@ fn made(name: &str, mut design: Design, arms: &[&str], figures: impl Fn(usize, f
     let arms = arms.iter().map(|name| Arm { name: (*name).into(), system: "bundled".into(), ..Arm::default() });
     let sweep = Sweep {
         sweep_id: "20260131T120000Z-5a3e".into(),
-        name: name.into(),
-        started_utc: "2026-01-31T12:00:00Z".into(),
-        seed: "0x7".into(),
-        again: format!("heckle sweep --preset {name} --seed 0x7"),
-        build_profile: "release".into(),
+        head: ExperimentHead {
+            name: name.into(),
+            started_utc: "2026-01-31T12:00:00Z".into(),
+            seed: "0x7".into(),
+            again: format!("heckle sweep --preset {name} --seed 0x7"),
+            build_profile: "release".into(),
+            wall_s: 8.5 * runs.len() as f64,
+            ..ExperimentHead::default()
+        },
         arms: arms.collect(),
-        wall_s: 8.5 * runs.len() as f64,
         design,
         runs,
         ..Sweep::default()

@@ -3,6 +3,7 @@
 //! A violation and a missed gate are failures, and an unknown result is an error: an inconclusive run is never green. If the plan
 //! expects a violation, finding it passes.
 
+use crate::report::markup::entity;
 use crate::results_json::{Expect, Results, RunVerdict, Verdict};
 use crate::summary::{effect, gate_words};
 use heckle_history::printable::{self, steers};
@@ -101,16 +102,12 @@ fn cases(results: &Results) -> Vec<(String, f64, Outcome)> {
 pub(crate) fn escape(words: &str) -> String {
     let mut out = String::with_capacity(words.len());
     for c in words.chars() {
-        match c {
-            '<' => out += "&lt;",
-            '>' => out += "&gt;",
-            '&' => out += "&amp;",
-            '"' => out += "&quot;",
-            '\'' => out += "&#39;",
-            '\n' => out += "&#10;",
-            c if steers(c) => out += &printable::escape(c),
-            '\u{fffe}' | '\u{ffff}' => out.push('\u{fffd}'),
-            c => out.push(c),
+        match (entity(c), c) {
+            (Some(entity), _) => out += entity,
+            (None, '\n') => out += "&#10;",
+            (None, c) if steers(c) => out += &printable::escape(c),
+            (None, '\u{fffe}' | '\u{ffff}') => out.push('\u{fffd}'),
+            (None, c) => out.push(c),
         }
     }
     out

@@ -63,6 +63,11 @@ fn head(results: &Results, view: View<'_>) -> String {
     lines.map(line).collect::<String>() + "\n"
 }
 
+/// Formats the title of a text, wrapped to the width of the view.
+pub(crate) fn title(words: &str, view: View<'_>) -> String {
+    wrap(&clean(words), view.width).into_iter().map(|line| view.colour.paint(Style::Strong, &line) + "\n").collect()
+}
+
 /// Formats a line with its name in the margin. Continuation lines are indented.
 pub(crate) fn field(name: &str, look: Style, words: &str, view: View<'_>) -> String {
     const MARGIN: usize = 10;

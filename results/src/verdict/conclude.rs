@@ -151,7 +151,7 @@ impl Results {
             1 => "under 1 fault".to_owned(),
             n => format!("under {n} faults"),
         };
-        format!("one order explains all {} ops {faults}, and enough happened to tell", count(self.ops.invoked))
+        format!("one order explains all {} ops {faults}, and every coverage rule is met", count(self.ops.invoked))
     }
 }
 

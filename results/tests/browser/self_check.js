@@ -102,7 +102,7 @@
     const bars = [...drawing.querySelectorAll("rect.op")].sort((a, b) => Number(b.dataset.from) - Number(a.dataset.from));
     bars[0].parentElement.dispatchEvent(new FocusEvent("focus"));
     const said = drawing.closest(".scroll").nextElementSibling.textContent;
-    check("lanes tell what was before", said.includes("ended before it began") && drawing.querySelectorAll(".before").length > 0);
+    check("lanes show what was before", said.includes("ended before it began") && drawing.querySelectorAll(".before").length > 0);
   }
   for (const walk of document.querySelectorAll(".walk")) {
     const steps = [...walk.querySelectorAll(".walk-steps > li")];

@@ -151,6 +151,20 @@ pub struct LostData {
     pub names_kept: u64,
 }
 
+impl LostData {
+    /// Returns the figures by the names that they have in histories.
+    pub fn figures(&self) -> [(&'static str, u64); 6] {
+        [
+            ("unsynced", self.unsynced),
+            ("bytes_lost", self.bytes_lost),
+            ("bytes_kept", self.bytes_kept),
+            ("writes_torn", self.writes_torn),
+            ("names_lost", self.names_lost),
+            ("names_kept", self.names_kept),
+        ]
+    }
+}
+
 /// Syncs that were delayed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct DelayedSyncs {

@@ -8,10 +8,12 @@ use heckle_history::prng::Seed;
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Time limit for a connection. On loopback it is established or refused immediately.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(100);
+/// Interval between two checks of whether a node is ready.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// How to start and reach one node.
 #[derive(Debug, Clone)]
@@ -31,6 +33,18 @@ pub struct NodeSpec {
 }
 
 impl NodeSpec {
+    /// Describes a node of one process, which listens on one address. Its links do not pass the relay.
+    pub fn single(site: &Site<'_>, node: NodeIx, addr: SocketAddr, process: ProcessSpec) -> NodeSpec {
+        NodeSpec {
+            name: Site::name(node),
+            processes: vec![process],
+            client: addr,
+            ask: addr,
+            listens: vec![addr],
+            node: site.identity(node),
+        }
+    }
+
     /// The node as a target for clients.
     pub fn target(&self) -> Target {
         let listens = self.listens.first().copied().unwrap_or(self.client);
@@ -152,8 +166,56 @@ pub trait Process {
     }
 }
 
+/// Why a node did not become ready.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotReady {
+    /// Its process ended first.
+    #[error("it ended with {how} before it was ready")]
+    Ended {
+        /// How it ended.
+        how: String,
+    },
+    /// The time was up.
+    #[error("it was not ready within {} s", within.as_secs())]
+    TimedOut {
+        /// The time limit.
+        within: Duration,
+    },
+    /// Another reason, which depends on the system.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl From<String> for NotReady {
+    fn from(why: String) -> NotReady {
+        NotReady::Other(why)
+    }
+}
+
+/// Waits until `is_ready`, which is called repeatedly.
+///
+/// # Errors
+/// If the process ends first, or the time is up.
+pub fn poll_until_ready(process: &mut dyn Process, within: Duration, mut is_ready: impl FnMut() -> bool) -> Result<(), NotReady> {
+    let deadline = Instant::now() + within;
+    while !is_ready() {
+        if let Some(how) = process.ended() {
+            return Err(NotReady::Ended { how });
+        }
+        if Instant::now() > deadline {
+            return Err(NotReady::TimedOut { within });
+        }
+        std::thread::sleep(POLL_INTERVAL);
+    }
+    Ok(())
+}
+
+/// Whether something accepts connections at an address.
+pub(crate) fn accepts(addr: SocketAddr) -> bool {
+    TcpStream::connect_timeout(&addr, CONNECT_TIMEOUT).is_ok()
+}
+
 /// The first address of a dead node on which something listens. A system that can query identities gives more detail.
 pub(crate) fn who_answers(node: &NodeSpec) -> Option<(SocketAddr, String)> {
-    let listens = |addr: &&SocketAddr| TcpStream::connect_timeout(addr, CONNECT_TIMEOUT).is_ok();
-    node.listens.iter().find(listens).map(|addr| (*addr, "a program that listens there".to_owned()))
+    node.listens.iter().find(|addr| accepts(**addr)).map(|addr| (*addr, "a program that listens there".to_owned()))
 }

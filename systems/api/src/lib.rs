@@ -10,6 +10,7 @@
 pub mod system; // the required interface of a system
 pub mod capability; // optional capabilities: metrics, roles, clocks, framed links
 pub mod connection; // one operation to one node, and its reply
+pub mod exchange; // connecting, sending and what failures mean, for systems that speak TCP
 pub mod value; // encoding of values
 pub mod identity; // the identity of the node that must answer at an address
 pub mod process; // one process: program, files, environment, output, end

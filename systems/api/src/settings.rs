@@ -12,6 +12,22 @@ pub fn one_of<'a>(what: &str, given: Option<&'a str>, all: &[&'a str]) -> Result
     }
 }
 
+/// Reads the settings of a system from their table.
+///
+/// # Errors
+/// The setting that is wrong, and what would be valid.
+pub fn parse<T: serde::de::DeserializeOwned>(settings: &toml::Table) -> Result<T, String> {
+    settings.clone().try_into().map_err(|e: toml::de::Error| e.message().to_owned())
+}
+
+/// Returns settings as the table from which [`parse`] reads them.
+///
+/// # Panics
+/// If they are not plain data with names.
+pub fn table(settings: &impl serde::Serialize) -> toml::Table {
+    toml::Table::try_from(settings).expect("settings are plain data")
+}
+
 /// Checks that a value is between `least` and `most`, both included.
 ///
 /// # Errors

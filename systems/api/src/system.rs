@@ -3,7 +3,7 @@
 use crate::capability::{Clocks, Disks, Greeting, Links, Metrics, NodeEvents, Points, Roles, Watch};
 use crate::connection::Connection;
 use crate::identity::Target;
-use crate::launch::{NodeSpec, Process, Site};
+use crate::launch::{self, NodeSpec, NotReady, Process, Site};
 use crate::value::ValueCodec;
 use heckle_history::{FigureInfo, Nanos};
 use serde_json::Value as Json;
@@ -107,11 +107,13 @@ pub trait System: Send + Sync + Debug {
     /// The name in plans and reports.
     fn name(&self) -> &str;
 
-    /// The program of every node, unless the plan names another.
+    /// The program of every node, unless the plan names another. The default is this program.
     ///
     /// # Errors
     /// If it is not installed. The message says what to install.
-    fn program(&self) -> Result<PathBuf, String>;
+    fn program(&self) -> Result<PathBuf, String> {
+        std::env::current_exe().map_err(|e| format!("cannot find this program's own file: {e}"))
+    }
 
     /// The version of that program, if it is not this one.
     fn version(&self) -> Option<String> {
@@ -124,14 +126,20 @@ pub trait System: Send + Sync + Debug {
     /// If the machine lacks a resource.
     fn nodes(&self, site: &Site<'_>) -> Result<Vec<NodeSpec>, String>;
 
-    /// Waits until a new process has recovered and is ready. Returns what it reported about itself, for the history.
+    /// Waits until a new process has recovered and is ready: by default, until [`System::is_ready`]. Returns what it reported about
+    /// itself, for the history.
     ///
     /// # Errors
     /// If the process ends first, or the time is up.
-    fn await_ready(&self, node: &NodeSpec, process: &mut dyn Process, within: Duration) -> Result<BTreeMap<String, Json>, String>;
+    fn await_ready(&self, node: &NodeSpec, process: &mut dyn Process, within: Duration) -> Result<BTreeMap<String, Json>, NotReady> {
+        launch::poll_until_ready(process, within, || self.is_ready(node))?;
+        Ok(BTreeMap::new())
+    }
 
-    /// Whether a node answers now and is ready.
-    fn is_ready(&self, node: &NodeSpec) -> bool;
+    /// Whether a node answers now and is ready. By default, it is ready if it accepts a connection.
+    fn is_ready(&self, node: &NodeSpec) -> bool {
+        launch::accepts(node.ask)
+    }
 
     /// Whether a node has reached all of its peers. A system whose readiness implies this can keep the default.
     ///
@@ -146,7 +154,7 @@ pub trait System: Send + Sync + Debug {
 
     /// The program that answers in place of a node whose process is gone, and its address; `None` if, as expected, nothing listens.
     fn who_answers(&self, node: &NodeSpec) -> Option<(SocketAddr, String)> {
-        crate::launch::who_answers(node)
+        launch::who_answers(node)
     }
 
     /// The figures that connections report about an operation. A [`FigureId`](heckle_history::FigureId) is an index into this list.

@@ -4,11 +4,12 @@
 //! An operation whose connection was refused was never sent. Any other failure is unknown, because etcd may answer with an error to a
 //! proposal that commits later. Each operation is sent once.
 
-use crate::http::{self, Failure};
+use crate::http;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use heckle_history::{Call, Current, Seen, Value};
-use heckle_system_api::connection::{Connection, Op, Outcome, Pending, Reply};
+use heckle_system_api::connection::{Connection, Op, Pending, Reply};
+use heckle_system_api::exchange::{self, Failure};
 use heckle_system_api::value::ValueCodec;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
@@ -69,12 +70,7 @@ impl EtcdConnection {
     }
 
     async fn run(&self, op: Op) -> Reply {
-        match tokio::time::timeout(op.timeout, self.attempt(&op)).await {
-            Ok(Ok((seen, payload))) => Reply { outcome: Outcome::Ok(seen), payload, reason: None, diagnostics: None },
-            Ok(Err(Failure::NotSent(why))) => Reply::because(Outcome::NotApplied, format!("not_sent: {why}")),
-            Ok(Err(Failure::Unknown(why))) => Reply::because(Outcome::Unknown, why),
-            Err(_) => Reply::because(Outcome::Unknown, "timeout"),
-        }
+        exchange::within(op.timeout, self.attempt(&op)).await
     }
 
     async fn attempt(&self, op: &Op) -> Result<(Seen, Option<i64>), Failure> {
@@ -125,9 +121,9 @@ impl EtcdConnection {
 
     async fn post<T: serde::de::DeserializeOwned>(&self, path: &str, body: &Json) -> Result<T, Failure> {
         let idle = self.idle.borrow_mut().pop();
-        let mut stream = match idle.filter(http::is_open) {
+        let mut stream = match idle.filter(exchange::is_open) {
             Some(stream) => stream,
-            None => http::connect(self.addr).await?,
+            None => exchange::connect(self.addr).await?,
         };
         let response = http::post(&mut stream, self.addr, path, body.to_string().as_bytes()).await?;
         if response.keep_open && self.idle.borrow().len() < MAX_IDLE {

@@ -1,26 +1,14 @@
 //! The part of HTTP/1.1 that a client of the JSON gateway needs: POST with a body, and a response with a length or in chunks. A
 //! connection stays open and has one request at a time.
 
-use heckle_system_api::limits;
+use heckle_system_api::exchange::Failure;
 use std::net::SocketAddr;
-use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// Time limit for opening a connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 /// Maximum size of a response, head and body, in bytes.
 const MAX_RESPONSE: usize = 16 << 20;
 const READ_BYTES: usize = 16 << 10;
-
-/// Why there is no response.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Failure {
-    /// Nothing was written.
-    NotSent(String),
-    /// The request may have arrived.
-    Unknown(String),
-}
 
 /// A response.
 #[derive(Debug, PartialEq, Eq)]
@@ -33,40 +21,16 @@ pub(crate) struct Response {
     pub(crate) keep_open: bool,
 }
 
-/// Opens a connection.
-///
-/// # Errors
-/// If the connection is refused or not established in time.
-pub(crate) async fn connect(addr: SocketAddr) -> Result<TcpStream, Failure> {
-    let connected = tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(addr)).await;
-    let stream = match connected {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(e)) => {
-            limits::note(&e);
-            return Err(Failure::NotSent(e.to_string()));
-        }
-        Err(_) => return Err(Failure::NotSent("no connection in time".into())),
-    };
-    stream.set_nodelay(true).map_err(|e| Failure::NotSent(e.to_string()))?;
-    Ok(stream)
-}
-
-/// Whether an idle connection can still be used: it was not closed, and no unsolicited data arrived.
-pub(crate) fn is_open(stream: &TcpStream) -> bool {
-    matches!(stream.try_read(&mut [0]), Err(e) if e.kind() == std::io::ErrorKind::WouldBlock)
-}
-
 /// Sends a request and reads its response.
 ///
 /// # Errors
 /// If there is no valid response. The request may have arrived.
 pub(crate) async fn post(stream: &mut TcpStream, host: SocketAddr, path: &str, body: &[u8]) -> Result<Response, Failure> {
-    let unknown = |e: std::io::Error| Failure::Unknown(format!("connection: {e}"));
     let head = format!("POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n", body.len());
-    stream.write_all(&[head.as_bytes(), body].concat()).await.map_err(unknown)?;
+    stream.write_all(&[head.as_bytes(), body].concat()).await?;
     let (mut got, mut chunk) = (vec![], vec![0; READ_BYTES]);
     loop {
-        let n = stream.read(&mut chunk).await.map_err(unknown)?;
+        let n = stream.read(&mut chunk).await?;
         got.extend_from_slice(&chunk[..n]);
         match parse(&got, n == 0) {
             Ok(Some(response)) => return Ok(response),

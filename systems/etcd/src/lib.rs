@@ -17,17 +17,14 @@ use heckle_history::{Nanos, NodeIx};
 use heckle_system_api::capability::{Links, Roles};
 use heckle_system_api::connection::Connection;
 use heckle_system_api::identity::Target;
-use heckle_system_api::launch::{NodeSpec, Process, Site};
-use heckle_system_api::settings::accepts;
+use heckle_system_api::launch::{NodeSpec, Site};
+use heckle_system_api::settings;
 use heckle_system_api::value::ValueCodec;
 use heckle_system_api::{SettingKey, System, SystemKind};
 use serde::{Deserialize, Serialize};
-use serde_json::Value as Json;
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// The role of the leader.
 const LEADER: Role = Role { name: "leader", about: "the leader" };
@@ -61,11 +58,11 @@ impl SystemKind for EtcdKind {
     }
 
     fn accepts(&self, key: &str, value: &toml::Value) -> Result<(), String> {
-        accepts::<Settings>(key, value)
+        settings::accepts::<Settings>(key, value)
     }
 
     fn build(&self, settings: &toml::Table, _nodes: u16) -> Result<Arc<dyn System>, String> {
-        let settings = settings.clone().try_into().map_err(|e: toml::de::Error| e.message().to_owned())?;
+        let settings = settings::parse(settings)?;
         Ok(Arc::new(Etcd { settings }))
     }
 }
@@ -93,10 +90,6 @@ impl System for Etcd {
         members::nodes(site)
     }
 
-    fn await_ready(&self, node: &NodeSpec, process: &mut dyn Process, within: Duration) -> Result<BTreeMap<String, Json>, String> {
-        members::await_ready(node, process, within)
-    }
-
     /// A member is healthy only if a leader answers it, so it has also reached its peers.
     fn is_ready(&self, node: &NodeSpec) -> bool {
         members::is_healthy(node.ask)
@@ -108,7 +101,7 @@ impl System for Etcd {
     }
 
     fn settings(&self) -> toml::Table {
-        toml::Table::try_from(self.settings).expect("settings are plain data")
+        settings::table(&self.settings)
     }
 
     fn labels(&self) -> Vec<(&'static str, String)> {

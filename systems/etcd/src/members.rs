@@ -1,16 +1,14 @@
 //! The members of an etcd cluster: their processes, and their status over plain HTTP.
 
 use heckle_history::NodeIx;
-use heckle_system_api::launch::{Dialler, NodeSpec, Process, Site};
+use heckle_system_api::launch::{Dialler, NodeSpec, Site};
 use heckle_system_api::process::ProcessSpec;
-use serde_json::Value as Json;
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Name of the program, which is looked up on PATH.
 const PROGRAM: &str = "etcd";
@@ -18,8 +16,6 @@ const PROGRAM: &str = "etcd";
 pub const INSTALL: &str = "install it (Debian and Ubuntu: apt-get install etcd-server), or put `etcd` on PATH";
 /// Time limit of a health query, whose answer takes a round of Raft.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
-/// Interval between queries of a starting member.
-const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// Maximum size of an answer, in bytes.
 const MAX_ANSWER: u64 = 1 << 20;
 
@@ -77,24 +73,6 @@ pub(crate) fn nodes(site: &Site<'_>) -> Result<Vec<NodeSpec>, String> {
         NodeSpec { name: Site::name(node), processes, client: to_clients[i], ask: clients[i], listens, node: site.identity(node) }
     };
     Ok(site.all().map(spec).collect())
-}
-
-/// Waits until a member is healthy.
-///
-/// # Errors
-/// If the process ends first, or the time is up.
-pub(crate) fn await_ready(node: &NodeSpec, process: &mut dyn Process, within: Duration) -> Result<BTreeMap<String, Json>, String> {
-    let deadline = Instant::now() + within;
-    while !is_healthy(node.ask) {
-        if let Some(how) = process.ended() {
-            return Err(format!("it ended with {how} before it was ready"));
-        }
-        if Instant::now() > deadline {
-            return Err(format!("it was not healthy within {} s", within.as_secs()));
-        }
-        std::thread::sleep(POLL_INTERVAL);
-    }
-    Ok(BTreeMap::new())
 }
 
 /// Whether a member is healthy, which requires a leader that answers it.

@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_tells_its_status_and_output_and_never_hangs() {
+    fn a_command_returns_its_status_and_output_and_never_hangs() {
         let ran = sh("echo yes; exit 3", Duration::from_secs(5)).expect("it ends");
         assert_eq!((ran.status.code(), ran.output.as_str()), (Some(3), "yes\n"));
         let began = Instant::now();

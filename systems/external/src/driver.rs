@@ -146,7 +146,7 @@ impl Driver {
             return Reply::because(Outcome::NotApplied, format!("not_sent: {why}"));
         }
         match tokio::time::timeout(op.timeout + GRACE, answered).await {
-            // A refusal that took as long as the timeout cannot be told apart from a timeout.
+            // A refusal that took as long as the timeout cannot be distinguished from a timeout.
             Ok(Ok(Answer::Fail(why))) if began.elapsed() >= op.timeout => Reply::because(Outcome::Unknown, format!("late_fail: {why}")),
             Ok(Ok(answer)) => protocol::reply(op.call, answer),
             Ok(Err(_)) => Reply::because(Outcome::Unknown, "driver: it ended"),

@@ -4,7 +4,7 @@ use crate::command;
 use crate::nodes::{filled, name_of};
 use crate::spec::{ProcessText, Ready, SystemText};
 use crate::template::Layout;
-use heckle_system_api::launch::Process;
+use heckle_system_api::launch::{NotReady, Process};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::path::Path;
@@ -28,23 +28,23 @@ pub(crate) fn wait(
     folder: &Path,
     process: &mut dyn Process,
     within: Duration,
-) -> Result<(), String> {
+) -> Result<(), NotReady> {
     let deadline = Instant::now() + within;
     for text in processes_of(system, layout, node) {
         loop {
             if let Some(how) = process.ended() {
-                return Err(format!("it ended with {how} before it was ready"));
+                return Err(NotReady::Ended { how });
             }
             let Err(why) = is_ready(system, text, layout, node, folder, Some(process)) else { break };
             if Instant::now() > deadline {
-                return Err(format!("`{}` was not ready within {} s: {why}", name_of(text), within.as_secs()));
+                return Err(format!("`{}` was not ready within {} s: {why}", name_of(text), within.as_secs()).into());
             }
             std::thread::sleep(ASK_EVERY);
         }
     }
     // A process that forks into the background has exited by now.
     std::thread::sleep(ASK_EVERY);
-    process.ended().map_or(Ok(()), |how| Err(format!("it ended with {how} right after it was ready")))
+    process.ended().map_or(Ok(()), |how| Err(format!("it ended with {how} right after it was ready").into()))
 }
 
 /// Returns whether a node is ready now. Log conditions are skipped, because a log line says nothing about the current state.

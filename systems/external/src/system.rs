@@ -14,7 +14,7 @@ use heckle_system_api::System;
 use heckle_system_api::capability::{Links, NodeEvents, Roles, Watch};
 use heckle_system_api::connection::Connection;
 use heckle_system_api::identity::{Mistaken, Target};
-use heckle_system_api::launch::{NodeSpec, Process, Site};
+use heckle_system_api::launch::{NodeSpec, NotReady, Process, Site};
 use heckle_system_api::process::{Helpers, Output, ProcessSpec, StopRequest};
 use heckle_system_api::system::{DescribedSystems, FinalReads, PlanMistake};
 use heckle_system_api::value::ValueCodec;
@@ -146,7 +146,7 @@ impl System for External {
         Ok(specs)
     }
 
-    fn await_ready(&self, node: &NodeSpec, process: &mut dyn Process, within: Duration) -> Result<BTreeMap<String, Json>, String> {
+    fn await_ready(&self, node: &NodeSpec, process: &mut dyn Process, within: Duration) -> Result<BTreeMap<String, Json>, NotReady> {
         let session = self.session()?;
         let index = Self::index(&session.layout, node);
         ready::wait(&self.text, &session.layout, index, &self.folder, process, within)?;

@@ -10,8 +10,8 @@ use heckle_system_api::launch::NodeSpec;
 impl Clocks for Paxos {
     fn set(&self, node: &NodeSpec, state: ClockState) -> Result<ClockState, String> {
         let mut client = control_with_token(node, ANSWER_TIMEOUT)?;
-        let told = client.set_clock(state.offset_us, state.drift_ppm).and_then(|()| client.status());
-        told.map(|status| of(&status)).map_err(|e| e.to_string())
+        let status = client.set_clock(state.offset_us, state.drift_ppm).and_then(|()| client.status());
+        status.map(|status| of(&status)).map_err(|e| e.to_string())
     }
 
     fn read(&self, node: &NodeSpec) -> Result<ClockState, String> {

@@ -105,7 +105,7 @@ impl PaxosConnection {
         };
         let timeout_us = (asked.timeout * NODE_TIMEOUT_PERCENT / 100).as_micros() as u64;
         // The operation's birth is the newest ballot of this connection. If the key has forgotten the ids of aborted operations, a
-        // fate query can tell by it that this operation is newer. The last-write-wins path stores no ids, so its operations have no
+        // fate query can see from it that this operation is newer. The last-write-wins path stores no ids, so its operations have no
         // birth and no fate to query.
         let born = self.shared.state.borrow().newest.filter(|_| !asked.path.is_last_write_wins());
         let provenance = born.map_or(wire::Provenance::First, |born| wire::Provenance::FirstAfter { born });

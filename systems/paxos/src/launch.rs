@@ -6,7 +6,7 @@ use crate::settings::PaxosSettings;
 use heckle_history::NodeIx;
 use heckle_server::ClusterSecret;
 use heckle_server::client_protocol::Identity;
-use heckle_system_api::launch::{Dialler, NodeSpec, Process, Site, Unsynced};
+use heckle_system_api::launch::{Dialler, NodeSpec, NotReady, Process, Site, Unsynced};
 use heckle_system_api::process::ProcessSpec;
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
@@ -44,7 +44,7 @@ pub(crate) fn nodes(settings: &PaxosSettings, site: &Site<'_>) -> Result<Vec<Nod
 ///
 /// # Errors
 /// If the process ends first, or the time is up.
-pub(crate) fn await_ready(node: &NodeSpec, process: &mut dyn Process, within: Duration) -> Result<BTreeMap<String, Json>, String> {
+pub(crate) fn await_ready(node: &NodeSpec, process: &mut dyn Process, within: Duration) -> Result<BTreeMap<String, Json>, NotReady> {
     let line = ready_line(process, within)?;
     let report: BTreeMap<String, Json> = serde_json::from_str(&line).unwrap_or_default();
     let who: Identity = serde_json::from_str(&line)
@@ -53,17 +53,17 @@ pub(crate) fn await_ready(node: &NodeSpec, process: &mut dyn Process, within: Du
     Ok(report.into_iter().filter(|(k, _)| k == "incarnation").collect())
 }
 
-fn ready_line(process: &mut dyn Process, within: Duration) -> Result<String, String> {
+fn ready_line(process: &mut dyn Process, within: Duration) -> Result<String, NotReady> {
     let deadline = Instant::now() + within;
     loop {
         if let Some(line) = process.line(READ_TIMEOUT).filter(|line| line.contains("\"ready\":true")) {
             return Ok(line);
         }
         if let Some(how) = process.ended() {
-            return Err(format!("it ended with {how} before it was ready"));
+            return Err(NotReady::Ended { how });
         }
         if Instant::now() > deadline {
-            return Err(format!("it was not ready within {} s", within.as_secs()));
+            return Err(NotReady::TimedOut { within });
         }
     }
 }

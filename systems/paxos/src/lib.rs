@@ -31,7 +31,7 @@ use heckle_paxos::lease::LeaseMode;
 use heckle_system_api::capability::{Clocks, Disks, Links, Metrics, NodeEvents, Points, Roles, Watch};
 use heckle_system_api::connection::Connection;
 use heckle_system_api::identity::Target;
-use heckle_system_api::launch::{NodeSpec, Process, Site};
+use heckle_system_api::launch::{NodeSpec, NotReady, Process, Site};
 use heckle_system_api::limits;
 use heckle_system_api::settings::accepts;
 use heckle_system_api::value::ValueCodec;
@@ -39,7 +39,6 @@ use heckle_system_api::{SettingKey, System, SystemKind};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -101,15 +100,11 @@ impl System for Paxos {
         NAME
     }
 
-    fn program(&self) -> Result<PathBuf, String> {
-        std::env::current_exe().map_err(|e| format!("cannot find this program's own file: {e}"))
-    }
-
     fn nodes(&self, site: &Site<'_>) -> Result<Vec<NodeSpec>, String> {
         launch::nodes(&self.settings, site)
     }
 
-    fn await_ready(&self, node: &NodeSpec, process: &mut dyn Process, within: Duration) -> Result<BTreeMap<String, Json>, String> {
+    fn await_ready(&self, node: &NodeSpec, process: &mut dyn Process, within: Duration) -> Result<BTreeMap<String, Json>, NotReady> {
         launch::await_ready(node, process, within)
     }
 

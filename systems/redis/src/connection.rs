@@ -6,8 +6,8 @@
 
 use crate::resp::{self, MAX_REPLY, Resp};
 use heckle_history::{Call, Current, Seen, Value};
-use heckle_system_api::connection::{Connection, Op, Outcome, Pending, Reply};
-use heckle_system_api::limits;
+use heckle_system_api::connection::{Connection, Op, Pending, Reply};
+use heckle_system_api::exchange::{self, Failure};
 use heckle_system_api::value::ValueCodec;
 use std::cell::RefCell;
 use std::net::SocketAddr;
@@ -15,8 +15,6 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// Time limit for opening a connection.
-const CONNECT_WITHIN: Duration = Duration::from_millis(500);
 /// Maximum number of idle connections kept open for later operations.
 const IDLE: usize = 64;
 const READ_BYTES: usize = 16 << 10;
@@ -30,14 +28,6 @@ const WRITE: &[u8] = b"#!lua\nredis.call('SET', KEYS[1], ARGV[1])\nreturn {1}";
 const CAS: &[u8] = b"#!lua\nlocal now = redis.call('GET', KEYS[1])\n\
     if (ARGV[3] == 'null' and now == false) or (ARGV[3] == 'value' and now == ARGV[1]) then\n\
     redis.call('SET', KEYS[1], ARGV[2])\nreturn {1}\nend\nreturn {0, now}";
-
-/// Why there is no usable reply.
-enum Failure {
-    NotSent(String),
-    /// An error that Redis returned before it did anything.
-    Refused(String),
-    Unknown(String),
-}
 
 /// A client of one node. Each connection has at most one operation in flight.
 pub(crate) struct RedisConnection {
@@ -55,13 +45,7 @@ impl RedisConnection {
     }
 
     async fn run(&self, op: Op) -> Reply {
-        match tokio::time::timeout(op.timeout, self.attempt(&op)).await {
-            Ok(Ok((seen, payload))) => Reply { outcome: Outcome::Ok(seen), payload, reason: None, diagnostics: None },
-            Ok(Err(Failure::NotSent(why))) => Reply::because(Outcome::NotApplied, format!("not_sent: {why}")),
-            Ok(Err(Failure::Refused(why))) => Reply::because(Outcome::NotApplied, format!("refused: {why}")),
-            Ok(Err(Failure::Unknown(why))) => Reply::because(Outcome::Unknown, why),
-            Err(_) => Reply::because(Outcome::Unknown, "timeout"),
-        }
+        exchange::within(op.timeout, self.attempt(&op)).await
     }
 
     async fn attempt(&self, op: &Op) -> Result<(Seen, Option<i64>), Failure> {
@@ -79,12 +63,12 @@ impl RedisConnection {
             }
         };
         let idle = self.idle.borrow_mut().pop();
-        let mut stream = match idle.filter(is_open) {
+        let mut stream = match idle.filter(exchange::is_open) {
             Some(stream) => stream,
-            None => connect(self.addr).await?,
+            None => exchange::connect(self.addr).await?,
         };
         let mut got = vec![];
-        let reply = exchange(&mut stream, &command, &mut got).await?;
+        let reply = send(&mut stream, &command, &mut got).await?;
         let seen = self.seen(op.call, reply)?;
         if self.wait > 0 && matches!(seen.0, Seen::Written | Seen::Applied) {
             self.wait_for_replicas(&mut stream, &mut got, op.timeout).await?;
@@ -99,7 +83,7 @@ impl RedisConnection {
     async fn wait_for_replicas(&self, stream: &mut TcpStream, got: &mut Vec<u8>, timeout: Duration) -> Result<(), Failure> {
         let (count, ms) = (self.wait.to_string(), timeout.as_millis().to_string());
         let wait = resp::command(&[b"WAIT", count.as_bytes(), ms.as_bytes()]);
-        match exchange(stream, &wait, got).await {
+        match send(stream, &wait, got).await {
             Ok(Resp::Integer(n)) if u64::try_from(n).is_ok_and(|n| n >= self.wait) => Ok(()),
             Ok(Resp::Integer(n)) => Err(Failure::Unknown(format!("wait: {n} of {} replicas", self.wait))),
             Ok(other) => Err(Failure::Unknown(format!("wait: {}", shown(&other)))),
@@ -142,36 +126,16 @@ fn shown(reply: &Resp) -> String {
     format!("not the reply that was expected: {}", text.chars().take(100).collect::<String>())
 }
 
-async fn connect(addr: SocketAddr) -> Result<TcpStream, Failure> {
-    let connected = tokio::time::timeout(CONNECT_WITHIN, TcpStream::connect(addr)).await;
-    let stream = match connected {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(e)) => {
-            limits::note(&e);
-            return Err(Failure::NotSent(e.to_string()));
-        }
-        Err(_) => return Err(Failure::NotSent("no connection in time".into())),
-    };
-    stream.set_nodelay(true).map_err(|e| Failure::NotSent(e.to_string()))?;
-    Ok(stream)
-}
-
-/// Returns whether an idle connection is still usable: the server has sent no unsolicited data and has not closed it.
-fn is_open(stream: &TcpStream) -> bool {
-    matches!(stream.try_read(&mut [0]), Err(e) if e.kind() == std::io::ErrorKind::WouldBlock)
-}
-
 /// Sends a command and reads its reply. `got` holds bytes that were read past the end of the previous reply.
-async fn exchange(stream: &mut TcpStream, command: &[u8], got: &mut Vec<u8>) -> Result<Resp, Failure> {
-    let unknown = |e: std::io::Error| Failure::Unknown(format!("connection: {e}"));
-    stream.write_all(command).await.map_err(unknown)?;
+async fn send(stream: &mut TcpStream, command: &[u8], got: &mut Vec<u8>) -> Result<Resp, Failure> {
+    stream.write_all(command).await?;
     let mut chunk = vec![0; READ_BYTES];
     loop {
         if let Some((reply, length)) = resp::parse(got).map_err(|what| Failure::Unknown(format!("no reply of Redis: {what}")))? {
             got.drain(..length);
             return Ok(reply);
         }
-        let n = stream.read(&mut chunk).await.map_err(unknown)?;
+        let n = stream.read(&mut chunk).await?;
         got.extend_from_slice(&chunk[..n]);
         if n == 0 || got.len() > MAX_REPLY {
             return Err(Failure::Unknown("connection: closed in the middle of a reply".into()));

@@ -16,17 +16,14 @@ use heckle_history::{Nanos, NodeIx};
 use heckle_system_api::capability::{Links, Roles};
 use heckle_system_api::connection::Connection;
 use heckle_system_api::identity::Target;
-use heckle_system_api::launch::{NodeSpec, Process, Site};
-use heckle_system_api::settings::accepts;
+use heckle_system_api::launch::{NodeSpec, Site};
+use heckle_system_api::settings;
 use heckle_system_api::value::ValueCodec;
 use heckle_system_api::{FinalReads, SettingKey, System, SystemKind};
 use serde::{Deserialize, Serialize};
-use serde_json::Value as Json;
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// The role of the node that accepts updates.
 const LEADER: Role = Role { name: "leader", about: "the primary" };
@@ -89,11 +86,11 @@ impl SystemKind for RedisKind {
     }
 
     fn accepts(&self, key: &str, value: &toml::Value) -> Result<(), String> {
-        accepts::<Settings>(key, value)
+        settings::accepts::<Settings>(key, value)
     }
 
     fn build(&self, settings: &toml::Table, nodes: u16) -> Result<Arc<dyn System>, String> {
-        let settings: Settings = settings.clone().try_into().map_err(|e: toml::de::Error| e.message().to_owned())?;
+        let settings: Settings = settings::parse(settings)?;
         if settings.wait >= u64::from(nodes) {
             return Err(format!("wait = {}: of {nodes} nodes at most {} are replicas", settings.wait, nodes - 1));
         }
@@ -125,10 +122,6 @@ impl System for Redis {
         nodes::nodes(site, self.settings)
     }
 
-    fn await_ready(&self, node: &NodeSpec, process: &mut dyn Process, within: Duration) -> Result<BTreeMap<String, Json>, String> {
-        nodes::await_ready(node, process, within).map(|()| BTreeMap::new())
-    }
-
     fn is_ready(&self, node: &NodeSpec) -> bool {
         nodes::is_ready(node)
     }
@@ -142,7 +135,7 @@ impl System for Redis {
     }
 
     fn settings(&self) -> toml::Table {
-        toml::Table::try_from(self.settings).expect("settings are plain data")
+        settings::table(&self.settings)
     }
 
     fn labels(&self) -> Vec<(&'static str, String)> {

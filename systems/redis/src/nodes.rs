@@ -3,13 +3,13 @@
 use crate::resp::{self, MAX_REPLY, Resp};
 use crate::{Appendonly, Settings};
 use heckle_history::NodeIx;
-use heckle_system_api::launch::{Dialler, NodeSpec, Process, Site};
+use heckle_system_api::launch::{Dialler, NodeSpec, Site};
 use heckle_system_api::process::{Output, ProcessSpec, StopRequest};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Name of the program, which is looked up on PATH. It also runs as the Sentinel.
 const PROGRAM: &str = "redis-server";
@@ -19,7 +19,6 @@ pub const INSTALL: &str = "install it (Debian and Ubuntu: apt-get install redis-
 const MASTER: &str = "heckle";
 /// Time limit for a running server to answer a command from the harness.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
-const ASK_EVERY: Duration = Duration::from_millis(20);
 /// Time after which a Sentinel considers an unreachable primary down. A failover then takes about 1.5 s.
 const DOWN_AFTER_MS: u64 = 1_000;
 const FAILOVER_TIMEOUT_MS: u64 = 5_000;
@@ -133,24 +132,6 @@ fn sentinel_id(i: usize) -> String {
     format!("{:040x}", i + 1)
 }
 
-/// Waits until the server and the Sentinel answer.
-///
-/// # Errors
-/// If one of them exits first, or the time limit expires.
-pub(crate) fn await_ready(node: &NodeSpec, process: &mut dyn Process, within: Duration) -> Result<(), String> {
-    let deadline = Instant::now() + within;
-    while !is_ready(node) {
-        if let Some(how) = process.ended() {
-            return Err(format!("it ended with {how} before it was ready"));
-        }
-        if Instant::now() > deadline {
-            return Err(format!("it was not ready within {} s", within.as_secs()));
-        }
-        std::thread::sleep(ASK_EVERY);
-    }
-    Ok(())
-}
-
 /// Returns whether the server and the Sentinel answer. A server that is still loading its data does not count.
 pub(crate) fn is_ready(node: &NodeSpec) -> bool {
     node.listens.iter().all(|addr| ask(*addr, &[b"PING"]).is_ok_and(|reply| reply == Resp::Simple("PONG".into())))
@@ -195,7 +176,7 @@ pub(crate) fn role(addr: SocketAddr) -> Result<Role, String> {
     }
 }
 
-/// Sends one command on a connection of its own and returns the reply.
+/// Sends one command on a new connection and returns the reply.
 fn ask(addr: SocketAddr, words: &[&[u8]]) -> Result<Resp, String> {
     let exchange = || -> std::io::Result<Resp> {
         let mut stream = TcpStream::connect_timeout(&addr, ANSWERS_WITHIN)?;

@@ -5,15 +5,13 @@
 //! own name to the address on which it listens, the others to those of the relay. The ports are the same.
 
 use heckle_history::NodeIx;
-use heckle_system_api::launch::{Dialler, NodeSpec, Process, Site};
+use heckle_system_api::launch::{Dialler, NodeSpec, Site};
 use heckle_system_api::process::ProcessSpec;
-use serde_json::Value as Json;
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The Java virtual machine, which is looked up on PATH.
 const PROGRAM: &str = "java";
@@ -36,8 +34,6 @@ pub(crate) const SYNC_LIMIT_MS: u64 = SYNC_LIMIT * TICK_MS;
 const LOG_KILOBYTES: u64 = 1_024;
 /// Time limit of a status query.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
-/// Interval between queries of a starting server.
-const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// Maximum size of an answer, in bytes.
 const MAX_ANSWER: u64 = 64 << 10;
 
@@ -151,24 +147,6 @@ fn arguments(hosts: &Path, configuration: &Path) -> Vec<OsString> {
     let rest = ["-Dorg.slf4j.simpleLogger.showDateTime=true", "-cp", &class_path, MAIN];
     let words = |all: &[&str]| all.iter().map(OsString::from).collect::<Vec<_>>();
     [words(&machine), vec![names], words(&rest), vec![configuration.into()]].concat()
-}
-
-/// Waits until a server is ready.
-///
-/// # Errors
-/// If the process ends first, or the time is up.
-pub(crate) fn await_ready(node: &NodeSpec, process: &mut dyn Process, within: Duration) -> Result<BTreeMap<String, Json>, String> {
-    let deadline = Instant::now() + within;
-    while mode(node.ask).is_none() {
-        if let Some(how) = process.ended() {
-            return Err(format!("it ended with {how} before it was ready"));
-        }
-        if Instant::now() > deadline {
-            return Err(format!("it did not serve within {} s", within.as_secs()));
-        }
-        std::thread::sleep(POLL_INTERVAL);
-    }
-    Ok(BTreeMap::new())
 }
 
 /// The mode of a server, `leader` or `follower`; `None` if it is not serving.

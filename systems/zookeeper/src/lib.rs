@@ -20,17 +20,14 @@ use heckle_history::{Nanos, NodeIx};
 use heckle_system_api::capability::{Greeting, Links, Roles};
 use heckle_system_api::connection::Connection;
 use heckle_system_api::identity::Target;
-use heckle_system_api::launch::{NodeSpec, Process, Site};
-use heckle_system_api::settings::accepts;
+use heckle_system_api::launch::{NodeSpec, Site};
+use heckle_system_api::settings;
 use heckle_system_api::value::ValueCodec;
 use heckle_system_api::{SettingKey, System, SystemKind};
 use serde::{Deserialize, Serialize};
-use serde_json::Value as Json;
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// The role of the leader.
 const LEADER: Role = Role { name: "leader", about: "the leader" };
@@ -74,11 +71,11 @@ impl SystemKind for ZooKeeperKind {
     }
 
     fn accepts(&self, key: &str, value: &toml::Value) -> Result<(), String> {
-        accepts::<Settings>(key, value)
+        settings::accepts::<Settings>(key, value)
     }
 
     fn build(&self, settings: &toml::Table, _nodes: u16) -> Result<Arc<dyn System>, String> {
-        let settings: Settings = settings.clone().try_into().map_err(|e: toml::de::Error| e.message().to_owned())?;
+        let settings: Settings = settings::parse(settings)?;
         if settings.quorum_reads && !settings.sync {
             return Err("sync = false: reads that a quorum confirms are not stale; leave out quorum_reads".into());
         }
@@ -109,10 +106,6 @@ impl System for ZooKeeper {
         ensemble::nodes(site)
     }
 
-    fn await_ready(&self, node: &NodeSpec, process: &mut dyn Process, within: Duration) -> Result<BTreeMap<String, Json>, String> {
-        ensemble::await_ready(node, process, within)
-    }
-
     /// A server that serves is or has a leader, so it has also reached its peers.
     fn is_ready(&self, node: &NodeSpec) -> bool {
         ensemble::mode(node.ask).is_some()
@@ -128,7 +121,7 @@ impl System for ZooKeeper {
     }
 
     fn settings(&self) -> toml::Table {
-        toml::Table::try_from(self.settings).expect("settings are plain data")
+        settings::table(&self.settings)
     }
 
     fn labels(&self) -> Vec<(&'static str, String)> {

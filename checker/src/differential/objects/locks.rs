@@ -13,7 +13,7 @@ pub(super) fn honest(rng: &mut Pcg64, model: ModelKind, spice: ObjectSpice) -> Q
         ModelKind::FencedMutex => (rng.random_bool(0.3), true),
         _ => (rng.random_bool(0.5), rng.random_bool(0.3)),
     };
-    let (mixed, anybody) = (spice.outside && rng.random_bool(0.5), spice.outside && rng.random_bool(0.3));
+    let (mixed, any_releaser) = (spice.outside && rng.random_bool(0.5), spice.outside && rng.random_bool(0.3));
     let release_tokens = tokens && rng.random_bool(0.3);
     // The end of the last op of each process.
     let mut free = vec![0u64; processes as usize];
@@ -24,14 +24,14 @@ pub(super) fn honest(rng: &mut Pcg64, model: ModelKind, spice: ObjectSpice) -> Q
             token += rng.random_range(1..3i64);
             token
         });
-        let releaser = if anybody { rng.random_range(0..processes) } else { process };
+        let releaser = if any_releaser { rng.random_range(0..processes) } else { process };
         for (process, acquires) in [(process, true), (releaser, false)] {
             let point = t.max(free[process as usize] + 1) + rng.random_range(0..4u64);
             let invoked = point - rng.random_range(0..=(point - free[process as usize] - 1).min(8));
             let completed = point + rng.random_range(0..6u64);
             free[process as usize] = completed;
             t = point;
-            let owner = (owners && !(mixed && rng.random_bool(0.2)) && !anybody).then_some(100 + i64::from(process));
+            let owner = (owners && !(mixed && rng.random_bool(0.2)) && !any_releaser).then_some(100 + i64::from(process));
             let claim = Claim { owner, fence: fence.filter(|_| acquires || release_tokens) };
             let call = if acquires { ModelCall::Acquire(claim) } else { ModelCall::Release(claim) };
             ops.push((process, SearchOp { id: 0, invoked, completed: Some(completed), call }));

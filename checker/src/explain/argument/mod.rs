@@ -55,7 +55,7 @@ pub struct DrawnOp {
     pub op: OpId,
     /// Its index in the history.
     pub place: u32,
-    /// What it does in the argument.
+    /// Its role in the argument.
     pub role: Role,
     /// The call and its answer, such as `cas null -> 2 ok` or `read -> null`.
     pub words: String,

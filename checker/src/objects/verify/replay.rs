@@ -52,9 +52,9 @@ fn step(now: &mut Now, call: &ModelCall) -> bool {
         }
         (Now::Set(now), ModelCall::Remove { member, found }) => {
             let was = now.remove(member);
-            found.is_none_or(|told| told == was)
+            found.is_none_or(|reported| reported == was)
         }
-        (Now::Set(now), ModelCall::Contains { member, found }) => found.is_none_or(|told| told == now.contains(member)),
+        (Now::Set(now), ModelCall::Contains { member, found }) => found.is_none_or(|reported| reported == now.contains(member)),
         (Now::Set(now), ModelCall::Members { members, twice }) => {
             let all = |seen: &Vec<i64>| seen.len() == now.len() && seen.iter().all(|m| now.contains(m));
             !twice && members.as_ref().is_none_or(all)
@@ -70,13 +70,13 @@ fn step(now: &mut Now, call: &ModelCall) -> bool {
         }
         (Now::Queue(now), ModelCall::Dequeue { item }) => {
             let front = now.pop_front();
-            item.is_none_or(|told| told == front)
+            item.is_none_or(|reported| reported == front)
         }
         (Now::Counter(now), ModelCall::Increment { by }) => {
             *now = now.wrapping_add(*by);
             true
         }
-        (Now::Counter(now), ModelCall::Count { count }) => count.is_none_or(|told| told == *now),
+        (Now::Counter(now), ModelCall::Count { count }) => count.is_none_or(|reported| reported == *now),
         (Now::Lock { held, highest }, ModelCall::Acquire(claim)) => {
             let rises = claim.fence.is_none_or(|fence| highest.is_none_or(|highest| fence > highest));
             let free = held.replace(*claim).is_none();

@@ -21,7 +21,7 @@ pub(super) fn call(op: &ForeignOp, model: ModelKind, values: &mut Values) -> Res
         ModelKind::Mutex | ModelKind::OwnerMutex | ModelKind::FencedMutex => mutex(op, answer, model, values),
         ModelKind::Text => text_op(op, answer),
         ModelKind::ListAppend => list(op, answer, values),
-        ModelKind::CasRegister => Err("a register's ops are a history of their own".to_owned()),
+        ModelKind::CasRegister => Err("the ops of a register are judged as a history instead".to_owned()),
     }
 }
 

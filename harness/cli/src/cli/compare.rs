@@ -1,6 +1,6 @@
 //! `heckle compare` on the command line.
 
-use super::{OutArg, OutputArgs, PlanFlags};
+use super::{ArmArgs, OutArg, OutputArgs, PlanFlags};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -13,9 +13,6 @@ pub struct CompareArgs {
     /// A built-in experiment that needs no plan: lease, lease-lock, rounds, backoff, ttl, state
     #[arg(long, help_heading = "Comparison", conflicts_with = "plan")]
     pub preset: Option<String>,
-    /// An arm of the comparison, such as new:rounds=classic,backoff=none; may be repeated, the first is the reference
-    #[arg(long = "arm", help_heading = "Comparison", value_name = "NAME:KEY=VALUE,…", action = clap::ArgAction::Append)]
-    pub arms: Vec<String>,
     /// Number of pairs of runs; fewer than 8 support no claim [default: 10]
     #[arg(long, help_heading = "Comparison")]
     pub pairs: Option<u32>,
@@ -32,9 +29,6 @@ pub struct CompareArgs {
     /// Make all pairs, even when too many were dropped to support any claim, or no run of the first pair counts
     #[arg(long, help_heading = "Comparison")]
     pub finish: bool,
-    /// The seed of all runs and of their order: a number, or random [default: random]
-    #[arg(long, help_heading = "Comparison")]
-    pub seed: Option<String>,
     /// Settings of a plan
     #[command(flatten)]
     pub settings: PlanFlags,
@@ -44,4 +38,7 @@ pub struct CompareArgs {
     /// How much to print
     #[command(flatten)]
     pub voice: OutputArgs,
+    /// The arms and the seed
+    #[command(flatten, next_help_heading = "Comparison")]
+    pub arms: ArmArgs,
 }

@@ -1,6 +1,6 @@
 //! `heckle sweep` on the command line.
 
-use super::{OutArg, OutputArgs, PlanFlags};
+use super::{ArmArgs, OutArg, OutputArgs, PlanFlags};
 use crate::plan::units::Span;
 use clap::Args;
 use std::path::PathBuf;
@@ -18,9 +18,6 @@ pub struct SweepArgs {
     /// value-bytes, nodes, op-timeout
     #[arg(long, help_heading = "Sweep", value_name = "AXIS=VALUES")]
     pub over: Option<String>,
-    /// An arm, such as quick:rounds=fast or etcd:system=etcd; may be repeated, the first is the reference
-    #[arg(long = "arm", help_heading = "Sweep", value_name = "NAME:KEY=VALUE,…", action = clap::ArgAction::Append)]
-    pub arms: Vec<String>,
     /// Number of runs per point [default: 3]
     #[arg(long, help_heading = "Sweep")]
     pub repeats: Option<u32>,
@@ -36,9 +33,6 @@ pub struct SweepArgs {
     /// Make the runs that are left of a sweep that was interrupted, killed or ended by its budget: its folder
     #[arg(long, help_heading = "Sweep", value_name = "DIR", conflicts_with_all = ["plan", "preset", "over", "arms", "repeats", "slo", "find_max", "seed"])]
     pub resume: Option<PathBuf>,
-    /// The seed of all runs and of their order: a number, or random [default: random]
-    #[arg(long, help_heading = "Sweep")]
-    pub seed: Option<String>,
     /// Settings of a plan
     #[command(flatten)]
     pub settings: PlanFlags,
@@ -48,4 +42,7 @@ pub struct SweepArgs {
     /// How much to print
     #[command(flatten)]
     pub voice: OutputArgs,
+    /// The arms and the seed
+    #[command(flatten, next_help_heading = "Sweep")]
+    pub arms: ArmArgs,
 }

@@ -117,7 +117,7 @@ impl Out<'_> {
         write_until(self.stream, bytes, self.deadline)
     }
 
-    /// Sends exactly `length` bytes, as the head says. A file that has become shorter breaks the connection off; of one that has
+    /// Sends exactly `length` bytes, as the head says. If a file has become shorter, the connection is closed; of one that has
     /// grown, the rest is left out.
     fn file(&mut self, file: std::fs::File, length: u64) -> io::Result<()> {
         let mut file = file.take(length);

@@ -44,17 +44,17 @@ pub(super) fn send(stream: &TcpStream, request: &Request, site: &Site) -> io::Re
     let began = Instant::now();
     let (mut sent, mut alive) = (Sent::Nothing, Instant::now());
     // The browser waits this long before it connects again.
-    tell(stream, "retry: 2000\n\n")?;
+    write_now(stream, "retry: 2000\n\n")?;
     while began.elapsed() < LONGEST && !site.over.load(Ordering::SeqCst) {
         let (now, event) = look(site, asked, &sent);
         if now != sent {
-            tell(stream, &event)?;
+            write_now(stream, &event)?;
             (sent, alive) = (now, Instant::now());
             if matches!((&sent, asked), (Sent::Over(_), Some(_))) {
                 return Ok(());
             }
         } else if alive.elapsed() >= ALIVE_EVERY {
-            tell(stream, ": alive\n\n")?;
+            write_now(stream, ": alive\n\n")?;
             alive = Instant::now();
         }
         if is_gone(stream)? {
@@ -64,7 +64,7 @@ pub(super) fn send(stream: &TcpStream, request: &Request, site: &Site) -> io::Re
     Ok(())
 }
 
-fn tell(stream: &TcpStream, text: &str) -> io::Result<()> {
+fn write_now(stream: &TcpStream, text: &str) -> io::Result<()> {
     write_until(stream, text.as_bytes(), Instant::now() + EVENT_WITHIN)
 }
 

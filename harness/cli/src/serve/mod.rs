@@ -119,7 +119,7 @@ impl Server {
         Ok(())
     }
 
-    /// Gives a connection a thread of its own.
+    /// Serves a connection in its own thread.
     fn take(&self, stream: TcpStream) {
         let site = self.site.clone();
         if site.open.fetch_add(1, Ordering::SeqCst) >= MAX_CONNECTIONS {

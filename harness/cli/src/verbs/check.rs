@@ -1,19 +1,19 @@
 //! `heckle check`: judges a recorded history again, either that of a run or a separate file.
 
 use super::run::engine;
+use super::verdict::print_linearizability;
 use crate::cli::CheckArgs;
 use crate::run::recheck;
 use crate::run::report::{JudgeOptions, Judged, judge_history, read_history_within};
 use crate::{exit, history_file};
+use heckle_checker::Verdict;
 use heckle_checker::checks::CheckResult;
 use heckle_checker::judge::Checker;
-use heckle_checker::{Linearizability, Verdict};
 use heckle_history::Outcome;
 use heckle_history::printable::{block, printable};
 use heckle_results::conclude::PROVING_CHECKS;
 use heckle_results::results_json::{Results, RunVerdict, Status};
 use heckle_results::{RunFolder, run_folder::FindError};
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -62,7 +62,7 @@ fn check(args: &CheckArgs, target: &Target, path: &Path) -> Result<CheckOutcome,
     };
     let judged = judge_history(history, &[], JudgeOptions { checker: checker.unwrap_or(Checker::Auto), strict: args.strict }, None);
     let mut results = Results::default();
-    judged.tell(&mut results);
+    judged.add_to(&mut results);
     let (verdict, reasons) = verdict_of_file(&judged, &results, args.strict);
     results.status = Status::Done;
     results.verdict = verdict;
@@ -73,14 +73,6 @@ fn check(args: &CheckArgs, target: &Target, path: &Path) -> Result<CheckOutcome,
     });
     results.reasons = reasons;
     Ok(CheckOutcome { judged, results })
-}
-
-pub(super) fn exit_code(verdict: Verdict) -> ExitCode {
-    ExitCode::from(match verdict {
-        Verdict::Valid => exit::OK,
-        Verdict::Invalid => exit::VIOLATION,
-        Verdict::Unknown => exit::INCONCLUSIVE,
-    })
 }
 
 /// What to check.
@@ -179,45 +171,5 @@ fn print_report(checked: &CheckOutcome, path: &Path) {
     }
     for bottleneck in &results.bottlenecks {
         outln!("slowed by {}: {}", bottleneck.what.replace('_', " "), block(&bottleneck.sentence()));
-    }
-}
-
-/// Counts the keys without a second opinion, by reason.
-fn missing_second_opinions(lin: &Linearizability) -> BTreeMap<String, usize> {
-    let mut without = BTreeMap::new();
-    for key in lin.keys.iter().filter(|k| !k.second_opinion.confirms()) {
-        *without.entry(key.second_opinion.words().trim_start_matches("none: ").to_owned()).or_default() += 1;
-    }
-    without
-}
-
-pub(super) fn print_linearizability(lin: &Linearizability) {
-    let second = match (lin.keys.iter().filter(|k| k.second_opinion.confirms()).count(), lin.second_opinion_ms) {
-        (0, None) => "; no second opinion".to_owned(),
-        (n, ms) => format!("; second opinion on {n} of {} keys{}", lin.keys.len(), ms.map_or(String::new(), |ms| format!(" in {ms} ms"))),
-    };
-    outln!("linearizable {} (checked in {} ms{second})", lin.verdict, lin.check_ms.unwrap_or(0));
-    for (why, keys) in &missing_second_opinions(lin) {
-        outln!("  no second opinion on {keys} of {} keys: {why}", lin.keys.len());
-    }
-    for key in &lin.keys {
-        if key.verdict != Verdict::Valid || key.outside.is_some() {
-            let why = key.note.as_ref().or(key.outside.as_ref()).map_or(String::new(), |n| format!(": {n}"));
-            outln!("  key {}: {} of {} ops{}", printable(&key.key), key.verdict, key.ops, printable(&why));
-        }
-    }
-    for violation in &lin.violations {
-        let (id, key, kind) = (violation.id, printable(&violation.key), violation.kind);
-        outln!("\nviolation {id} on key {key}: {kind}, {}", kind.meaning());
-        if let Some(story) = &violation.explanation.story {
-            outln!("  {}", printable(story));
-        }
-        outln!("  {}", printable(&violation.explanation.summary));
-        for step in &violation.explanation.steps {
-            outln!("  - {}", printable(step));
-        }
-        for near in &violation.explanation.nearby {
-            outln!("  near: {}", printable(near));
-        }
     }
 }

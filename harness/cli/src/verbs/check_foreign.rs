@@ -1,7 +1,7 @@
 //! `heckle check --format`: judges a history of another tool by the given model.
 
-use super::check::{exit_code, print_linearizability};
 use super::run::engine;
+use super::verdict::{exit_code, print_linearizability};
 use crate::cli::CheckArgs;
 use crate::history_file;
 use crate::search::{ChildProcess, SecondOpinions, TimedSearch};
@@ -112,10 +112,10 @@ impl InputSummary {
 
 fn json(understood: &InputSummary, judged: &ForeignJudgement, path: &Path) -> String {
     let mut linearizability = serde_json::to_value(&judged.linearizability).expect("plain data has a JSON form");
-    for (violation, told) in
+    for (violation, entry) in
         judged.linearizability.violations.iter().zip(linearizability["violations"].as_array_mut().into_iter().flatten())
     {
-        told["meaning"] = violation.kind.meaning().into();
+        entry["meaning"] = violation.kind.meaning().into();
     }
     let value = serde_json::json!({
         "schema": "heckle.check/1",

@@ -101,12 +101,12 @@ fn comparison_json((path, read): &(String, Result<Comparison, String>)) -> Json 
     match read {
         Ok(c) => json!({
             "path": path,
-            "name": c.name,
-            "status": c.status,
-            "exit_code": c.exit_code,
+            "name": c.head.name,
+            "status": c.head.status,
+            "exit_code": c.head.exit_code,
             "arms": c.arms.iter().map(|a| &a.name).collect::<Vec<_>>(),
             "pairs": c.design.pairs,
-            "verdict": c.verdict,
+            "verdict": c.head.verdict,
         }),
         Err(why) => json!({"path": path, "damaged": why}),
     }

@@ -27,6 +27,7 @@ mod show;
 mod suite;
 mod sweep;
 mod trend;
+mod verdict;
 
 use crate::cli::{Cli, OutputArgs, Verb};
 use crate::exit;

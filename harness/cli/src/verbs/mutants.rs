@@ -4,7 +4,7 @@ use crate::cli::MutantsArgs;
 use crate::plan::file::did_you_mean;
 use crate::plan::settings::Settings;
 use crate::plan::units::Span;
-use crate::plans;
+use crate::plans::{self, WITHOUT_PLAN, without_plan};
 use crate::suite::matrix::Known;
 use heckle_paxos::mutants::{self, MutantInfo};
 use std::process::ExitCode;
@@ -36,35 +36,6 @@ pub fn main(args: &MutantsArgs) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Planted bugs that no plan exposes on real processes, and why. They run under the default plan.
-const WITHOUT_PLAN: &[(&str, &str)] = &[
-    ("promise-not-synced", NEEDS_POWER_LOSS),
-    ("skip-empty-fence-cas", NOT_IN_HISTORIES),
-    ("skip-empty-fence-read", NOT_IN_HISTORIES),
-    ("accept-keeps-promised-low", NO_PLAN_YET),
-    ("no-reprepare-after-refresh", NO_PLAN_YET),
-    ("no-refresh", NO_PLAN_YET),
-    ("nack-all-is-fail", NO_PLAN_YET),
-    ("promise-on-equal", NO_PLAN_YET),
-    ("count-duplicate-answers", NO_PLAN_YET),
-    ("key-lock-leak", NO_PLAN_YET),
-    ("non-unique-nonce", HARMLESS),
-    ("keep-accepted-at-learn", HARMLESS),
-];
-
-const NEEDS_POWER_LOSS: &str = "since it takes a loss of power between a promise and its sync, and an older propose right after it, which has not been \
-                        seen on real processes yet; the simulator finds it: cargo test -p heckle-sim --test mutants";
-const NOT_IN_HISTORIES: &str = "since no history can show it: the update that gets in late is one of unknown outcome, which may take effect at any time; \
-                        the simulator's judge sees it: cargo test -p heckle-sim --test mutants";
-const NO_PLAN_YET: &str = "since none has been written yet that shows it on real processes; \
-                         the simulator finds it: cargo test -p heckle-sim --test mutants";
-const HARMLESS: &str = "since it is harmless: a control, under which every run must stay valid";
-
-/// Returns why a planted bug has no plan that exposes it, or `None` if it has one.
-pub fn without_plan(name: &str) -> Option<&'static str> {
-    WITHOUT_PLAN.iter().find(|(without, _)| *without == name).map(|(_, why)| *why)
-}
-
 /// Finds a planted bug.
 ///
 /// # Errors
@@ -78,11 +49,11 @@ pub fn find(name: &str) -> Result<&'static MutantInfo, String> {
 ///
 /// # Errors
 /// If there is no such mutant.
-pub fn apply_to_exposing_plan(settings: Settings, tell: bool) -> Result<Settings, String> {
+pub fn apply_to_exposing_plan(settings: Settings, announce: bool) -> Result<Settings, String> {
     let Some(name) = settings.cluster.mutant.clone() else { return Ok(settings) };
     let info = find(&name)?;
     let Some(exposing) = plans::exposing_plan(&name) else { return Ok(settings) };
-    if tell {
+    if announce {
         errln!("mutant {name}: {}", info.breaks);
         errln!("the plan that exposes it, {}, unless flags override:\n  {}", exposing.name, exposing.terminal_text().replace('\n', "\n  "));
     }

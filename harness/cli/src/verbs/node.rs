@@ -5,7 +5,7 @@ use crate::plan::file::read_toml;
 use heckle_history::prng::Seed;
 use heckle_results::input;
 use heckle_server::node::EXIT_DISK;
-use heckle_server::options::{NodeId, Prune, Queue, Unsynced};
+use heckle_server::options::{NodeId, NodeIdError, Prune, Queue, Unsynced};
 use heckle_server::{ClusterSecret, NodeOptions, run_node};
 use heckle_system_api::settings::one_of;
 use heckle_system_paxos::lease_settings as lease;
@@ -72,7 +72,7 @@ fn merge_config_file(flags: &NodeArgs) -> Result<NodeArgs, String> {
 
 fn options(args: &NodeArgs) -> Result<NodeOptions, String> {
     let needed = |flag: &str| format!("--{flag} is missing: give the flag, or `{}` in the file of --config", flag.replace('-', "_"));
-    let id: NodeId = args.id.as_deref().ok_or_else(|| needed("id"))?.parse().map_err(|e: heckle_server::OptionsError| e.to_string())?;
+    let id: NodeId = args.id.as_deref().ok_or_else(|| needed("id"))?.parse().map_err(|e: NodeIdError| e.to_string())?;
     let cluster_id = args.cluster_id.clone().ok_or_else(|| needed("cluster-id"))?;
     let mut options = NodeOptions::new(id, cluster_id, args.data.clone().ok_or_else(|| needed("data"))?);
     options.peer_listen = args.peer_listen.unwrap_or(options.peer_listen);
@@ -81,7 +81,7 @@ fn options(args: &NodeArgs) -> Result<NodeOptions, String> {
     options.metrics_listen = args.metrics_listen.as_deref().map(metrics_address).transpose()?;
     for peer in &args.peer {
         let (node, addr) = peer.split_once('=').ok_or_else(|| format!("--peer {peer}: write n2=127.0.0.1:7001"))?;
-        let node = node.parse().map_err(|e: heckle_server::OptionsError| e.to_string())?;
+        let node = node.parse().map_err(|e: NodeIdError| e.to_string())?;
         let addr = addr.parse().map_err(|_| format!("--peer {peer}: `{addr}` is not an address and a port"))?;
         options.peers.push((node, addr));
     }

@@ -34,7 +34,7 @@ fn report(args: &ReportArgs) -> Result<String, String> {
     let (mut results, note) = match stored {
         Ok(mut results) => {
             // The verdict stays, because scripts and indexes rely on it. `heckle check` reports a verdict that has changed.
-            judged.tell(&mut results);
+            judged.add_to(&mut results);
             results.warnings.clone_from(&from_history.warnings);
             (results, None)
         }
@@ -73,10 +73,10 @@ fn rename_damaged_results(folder: &RunFolder) -> Result<(), String> {
 fn report_comparison(folder: &CompareFolder) -> Result<String, String> {
     let mut comparison = folder.read()?;
     let shown = folder.root().display();
-    if comparison.status == Status::Running {
+    if comparison.head.status == Status::Running {
         return Err(format!(
             "{shown} is a comparison that has not ended, or whose harness was killed: there is nothing to draw yet; its runs are below it, and `{}` makes it again",
-            comparison.again
+            comparison.head.again
         ));
     }
     folder.write_all(&mut comparison).map_err(|e| format!("cannot write {shown}: {e}"))?;
@@ -87,7 +87,7 @@ fn report_comparison(folder: &CompareFolder) -> Result<String, String> {
 fn report_sweep(folder: &SweepFolder) -> Result<String, String> {
     let mut sweep = folder.read()?;
     let shown = folder.root().display();
-    if sweep.status == Status::Running {
+    if sweep.head.status == Status::Running {
         return Err(format!(
             "{shown} is a sweep that has not ended, or whose harness was killed: `heckle sweep --resume {shown}` makes the rest"
         ));

@@ -11,7 +11,7 @@ pub(super) fn main(args: &ServeArgs) -> ExitCode {
     let listen = args.listen.0;
     if !listen.ip().is_loopback() && !args.public {
         let why = format!(
-            "{listen} can be reached from other machines, and whoever reaches it can read all runs: add --public if that is meant, or listen on 127.0.0.1"
+            "{listen} can be reached from other machines, and anyone who reaches it can read all runs: add --public if that is intended, or listen on 127.0.0.1"
         );
         return super::usage("serve", &why);
     }

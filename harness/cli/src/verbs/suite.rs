@@ -85,8 +85,8 @@ fn run_suite(args: &SuiteArgs, asked: &SuiteRequest) -> Result<(PathBuf, SuiteRe
     if !args.voice.quiet {
         print_start(&book, &asked.matrix, asked.budget);
     }
-    let manner = SuiteOptions { exe: &asked.exe, out, budget: asked.budget, tell: !args.voice.quiet };
-    let interrupted = drive::drive(&mut book, &asked.matrix, &manner)?;
+    let options = SuiteOptions { exe: &asked.exe, out, budget: asked.budget, show_progress: !args.voice.quiet };
+    let interrupted = drive::drive(&mut book, &asked.matrix, &options)?;
     book.suite.conclude(interrupted);
     let mut nights = suites_so_far(out, &asked.matrix.name, &book);
     book.suite.trips = trend::trips(&nights);

@@ -1,8 +1,8 @@
-//! Import circles among the modules of one crate, read from its sources. Modules in a circle can only be understood, changed
-//! and tested together.
+//! Import cycles among the modules of one crate, read from its sources. Modules in a cycle can only be understood,
+//! changed and tested together.
 //!
-//! A module that is a folder is one thing with the modules in it: they may use what it defines, and it may use them. What
-//! may not be: two modules, neither of them in the other, that need each other, directly or over others.
+//! A module that is a folder counts as one with the modules in it: they may use its definitions, and it may use them.
+//! Forbidden are two modules, neither of which is inside the other, that need each other, directly or through others.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -13,7 +13,7 @@ type Name = Vec<String>;
 /// A crate's sources by path below `src/`.
 pub(crate) type Sources = BTreeMap<String, String>;
 
-/// The sources below a folder, without tests and programs.
+/// The sources below a folder, without tests and binaries.
 pub(crate) fn sources(src: &Path) -> Sources {
     fn collect(folder: &Path, below: &str, found: &mut Sources) {
         for entry in std::fs::read_dir(folder).expect("readable").map(|entry| entry.expect("readable").path()) {
@@ -34,7 +34,7 @@ pub(crate) fn sources(src: &Path) -> Sources {
     found
 }
 
-/// The circles of a crate, each as the names of its modules in order.
+/// The cycles of a crate, each as the sorted names of its modules.
 pub(crate) fn circles(sources: &Sources) -> BTreeSet<Vec<String>> {
     let uses = uses(sources);
     let is_in = |a: &Name, b: &Name| a.starts_with(b);
@@ -50,7 +50,7 @@ pub(crate) fn circles(sources: &Sources) -> BTreeSet<Vec<String>> {
     found.into_iter().map(|ring| ring.into_iter().map(|name| name.join("::")).collect()).collect()
 }
 
-/// Groups of modules each of which reaches all others.
+/// Returns groups of modules in which each reaches all others.
 fn rings(uses: &BTreeMap<Name, BTreeSet<Name>>) -> BTreeSet<Vec<Name>> {
     let reaches: BTreeMap<&Name, BTreeSet<&Name>> = uses.keys().map(|from| (from, reached(uses, from))).collect();
     let ring_of = |from: &Name| -> Vec<Name> {
@@ -71,29 +71,29 @@ fn reached<'a>(uses: &'a BTreeMap<Name, BTreeSet<Name>>, from: &Name) -> BTreeSe
     seen
 }
 
-/// Which modules each module uses. The root is none: it is a map.
+/// The modules that each module uses. The root is left out, because it is a map.
 fn uses(sources: &Sources) -> BTreeMap<Name, BTreeSet<Name>> {
     let texts: BTreeMap<Name, Vec<String>> = sources.iter().map(|(path, text)| (name_of(path), tokens(text))).collect();
     let names: BTreeSet<Name> = texts.keys().cloned().collect();
     let paths: BTreeMap<&Name, Vec<Mention>> = texts.iter().map(|(name, tokens)| (name, mentions(name, tokens, &names))).collect();
     let again = paths.iter().flat_map(|(name, mentions)| {
-        let given = mentions.iter().filter(|mention| mention.given_on);
+        let given = mentions.iter().filter(|mention| mention.re_exported);
         given.map(|mention| ([(*name).clone(), vec![mention.alias.clone()]].concat(), mention.path.clone()))
     });
     let again: BTreeMap<Name, Name> = again.collect();
     let of_module = |(name, mentions): (&&Name, &Vec<Mention>)| {
-        // A folder gives on what is in it: that is its map, and no use.
-        let used = mentions.iter().filter(|mention| !(mention.given_on && mention.path.starts_with(name)));
+        // A folder re-exports its modules, which does not count as using them.
+        let used = mentions.iter().filter(|mention| !(mention.re_exported && mention.path.starts_with(name)));
         let used = used.filter_map(|mention| module_of(&mention.path, &names, &again)).filter(|to| to != *name && !to.is_empty());
         ((*name).clone(), used.collect())
     };
     paths.iter().filter(|(name, _)| !name.is_empty()).map(of_module).collect()
 }
 
-/// The module that defines what has this path.
+/// The module that defines the item with this path.
 fn module_of(path: &[String], names: &BTreeSet<Name>, again: &BTreeMap<Name, Name>) -> Option<Name> {
     let mut path = path.to_vec();
-    // No name is given on more often than this.
+    // No name is re-exported more often than this.
     for _ in 0..8 {
         let module = (0..=path.len()).rev().map(|len| &path[..len]).find(|part| names.contains(*part))?;
         let item = path.get(..=module.len()).and_then(|item| again.get(item));
@@ -116,10 +116,10 @@ fn name_of(path: &str) -> Name {
 /// A path that a module names.
 struct Mention {
     path: Name,
-    /// What it is called here.
+    /// Its name in this module.
     alias: String,
-    /// `pub use`.
-    given_on: bool,
+    /// Whether it is re-exported, by `pub use`.
+    re_exported: bool,
 }
 
 fn mentions(name: &Name, tokens: &[String], names: &BTreeSet<Name>) -> Vec<Mention> {
@@ -130,11 +130,11 @@ fn mentions(name: &Name, tokens: &[String], names: &BTreeSet<Name>) -> Vec<Menti
         let is_use = tokens[at] == "use" && before != "::";
         if is_use || (is_word(&tokens[at]) && before != "::" && tokens.get(at + 1).is_some_and(|next| next == "::")) {
             // `pub use` and `pub(crate) use`.
-            let given_on = is_use && (before == "pub" || before == ")");
+            let re_exported = is_use && (before == "pub" || before == ")");
             let mut tree = Vec::new();
             at = use_tree(tokens, at + usize::from(is_use), &[], &mut tree).max(at + 1);
             let inside =
-                tree.into_iter().filter_map(|(path, alias)| Some(Mention { path: from_root(name, &path, names)?, alias, given_on }));
+                tree.into_iter().filter_map(|(path, alias)| Some(Mention { path: from_root(name, &path, names)?, alias, re_exported }));
             found.extend(inside);
         } else {
             at += 1;
@@ -143,7 +143,7 @@ fn mentions(name: &Name, tokens: &[String], names: &BTreeSet<Name>) -> Vec<Menti
     found
 }
 
-/// Reads `a::b::{c, d as e}` from `at`; gives where it ends.
+/// Reads `a::b::{c, d as e}` from `at`. Returns where it ends.
 fn use_tree(tokens: &[String], mut at: usize, prefix: &[String], found: &mut Vec<(Name, String)>) -> usize {
     let mut path = prefix.to_vec();
     while let Some(token) = tokens.get(at) {
@@ -172,7 +172,7 @@ fn use_tree(tokens: &[String], mut at: usize, prefix: &[String], found: &mut Vec
     at
 }
 
-/// A path as seen from the crate's root; `None` if it leads elsewhere.
+/// A path from the crate's root; `None` if it leads to another crate.
 fn from_root(module: &Name, path: &[String], names: &BTreeSet<Name>) -> Option<Name> {
     let first = path.first()?;
     let mut rest = path;
@@ -198,7 +198,7 @@ fn is_word(token: &str) -> bool {
     token.chars().all(|c| c.is_alphanumeric() || c == '_')
 }
 
-/// Words, `::` and single marks of the code that is not in a test; no comments, no text.
+/// Words, `::` and single punctuation marks of the code outside of tests, without comments and strings.
 fn tokens(text: &str) -> Vec<String> {
     let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
     let mut found = Vec::new();
@@ -239,7 +239,7 @@ fn text_len(rest: &str) -> usize {
     rest.len()
 }
 
-/// A character such as `'"'`, or the mark of a lifetime.
+/// A character literal such as `'"'`, or the apostrophe of a lifetime.
 fn character_len(rest: &str) -> usize {
     let mut chars = rest.char_indices().skip(1);
     let Some((_, first)) = chars.next() else { return 1 };
@@ -273,7 +273,7 @@ mod tests {
         check(&[("lib", ""), ("a", "use crate::b::X;"), ("b", "use crate::c::Z;"), ("c", "use crate::a::Y;")], &[&["a", "b", "c"]]);
         let siblings: &[&[&str]] = &[&["f::a", "f::b"]];
         check(&[("lib", ""), ("f/mod", "mod a; mod b;"), ("f/a", "use super::b::X;"), ("f/b", "use super::a::Y;")], siblings);
-        // Over the folder that another module uses.
+        // Through the folder that another module uses.
         let over = [("lib", ""), ("f/mod", "mod a; fn g() { a::f(); }"), ("f/a", "use crate::c::Z;"), ("c", "use crate::f::g;")];
         check(&over, &[&["c", "f", "f::a"]]);
     }
@@ -282,9 +282,9 @@ mod tests {
     fn what_is_no_circle_is_not_taken_for_one() {
         check(&[("lib", "mod a; mod b;"), ("a", "use crate::b::X; // as crate::a"), ("b", "const T: &str = \"crate::a::Y\";")], &[]);
         check(&[("lib", ""), ("a", "use crate::b::X;"), ("b", "fn f() {}\n#[cfg(test)]\nmod tests {\n use crate::a::Y;\n}")], &[]);
-        // A folder and what is in it.
+        // A folder and its modules.
         check(&[("lib", ""), ("f/mod", "mod a; fn g() { a::f(); }"), ("f/a", "use super::G;"), ("c", "use crate::f::G;")], &[]);
-        // A name that the folder gives on is defined in the file.
+        // A name that the folder re-exports is defined in the file.
         check(&[("lib", ""), ("f/mod", "mod a; mod b; pub use a::X;"), ("f/a", ""), ("f/b", "use crate::f::X;")], &[]);
         check(&[("lib", ""), ("a", "fn g() { <T as X>::f(); Vec::<u8>::new(); }"), ("b", "use crate::a::g;")], &[]);
         check(&[("lib", ""), ("a", "fn f<'a>(x: &'a str) -> char { '\"' } use crate::b::X;"), ("b", "")], &[]);

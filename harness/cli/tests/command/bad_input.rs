@@ -2,7 +2,7 @@
 
 use crate::common::*;
 
-/// Runs the command, holds it to exit code 64 and to saying all of `parts`, on few lines.
+/// Runs the command. It must exit with 64 and mention all of `parts` on few lines.
 #[track_caller]
 fn refused(folder: &Folder, args: &[&str], parts: &[&str]) {
     let out = expect_code(folder, args, 64);
@@ -78,7 +78,7 @@ fn a_bad_history_is_invalid_and_a_good_one_is_not() {
     heckle_history::writer::write_plain(&mut file, &header, &names, &events).expect("memory");
     write(&f, "good.jsonl", &file);
     expect_code(&f, &["check", "good.jsonl"], 0);
-    // The same history is too thin to tell anything, which --strict does not let pass.
+    // The same history is too thin to decide anything, which --strict does not let pass.
     expect_code(&f, &["check", "good.jsonl", "--strict"], 2);
 }
 

@@ -1,20 +1,20 @@
-//! Measurements that gate: each is shown to miss its gate where it should, and refuses what makes no sense.
+//! Benchmarks with gates: each misses its gate when it should, and refuses invalid parameters.
 
 use crate::common::*;
 use serde_json::Value as Json;
 use std::process::Stdio;
 use std::time::Duration;
 
-/// Memory grows while new keys come, whatever is pruned: a gate that passed this would pass everything.
+/// Memory grows while new keys are written, whatever is pruned. A gate that passed this would pass everything.
 #[test]
 fn memory_that_grows_misses_the_gate() {
     let folder = Folder::new();
     let out = expect_code(&folder, &["bench", "memory", "--keys", "1000000", "--load-for", "15s", "--json"], 3);
     assert!(said(&out).contains("memory is not seen to be flat"), "{}", said(&out));
-    let told: Json = serde_json::from_slice(&out.stdout).expect("--json prints JSON");
-    assert!(told["ops"].as_u64().expect("a count") > 1_000, "{}", told["ops"]);
-    let nodes = told["nodes"].as_array().expect("a list");
-    assert!(nodes.len() == 3 && nodes.iter().any(|n| n["flat"] == false), "{told}");
+    let report: Json = serde_json::from_slice(&out.stdout).expect("--json prints JSON");
+    assert!(report["ops"].as_u64().expect("a count") > 1_000, "{}", report["ops"]);
+    let nodes = report["nodes"].as_array().expect("a list");
+    assert!(nodes.len() == 3 && nodes.iter().any(|n| n["flat"] == false), "{report}");
     for node in nodes {
         let looks = node["samples"].as_array().expect("a list");
         let figure = |i: usize, name: &str| looks[i][name].as_f64().expect("a figure");
@@ -26,7 +26,7 @@ fn memory_that_grows_misses_the_gate() {
 }
 
 #[test]
-fn a_load_too_short_to_tell_is_refused() {
+fn a_load_too_short_to_measure_is_refused() {
     let folder = Folder::new();
     for args in [["bench", "memory", "--load-for", "1s"], ["bench", "memory", "--keys", "0"]] {
         let out = expect_code(&folder, &args, 64);

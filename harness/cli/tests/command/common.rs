@@ -1,11 +1,11 @@
-//! What the tests of the command share: a folder of their own and the binary.
+//! Shared by the tests of the command: a temporary folder and the binary.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-/// A folder that is removed with its owner.
+/// A folder that is removed when dropped.
 pub(crate) struct Folder(PathBuf);
 
 impl Folder {
@@ -28,24 +28,24 @@ impl Drop for Folder {
     }
 }
 
-/// The command, in `folder`, where runs land in `results/runs` below it.
+/// The command, run in `folder`, whose runs are in `results/runs` below it.
 pub(crate) fn heckle(folder: &Folder, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_heckle"));
     command.args(args).current_dir(folder.path()).stdin(Stdio::null());
     command
 }
 
-/// Runs it to its end.
+/// Runs the binary and waits for its end.
 pub(crate) fn output(folder: &Folder, args: &[&str]) -> Output {
     heckle(folder, args).output().expect("the binary starts")
 }
 
-/// What it printed, both ways, for a message.
+/// Returns its standard output and standard error, for messages.
 pub(crate) fn said(output: &Output) -> String {
     format!("{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-/// Runs it and holds it to its exit code.
+/// Runs the command and checks its exit code.
 #[track_caller]
 pub(crate) fn expect_code(folder: &Folder, args: &[&str], code: i32) -> Output {
     let output = output(folder, args);
@@ -53,7 +53,7 @@ pub(crate) fn expect_code(folder: &Folder, args: &[&str], code: i32) -> Output {
     output
 }
 
-/// All files of this name below the folder's runs, two levels deep.
+/// All files with this name below the folder of runs, two levels deep.
 pub(crate) fn find(folder: &Folder, name: &str) -> Vec<PathBuf> {
     let children = |p: &Path| std::fs::read_dir(p).into_iter().flatten().flatten().map(|e| e.path()).collect::<Vec<_>>();
     let runs = folder.path().join("results/runs");
@@ -61,7 +61,7 @@ pub(crate) fn find(folder: &Folder, name: &str) -> Vec<PathBuf> {
     folders.map(|run| run.join(name)).filter(|p| p.exists()).collect()
 }
 
-/// Processes listed in pid files below the folder that are alive (and no zombies), the harness itself left out.
+/// Living processes (zombies excluded) of the pid files below the folder, without the harness itself.
 pub(crate) fn nodes_alive(folder: &Folder) -> Vec<u32> {
     let lists = find(folder, "pids.jsonl");
     let runs = lists.iter().map(|p| p.parent().expect("a run folder"));
@@ -81,7 +81,7 @@ pub(crate) fn wait_for(within: Duration, mut done: impl FnMut() -> bool) -> bool
     done()
 }
 
-/// A started command that is killed with its owner.
+/// A started command that is killed when dropped.
 pub(crate) struct Running(pub(crate) Child);
 
 impl Drop for Running {

@@ -1,5 +1,5 @@
-//! Comparisons on real processes: too few pairs claim nothing, a violation puts its arm out, an interrupt reports what is
-//! there, and what makes no sense is refused before anything starts.
+//! Comparisons on real processes: too few pairs support no claim, a violation excludes its arm, an interrupted
+//! comparison reports what it has, and invalid requests are refused before anything starts.
 
 use crate::common::*;
 use heckle_results::compare::Comparison;
@@ -32,15 +32,15 @@ fn too_few_pairs_are_run_kept_and_claim_nothing() {
     let arms = ["--arm", "uniform:backoff=uniform", "--arm", "none:backoff=none"];
     let args = with(&[&arms[..], &["--pairs", "1", "--duration", "2s", "--rate", "60", "--faults", "none", "--json"]].concat());
     let out = expect_code(&folder, &args, 2);
-    let told: Json = serde_json::from_slice(&out.stdout).expect("--json prints JSON");
-    assert!(told["verdict"][0].as_str().expect("words").contains("no claim is made"), "{}", told["verdict"]);
-    let runs = told["runs"].as_array().expect("a list");
+    let printed: Json = serde_json::from_slice(&out.stdout).expect("--json prints JSON");
+    assert!(printed["verdict"][0].as_str().expect("words").contains("no claim is made"), "{}", printed["verdict"]);
+    let runs = printed["runs"].as_array().expect("a list");
     assert_eq!(runs.len(), 2);
     assert_eq!((&runs[0]["seed"], &runs[0]["schedule"]), (&runs[1]["seed"], &runs[1]["schedule"]), "a pair has one seed and one schedule");
     assert_ne!(runs[0]["arm"], runs[1]["arm"]);
     let kept = comparisons(&folder, "compare");
     assert_eq!(kept.len(), 1);
-    assert_eq!(stored(&kept[0]), told);
+    assert_eq!(stored(&kept[0]), printed);
     for file in ["compare.html", "plots/forest.png", "plots/pairs.png", "plots/waits.png", "plots/successes.png"] {
         assert!(kept[0].join(file).is_file(), "{file}");
     }
@@ -53,10 +53,10 @@ fn too_few_pairs_are_run_kept_and_claim_nothing() {
     }
     let list = expect_code(&folder, &["list", "--json", "--all"], 0);
     assert_eq!(serde_json::from_slice::<Json>(&list.stdout).expect("JSON").as_array().expect("a list").len(), 2, "its runs are runs");
-    found_again(&folder, &kept[0], &told);
+    found_again(&folder, &kept[0], &printed);
 }
 
-/// One intent a second leaves a lock idle: no run counts. The first pair finds out, and says which flag helps.
+/// One intent a second leaves a lock idle, so no run counts. The first pair shows this and names the flag that helps.
 #[test]
 fn a_worthless_load_is_found_out_by_the_first_pair() {
     let folder = Folder::new();
@@ -81,51 +81,51 @@ fn a_worthless_load_is_found_out_by_the_first_pair() {
     assert!(page.contains("<div class=\"verdict doubt\">"), "a comparison without a claim is not green");
 }
 
-/// Real nodes under new keys all the time: what they keep falls with each remedy, as drawn and as told.
+/// Real nodes with ever new keys: their state shrinks with each remedy, in the chart and in the text.
 #[test]
 fn each_remedy_against_state_shows_in_the_picture() {
     let folder = Folder::new();
-    // A shorter time to live than the preset's, so that a short run outlives it.
+    // A time to live shorter than the preset's, so that keys expire in a short run.
     let ttl = ["--arm", "without:prune=off", "--arm", "prune:prune=on", "--arm", "ttl:prune=on,paxos_ttl=1s"];
     let load = ["--keys", "200", "--zipf", "1.2", "--rate", "200", "--duration", "5s", "--faults", "none", "--late-limit", "1"];
     let args = with(&[&["--preset", "state", "--pairs", "1", "--json"][..], &load, &ttl].concat());
-    // What is compared are bytes, which late ops do not change. Whatever else drops the pair by rule, or leaves a run inconclusive on a
-    // busy machine, may be gone the next time.
+    // Bytes are compared, which late ops do not change. Another reason that drops the pair or makes a run
+    // inconclusive on a busy machine may not recur, so this is repeated.
     let counted = (0..3).find_map(|_| {
         let out = expect_code(&folder, &args, 2);
-        let told = Comparison::from_json(&String::from_utf8_lossy(&out.stdout)).expect("--json prints a comparison");
-        eprintln!("dropped: {:#?}", told.contrasts.iter().flat_map(|c| &c.dropped).collect::<Vec<_>>());
-        let verdicts: Vec<RunVerdict> = told.runs.iter().map(|r| r.verdict).collect();
+        let printed = Comparison::from_json(&String::from_utf8_lossy(&out.stdout)).expect("--json prints a comparison");
+        eprintln!("dropped: {:#?}", printed.contrasts.iter().flat_map(|c| &c.dropped).collect::<Vec<_>>());
+        let verdicts: Vec<RunVerdict> = printed.runs.iter().map(|r| r.verdict).collect();
         eprintln!("verdicts: {verdicts:?}");
-        assert!(verdicts.iter().all(|v| matches!(v, RunVerdict::Valid | RunVerdict::Unknown)), "{:#?}", told.runs);
-        (told.runs.iter().all(|r| r.dropped.is_none()) && verdicts.iter().all(|v| *v == RunVerdict::Valid)).then_some(told)
+        assert!(verdicts.iter().all(|v| matches!(v, RunVerdict::Valid | RunVerdict::Unknown)), "{:#?}", printed.runs);
+        (printed.runs.iter().all(|r| r.dropped.is_none()) && verdicts.iter().all(|v| *v == RunVerdict::Valid)).then_some(printed)
     });
-    let told = counted.expect("a pair of three counts");
-    let state = told.state.as_ref().expect("arms differ in prune");
+    let printed = counted.expect("a pair of three counts");
+    let state = printed.state.as_ref().expect("arms differ in prune");
     assert_eq!(state.check_decreasing(&["without", "prune", "ttl"]), Ok(()));
     let without = &state.arms[0].median;
     assert!(without.windows(2).all(|w| w[0] <= w[1]), "nothing goes where nothing is done: {without:?}");
     for curve in &state.arms {
         let bytes = &curve.median;
         assert!(bytes[0] == 0.0 && curve.at_end() > 0.0, "{} begins with nothing: {bytes:?}", curve.arm);
-        let run = told.runs.iter().find(|r| r.arm == curve.arm).expect("a run");
+        let run = printed.runs.iter().find(|r| r.arm == curve.arm).expect("a run");
         assert_eq!(run.figures[&Phase::Whole]["paxos_bytes_end"].value.round(), curve.at_end(), "figure and picture agree");
     }
-    // The same held against the nodes' own word, which knows nothing of comparisons.
-    let kept = folder.path().join("results/runs/compare-state").join(&told.comparison_id);
-    assert!(kept.join(&told.artifacts["state_size"]).is_file());
-    let mut swapped = told.clone();
+    // Compared with what the nodes reported themselves.
+    let kept = folder.path().join("results/runs/compare-state").join(&printed.comparison_id);
+    assert!(kept.join(&printed.head.artifacts["state_size"]).is_file());
+    let mut swapped = printed.clone();
     swapped.state.as_mut().expect("there").arms.iter_mut().zip(["prune", "without", "ttl"]).for_each(|(c, arm)| c.arm = arm.into());
     let why = swapped.state.expect("there").check_decreasing(&["without", "prune", "ttl"]).expect_err("the arms are swapped");
     assert!(why.starts_with("arm prune holds "), "{why}");
-    for run in &told.runs {
+    for run in &printed.runs {
         let peak = run.figures[&Phase::Whole]["paxos_bytes_max"].value;
         let said = nodes_said(&kept.join(&run.path));
-        assert!(peak > 0.0 && said.contains(&(peak as u64)), "{}: no node told of {peak} bytes, but of {said:?}", run.arm);
+        assert!(peak > 0.0 && said.contains(&(peak as u64)), "{}: no node reported {peak} bytes, only {said:?}", run.arm);
     }
 }
 
-/// Bytes without keys and values in the lines of `nodes/<n>/metrics.jsonl`.
+/// Bytes of protocol state, without keys and values, in the lines of `nodes/<n>/metrics.jsonl`.
 fn nodes_said(run: &std::path::Path) -> Vec<u64> {
     let nodes = ["n1", "n2", "n3"].map(|n| std::fs::read_to_string(run.join("nodes").join(n).join("metrics.jsonl")).expect("kept"));
     let bytes = |line: &str| {
@@ -135,16 +135,16 @@ fn nodes_said(run: &std::path::Path) -> Vec<u64> {
     nodes.iter().flat_map(|text| text.lines()).map(bytes).collect()
 }
 
-/// A comparison is listed, shown, and drawn anew, by its folder and by its id.
-fn found_again(folder: &Folder, kept: &std::path::Path, told: &Json) {
-    let id = told["comparison_id"].as_str().expect("an id");
+/// A comparison is listed, shown and redrawn, by its folder and by its id.
+fn found_again(folder: &Folder, kept: &std::path::Path, printed: &Json) {
+    let id = printed["comparison_id"].as_str().expect("an id");
     let lists = expect_code(folder, &["list"], 0);
     assert!(said(&lists).contains(&format!("compare/{id}")) && said(&lists).contains("too few pairs"), "{}", said(&lists));
     let alone = expect_code(folder, &["list", "--comparisons", "--json"], 0);
     let alone: Json = serde_json::from_slice(&alone.stdout).expect("JSON");
     assert_eq!((&alone[0]["arms"], alone.as_array().map(Vec::len)), (&serde_json::json!(["uniform", "none"]), Some(1)));
     let shown = expect_code(folder, &["show", &format!("compare/{id}"), "--json"], 0);
-    assert_eq!(serde_json::from_slice::<Json>(&shown.stdout).expect("JSON"), *told);
+    assert_eq!(serde_json::from_slice::<Json>(&shown.stdout).expect("JSON"), *printed);
     for asked in [id, kept.to_str().expect("a path")] {
         let page = kept.join("compare.html");
         std::fs::write(&page, "damaged").expect("writable");
@@ -152,9 +152,9 @@ fn found_again(folder: &Folder, kept: &std::path::Path, told: &Json) {
         let out = expect_code(folder, &["report", asked], 0);
         assert!(said(&out).contains("compare.html"), "{}", said(&out));
         assert!(std::fs::read_to_string(&page).expect("a page").contains("Who succeeded when") && kept.join("plots/waits.png").is_file());
-        assert_eq!(stored(kept), *told, "what it came to stays");
+        assert_eq!(stored(kept), *printed, "what it came to stays");
     }
-    // One that never ended has nothing to draw, and says so; a damaged one is named.
+    // A comparison that never ended has nothing to draw, and says so. A damaged one is named.
     let json = kept.join("compare.json");
     let text = std::fs::read_to_string(&json).expect("there");
     std::fs::write(&json, text.replacen("\"status\": \"done\"", "\"status\": \"running\"", 1)).expect("writable");
@@ -178,10 +178,10 @@ fn an_arm_with_a_violation_is_out() {
     let text = said(&out);
     assert!(text.contains("DISQUALIFIED: arm planted violated correctness in planted/"), "{text}");
     assert!(text.contains("nothing is compared") || text.contains("heckle explain"), "{text}");
-    let told = stored(&comparisons(&folder, "compare")[0]);
-    assert_eq!(told["contrasts"][0]["figures"], serde_json::json!([]), "nothing is claimed of it");
-    let made = told["runs"].as_array().expect("a list").iter().filter(|r| r["arm"] == "planted").count();
-    let violated = told["runs"].as_array().expect("a list").iter().filter(|r| r["verdict"] == "invalid").count();
+    let printed = stored(&comparisons(&folder, "compare")[0]);
+    assert_eq!(printed["contrasts"][0]["figures"], serde_json::json!([]), "nothing is claimed of it");
+    let made = printed["runs"].as_array().expect("a list").iter().filter(|r| r["arm"] == "planted").count();
+    let violated = printed["runs"].as_array().expect("a list").iter().filter(|r| r["verdict"] == "invalid").count();
     assert_eq!(violated, 1, "the arm ends with its first violation, {made} runs of it were made");
 }
 
@@ -198,23 +198,23 @@ fn an_interrupt_reports_what_is_there() {
     let out = child.wait_with_output().expect("ends");
     assert_eq!(out.status.code(), Some(130), "{}", said(&out));
     assert!(said(&out).contains("no claim is made: the comparison was interrupted"), "{}", said(&out));
-    let told = stored(&comparisons(&folder, "compare")[0]);
-    assert_eq!((&told["status"], &told["exit_code"]), (&"interrupted".into(), &130.into()));
+    let printed = stored(&comparisons(&folder, "compare")[0]);
+    assert_eq!((&printed["status"], &printed["exit_code"]), (&"interrupted".into(), &130.into()));
 }
 
 #[test]
 fn another_program_for_the_nodes_is_another_arm() {
     let folder = Folder::new();
-    // The same program under another name is another build as far as the command can tell.
+    // For the command, the same program under another name is another build.
     let other = folder.path().join("other-build");
     std::fs::copy(env!("CARGO_BIN_EXE_heckle"), &other).expect("a copy");
-    // One key for all, so that both runs are evidence of something.
+    // One key only, so that both runs have enough contention to count.
     let load = ["--pairs", "1", "--duration", "2s", "--keys", "1", "--clients", "8", "--rate", "400", "--faults", "none"];
     let args = with(&[&["--arm", "this", "--arm", "other:bin=other-build"][..], &load].concat());
     expect_code(&folder, &args, 2);
-    let told = stored(&comparisons(&folder, "compare")[0]);
-    assert!(told["runs"].as_array().expect("a list").iter().all(|r| r["verdict"] == "valid"), "{}", told["runs"]);
-    // A program that is no node breaks its first run, and the comparison says so instead of trying on.
+    let printed = stored(&comparisons(&folder, "compare")[0]);
+    assert!(printed["runs"].as_array().expect("a list").iter().all(|r| r["verdict"] == "valid"), "{}", printed["runs"]);
+    // A program that is not a node breaks its first run, and the comparison reports it instead of continuing.
     let args =
         with(&["--arm", "this", "--arm", "other:bin=/bin/false", "--pairs", "3", "--duration", "1s", "--rate", "40", "--faults", "none"]);
     let out = expect_code(&folder, &args, 4);

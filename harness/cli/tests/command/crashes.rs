@@ -1,5 +1,5 @@
-//! Nodes that end without a fault: by their own fault, which is a violation, or by something outside, which is an error of the
-//! machine. Nodes that cannot come back.
+//! Nodes that end without an injected fault: by themselves, which is a violation, or because of something outside,
+//! which is an error of the machine. Also nodes that cannot restart.
 
 use crate::common::*;
 use std::os::unix::ffi::OsStrExt;
@@ -13,7 +13,7 @@ fn results(out: &Output) -> serde_json::Value {
     serde_json::from_slice(&out.stdout).unwrap_or_else(|e| panic!("--json prints JSON: {e}\n{}", said(out)))
 }
 
-/// A run without faults, one node of which gets a signal from outside.
+/// A run without faults in which one node gets a signal from outside.
 #[track_caller]
 fn struck_from_outside(folder: &Folder, signal: i32, code: i32, reason: &str) -> serde_json::Value {
     let args: Vec<&str> = QUICK.into_iter().chain(["--faults", "none"]).collect();
@@ -42,13 +42,13 @@ fn a_signal_that_only_comes_from_outside_is_an_error_of_the_machine() {
 }
 
 #[test]
-fn an_abort_is_a_crash_whoever_caused_it_and_checks_and_explains_as_one() {
+fn an_abort_is_a_crash_whatever_caused_it_in_check_and_explain() {
     let folder = Folder::new();
     let results = struck_from_outside(&folder, libc::SIGABRT, 1, "crash: n1 crashed at");
     assert_eq!((&results["crashes"][0]["kind"], &results["crashes"][0]["node"]), (&"crash".into(), &"n1".into()));
     expect_code(&folder, &["check", "latest"], 1);
-    let told = said(&expect_code(&folder, &["explain", "latest"], 0));
-    assert!(told.contains("crash of n1") && told.contains("SIGABRT") && told.contains("event=ready"), "{told}");
+    let explanation = said(&expect_code(&folder, &["explain", "latest"], 0));
+    assert!(explanation.contains("crash of n1") && explanation.contains("SIGABRT") && explanation.contains("event=ready"), "{explanation}");
 }
 
 #[test]
@@ -57,12 +57,12 @@ fn an_assertion_that_fires_is_a_crash_with_its_text() {
     let out = expect_code(&folder, &["run", "--mutant", "learn-keeps-promised-low", "--quiet", "--json"], 1);
     let crash = &results(&out)["crashes"][0];
     assert!(crash["said"].as_str().is_some_and(|said| said.contains("is above the promise")), "{crash:#}");
-    let told = said(&expect_code(&folder, &["explain", "latest-failed"], 0));
-    assert!(told.contains("is above the promise") && told.contains("crash of"), "{told}");
+    let explanation = said(&expect_code(&folder, &["explain", "latest-failed"], 0));
+    assert!(explanation.contains("is above the promise") && explanation.contains("crash of"), "{explanation}");
 }
 
-/// A plan whose nodes are started by a script that does `second` from the fourth start on, which is the first restart of three
-/// nodes.
+/// A plan whose nodes are started by a script. From the fourth start on, which is the first restart of three nodes,
+/// the script runs `second`.
 fn plan_with_restarts_that(folder: &Folder, second: &str) {
     let (script, starts) = (folder.path().join("node.sh"), folder.path().join("starts"));
     let heckle = env!("CARGO_BIN_EXE_heckle");
@@ -77,7 +77,7 @@ fn plan_with_restarts_that(folder: &Folder, second: &str) {
 }
 
 #[test]
-fn a_node_that_cannot_come_back_is_told_first_and_refusing_its_own_data_is_a_crash() {
+fn a_failed_restart_is_reported_first_and_refusing_its_own_data_is_a_crash() {
     for (second, code, first, also) in [
         ("exit 64", 4, "did not start again", ""),
         ("echo 'log is damaged at byte 7' >&2; exit 65", 1, "error of the run", "crash: n"),

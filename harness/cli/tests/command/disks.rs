@@ -1,12 +1,12 @@
-//! Faults of disks on real processes: what they take away is counted, what has no effect counts for nothing, and a planted bug
-//! that only a power loss shows is found.
+//! Disk faults on real processes: lost data is counted, a fault without effect does not count, and a planted bug that
+//! only a power loss reveals is found.
 
 use crate::common::*;
 use serde_json::Value;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
-/// What succeeds meanwhile is not what these tests are about, and a busy machine may be slow.
+/// Coverage during the faults is not the subject of these tests, and a busy machine may be slow.
 const HEAD: &str = "schema = \"heckle.plan/1\"\nseed = \"7\"\n[load]\nduration = \"6s\"\nwarmup = \"500ms\"\n\
     [coverage]\nok_cas_during_fault = 0\nok_after_heal = 0\n[faults]\nquiet_tail = \"500ms\"\n";
 
@@ -14,7 +14,7 @@ fn fault(at: &str, kind: &str, lasts: &str, target: &str) -> String {
     format!("[[fault]]\nat = \"{at}\"\ndo = \"{kind}\"\nfor = \"{lasts}\"\n{target}\n")
 }
 
-/// Runs these listed faults on 3 nodes, and gives the results.
+/// Runs the listed faults on 3 nodes, and returns the results.
 fn run(folder: &Folder, faults: &[String], flags: &[&str], code: i32) -> Value {
     let plan = folder.path().join("plan.toml");
     std::fs::write(&plan, format!("{HEAD}{}", faults.concat())).expect("a writable folder");
@@ -23,7 +23,7 @@ fn run(folder: &Folder, faults: &[String], flags: &[&str], code: i32) -> Value {
     serde_json::from_slice(&out.stdout).expect("--json prints JSON")
 }
 
-/// The evidence of the faults in the only history, in their order, begin and end together.
+/// The evidence of the faults in the only history, in order, with begin and end merged.
 fn evidence(folder: &Folder) -> Vec<Value> {
     let file = find(folder, "history.jsonl.zst").remove(0);
     let text = zstd::decode_all(std::fs::File::open(file).expect("a history")).expect("zstd");
@@ -94,7 +94,7 @@ fn all_faults_draws_every_kind_that_fits() {
     assert_eq!(nodes_alive(&folder), Vec::<u32>::new());
 }
 
-/// A program that runs nodes, but without the flag that keeps un-synced data apart.
+/// A node program without the flag that keeps un-synced data apart.
 fn without_overlay(folder: &Folder) -> PathBuf {
     let script = folder.path().join("node.sh");
     let text = format!(
@@ -106,7 +106,7 @@ fn without_overlay(folder: &Folder) -> PathBuf {
     script
 }
 
-/// Without the overlay, a power loss is a kill, and must not count as more.
+/// Without the overlay, a power loss is only a kill, and must not count as a power loss.
 #[test]
 fn a_power_loss_that_can_lose_nothing_makes_a_run_inconclusive() {
     let folder = Folder::new();
@@ -149,7 +149,7 @@ fn a_point_that_does_not_exist_is_refused_with_the_nearest_one() {
     assert!(listed.contains("before-sync") && listed.contains("before-reply"), "{listed}");
 }
 
-/// The bug answers before it has synced. No kill shows it.
+/// The bug replies before the sync, which no kill reveals.
 #[test]
 fn an_accept_that_is_not_synced_is_found_by_a_power_loss() {
     let folder = Folder::new();

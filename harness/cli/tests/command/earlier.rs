@@ -1,4 +1,4 @@
-//! What an earlier release wrote is still read: its plans, its run folders, its suites. The files stand in `harness/cli/tests/earlier`.
+//! Plans, run folders and suites of earlier releases can still be read. The files are in `harness/cli/tests/earlier`.
 
 use crate::common::*;
 use heckle::plan::settings::Settings;
@@ -24,8 +24,8 @@ fn runs_of_an_earlier_release_are_judged_listed_and_drawn_as_then() {
         let run = runs.join(kind).join(format!("20261130T113514Z-000{code}"));
         copy(&earlier().join(kind), &run);
         let words = run.to_str().expect("UTF-8");
-        let told = said(&expect_code(&folder, &["check", words], code));
-        assert!(told.contains(&format!("verdict: {kind}")), "{told}");
+        let output = said(&expect_code(&folder, &["check", words], code));
+        assert!(output.contains(&format!("verdict: {kind}")), "{output}");
         expect_code(&folder, &["report", words], 0);
         for file in ["report.html", "plots/latency-raw.png"] {
             assert!(run.join(file).is_file(), "{kind}: {file}");
@@ -43,17 +43,17 @@ fn suites_of_an_earlier_release_have_a_trend() {
     for (kept, id) in [("suite-1", "20261130T113551Z-40a4"), ("suite-2", "20261130T113559Z-32a6")] {
         copy(&earlier().join(kept), &folder.path().join("results/runs/earlier-suite").join(id));
     }
-    let told = said(&expect_code(&folder, &["trend", "earlier-suite"], 0));
-    assert!(told.contains("2026-11-30T11:35:51Z") && told.contains("2026-11-30T11:35:59Z"), "{told}");
+    let output = said(&expect_code(&folder, &["trend", "earlier-suite"], 0));
+    assert!(output.contains("2026-11-30T11:35:51Z") && output.contains("2026-11-30T11:35:59Z"), "{output}");
 }
 
-/// A plan means what it meant: the settings of the system that stand in `[cluster]`, and the faults that stand in `[[strike]]`.
+/// Old plans keep their meaning: settings of the system in `[cluster]`, and faults in `[[strike]]`.
 #[test]
 fn plans_of_an_earlier_release_resolve_as_then() {
     let mut read = 0;
     for path in std::fs::read_dir(earlier().join("plans")).expect("kept").map(|entry| entry.expect("readable").path()) {
         let text = std::fs::read_to_string(&path).expect("readable");
-        // The plans that exposed planted bugs had no schema of their own: they were laid under others.
+        // The plans that exposed planted bugs had no `schema` key: they were merged under other plans.
         let text = if text.contains("schema =") { text } else { format!("schema = \"{}\"\n{text}", file::SCHEMA) };
         let settings: Settings = file::parse(&text, &path.display().to_string(), heckle::systems::all()).unwrap_or_else(|e| panic!("{e}"));
         if settings.suite.is_none() {
@@ -78,14 +78,17 @@ fn a_plan_with_settings_in_the_old_place_says_where_they_belong() {
     let folder = Folder::new();
     let plan = folder.path().join("old.toml");
     std::fs::write(&plan, "schema = \"heckle.plan/1\"\n[cluster]\nrounds = \"fst\"\n").expect("a writable folder");
-    let told = said(&expect_code(&folder, &["run", "old.toml"], 64));
-    assert!(told.contains("rounds in [cluster]") && told.contains("[system.paxos]") && told.contains("did you mean `fast`"), "{told}");
+    let output = said(&expect_code(&folder, &["run", "old.toml"], 64));
+    assert!(
+        output.contains("rounds in [cluster]") && output.contains("[system.paxos]") && output.contains("did you mean `fast`"),
+        "{output}"
+    );
 }
 
 #[test]
 fn flags_by_their_earlier_names_are_still_taken() {
     let folder = Folder::new();
-    // The last one makes no sense for this workload, and the error says so by its new name: all three were read.
-    let told = said(&expect_code(&folder, &["run", "--slow-clock", "none", "--far", "0s", "--patience", "1s"], 64));
-    assert!(told.contains("leave out intent_timeout"), "{told}");
+    // The last one does not fit this workload, and the error uses its new name, so all three were read.
+    let output = said(&expect_code(&folder, &["run", "--slow-clock", "none", "--far", "0s", "--patience", "1s"], 64));
+    assert!(output.contains("leave out intent_timeout"), "{output}");
 }

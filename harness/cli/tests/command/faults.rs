@@ -1,9 +1,9 @@
-//! Faults on real processes: that what a kind announces is what happens, and is seen.
+//! Faults on real processes: each kind does what it announces, with evidence.
 
 use crate::common::*;
 use serde_json::Value;
 
-/// Runs a plan of these listed faults, 3 nodes, and gives its results.
+/// Runs a plan with the listed faults on 3 nodes, and returns its results.
 fn run(folder: &Folder, faults: &str, code: i32) -> Value {
     let plan = folder.path().join("plan.toml");
     let head =
@@ -40,7 +40,8 @@ fn listed_faults_hit_their_targets() {
     assert!(targets[3].starts_with("\"kill:coordinator\" [\"n"), "{targets:?}");
 }
 
-/// A node that exits with 0 after our SIGTERM has not crashed, and a rolling restart takes the next node only when the last is back.
+/// A node that exits with 0 after our SIGTERM has not crashed, and a rolling restart continues with the next node
+/// only when the last one is back.
 #[test]
 fn nodes_that_are_terminated_end_by_themselves_and_come_back_one_at_a_time() {
     let folder = Folder::new();

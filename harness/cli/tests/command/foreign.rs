@@ -1,4 +1,4 @@
-//! Histories of other tools: each file of `tests/cases` gets its right answer.
+//! Histories of other tools: each file of `tests/cases` gets the expected verdict.
 
 use crate::common::*;
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ fn every_case_gets_its_answer() {
     assert!(count >= 34 && wrong.is_empty(), "{} of {count} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// Runs the command, holds it to exit code 64 and to all of `parts`.
+/// Runs the command. It must exit with 64 and mention all of `parts`.
 #[track_caller]
 fn refused(folder: &Folder, args: &[&str], parts: &[&str]) {
     let text = said(&expect_code(folder, args, 64));
@@ -45,7 +45,7 @@ fn devices_and_pipes_are_read_within_bounds() {
     let made = std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo runs");
     assert!(made.success());
     let text = std::fs::read(cases().join("hex.edn")).expect("a case");
-    // The writer begins late, and is waited for.
+    // The writer starts late, and the reader waits for it.
     let writing = std::thread::spawn(move || {
         std::thread::sleep(std::time::Duration::from_millis(200));
         std::fs::write(pipe, text)

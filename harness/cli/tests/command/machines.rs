@@ -1,5 +1,6 @@
-//! What other tools make of our files: the Python of `docs/machines.md`, run on real runs, its answers held to the history.
-//! Needs `python3` with the packages that the page names; where they are not, the tests say so and check nothing.
+//! Our files read by other tools: the Python of `docs/machines.md` is run on real runs, and its output compared with
+//! the history. Needs `python3` with the packages that the page names. Without them the tests say so and check
+//! nothing.
 
 use crate::common::*;
 use heckle_history::operation::{History, Keep};
@@ -10,7 +11,7 @@ use std::process::{Command, Output};
 
 const PAGE: &str = include_str!("../../../../docs/machines.md");
 
-/// The Python under that heading.
+/// The Python code below that heading.
 fn script(heading: &str) -> &'static str {
     let (_, rest) = PAGE.split_once(&format!("## {heading}\n")).unwrap_or_else(|| panic!("no heading `{heading}`"));
     rest.split_once("```python\n").and_then(|(_, rest)| rest.split_once("```")).expect("a fence").0
@@ -35,7 +36,7 @@ fn answer(at: &Path, script: &str) -> String {
     String::from_utf8(out.stdout).expect("UTF-8")
 }
 
-/// A short run, its history, and its folder.
+/// A short run with its history and folder.
 fn run(folder: &Folder) -> (PathBuf, History) {
     let args = ["run", "--faults", "partition:isolate", "--duration", "5s", "--warmup", "500ms", "--quiet-tail", "500ms", "--quiet"];
     let out = output(folder, &[&args[..], &["--rate", "200", "--keys", "3"]].concat());
@@ -55,7 +56,7 @@ fn machines_read_a_history_with_duckdb() {
     expect_code(&folder, &["export", "latest", "--format", "csv", "--to", "csv"], 0);
     let table = answer(folder.path(), script("A history in SQL"));
     let rows = table.lines().filter(|l| l.starts_with('│')).map(|l| l.trim_matches('│').split('│').map(str::trim).collect::<Vec<_>>());
-    let told: BTreeMap<(String, String), usize> =
+    let listed: BTreeMap<(String, String), usize> =
         rows.filter_map(|r| Some(((r[0].to_owned(), r[1].to_owned()), r.get(2)?.parse().ok()?))).collect();
     let mut want: BTreeMap<(String, String), usize> = BTreeMap::new();
     for op in &history.ops {
@@ -67,7 +68,7 @@ fn machines_read_a_history_with_duckdb() {
         };
         *want.entry((op.call.name().to_owned(), outcome.to_owned())).or_default() += 1;
     }
-    assert_eq!(told, want, "{table}");
+    assert_eq!(listed, want, "{table}");
 }
 
 #[test]
@@ -80,10 +81,10 @@ fn machines_read_a_history_from_parquet() {
     expect_code(&folder, &["export", "latest", "--format", "csv", "--to", "csv"], 0);
     let table = answer(folder.path(), script("A history in Parquet"));
     let rows = table.lines().filter(|l| l.starts_with('│')).map(|l| l.trim_matches('│').split('│').map(str::trim).collect::<Vec<_>>());
-    let told: BTreeMap<String, usize> = rows.filter_map(|r| Some((r[0].to_owned(), r.get(1)?.parse().ok()?))).collect();
+    let listed: BTreeMap<String, usize> = rows.filter_map(|r| Some((r[0].to_owned(), r.get(1)?.parse().ok()?))).collect();
     let mut want: BTreeMap<String, usize> = BTreeMap::new();
     history.ops.iter().for_each(|op| *want.entry(op.call.name().to_owned()).or_default() += 1);
-    assert_eq!(told, want, "{table}");
+    assert_eq!(listed, want, "{table}");
 }
 
 #[test]
@@ -114,7 +115,7 @@ fn machines_read_latencies_with_another_hdr_tool() {
     assert_eq!(count as usize, took.len(), "{text}");
     let close = |a: f64, b: f64| (a - b).abs() <= b * 0.002;
     let rank = (took.len() as f64 * 0.99).ceil() as usize - 1;
-    // One rank of difference is a matter of definition.
+    // Quantiles may differ by one rank, depending on the definition.
     assert!((rank.saturating_sub(1)..=rank + 1).any(|r| took.get(r).is_some_and(|t| close(p99, *t))), "{text}, {}", took[rank]);
     assert!(close(max, *took.last().expect("some")), "{text}");
 }
@@ -125,7 +126,7 @@ fn machines_read_junit_with_a_parser_of_its_own() {
         return;
     }
     let folder = Folder::new();
-    // A gate that no machine meets: names and reasons with markup in them.
+    // A gate that no machine meets. Names and reasons contain markup.
     let plan = "schema = \"heckle.plan/1\"\nname = \"read\"\n[load]\nduration = \"2s\"\nwarmup = \"0s\"\nkeys = 1\nrate = 400\n[faults]\nkinds = [\"none\"]\nquiet_tail = \"0s\"\n[gates]\nmax_ms = \"<0.0001\"\n[suite.axes]\nvalue_bytes = [8, 16]\n";
     std::fs::write(folder.path().join("read.toml"), plan).expect("writable");
     let code = output(&folder, &["suite", "read.toml", "--quiet"]).status.code();
@@ -134,12 +135,13 @@ fn machines_read_junit_with_a_parser_of_its_own() {
     let codes: Vec<i64> =
         json["cells"].as_array().expect("cells").iter().map(|c| c["runs"][0]["run"]["exit_code"].as_i64().expect("a code")).collect();
     let of = |want: i64| codes.iter().filter(|c| **c == want).count();
-    // A machine too busy to send in time voids the gate: inconclusive, which is an error.
+    // On a machine too busy to send in time, the gate does not count: inconclusive, which is an error in JUnit's
+    // terms.
     assert_eq!((of(3) + of(2), codes.len()), (2, 2), "{codes:?}, {code:?}");
     let root = suite.parent().expect("a folder");
     let text = answer(root, script("JUnit and the step summary"));
-    assert_eq!(text.trim(), format!("read 2 cases, {} failed, {} not told, 0 not run", of(3), of(2)));
-    // A run's own file: its gate is there by name, whatever is in it.
+    assert_eq!(text.trim(), format!("read 2 cases, {} failed, {} undecided, 0 not run", of(3), of(2)));
+    // The file of a single run names its gate, whatever characters it has.
     let names = "from junitparser import JUnitXml\nfor s in JUnitXml.fromfile('junit.xml'):\n    for c in s: print(c.name)\n";
     let run = std::fs::canonicalize(folder.path().join("results/runs/latest")).expect("a run");
     let text = answer(&run, names);

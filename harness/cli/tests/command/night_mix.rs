@@ -1,15 +1,15 @@
-//! What a night is made of: contention, overlapping faults, and a cluster that dies again and again, in the share of its cells
-//! that each needs. Read from the plans as they are resolved, with the schedules of faults that the runs will have.
+//! The mix of a nightly suite: contention, overlapping faults, and clusters that die repeatedly, each in enough
+//! cells. Computed from the resolved plans, with the fault schedules that the runs will have.
 
 use crate::nightly::plan;
 use heckle::plan::Plan;
 use heckle::plan::settings::Settings;
 use heckle::suite::matrix::Shard;
 
-/// What a cell of a night is like, from the schedule of faults that its runs will have.
+/// The properties of a cell, computed from the fault schedule of its runs.
 struct CellIs {
     without_lease: bool,
-    /// Two faults are under way at one time.
+    /// Two faults are active at the same time.
     overlapping: bool,
     /// The whole cluster dies three times or more.
     kill_all_again: bool,
@@ -27,8 +27,8 @@ fn like(settings: &Settings) -> CellIs {
     }
 }
 
-/// A lease that forwards takes contention away, and with it what planted bugs need to show. One fault at a time never meets
-/// a cluster that is not whole.
+/// A lease that forwards removes contention, and with it what reveals planted bugs. Faults that never overlap never
+/// meet a degraded cluster.
 #[test]
 fn a_night_has_contention_and_overlapping_faults() {
     for (profile, overlapping_of, again_of) in [(None, 8, 20), (Some("smoke"), 8, 20)] {
@@ -41,17 +41,17 @@ fn a_night_has_contention_and_overlapping_faults() {
         assert!(overlapping * overlapping_of >= all, "{profile:?}: faults overlap in {overlapping} of {all} cells");
         assert!(2 * overlapping <= all, "{profile:?}: and in most there is calm between them: {overlapping} of {all}");
         assert!(again * again_of >= all, "{profile:?}: the cluster dies again and again in {again} of {all} cells");
-        // The troubles meet: overlapping faults under contention.
+        // The properties combined: overlapping faults under contention.
         assert!(cells.iter().any(|c| c.overlapping && c.without_lease), "{profile:?}");
     }
-    // Every shard of a night that two machines share is such a night by itself.
+    // Each shard of a suite split between two machines has the same mix.
     for index in [1, 2] {
         let cells = plan("plans/nightly.toml", None, Some(Shard { index, of: 2 })).cells;
         let cells: Vec<CellIs> = cells.iter().map(|c| like(&c.settings)).collect();
         assert!(cells.iter().any(|c| c.overlapping) && cells.iter().any(|c| c.kill_all_again), "shard {index}");
         assert!(3 * cells.iter().filter(|c| c.without_lease).count() >= cells.len(), "shard {index}");
     }
-    // Few cells on a short night, and contention in half of them.
+    // A short suite has few cells, and half of them have contention.
     let quick = plan("plans/quick.toml", None, None);
     assert!(2 * quick.cells.iter().filter(|c| like(&c.settings).without_lease).count() >= quick.cells.len());
 }

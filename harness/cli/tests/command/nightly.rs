@@ -1,5 +1,5 @@
-//! What runs by itself at night: the plans make sense and fit their budgets, and what calls them (units, cron line, workflow)
-//! and tells of them (the guide) says what this command understands.
+//! Nightly automation: the plans are valid and fit their budgets, and whatever calls them (units, cron line,
+//! workflow) or describes them (the guide) uses commands that this build understands.
 
 use crate::common::*;
 use clap::Parser;
@@ -24,7 +24,7 @@ pub(crate) fn plan(name: &str, profile: Option<&str>, shard: Option<Shard>) -> M
     Matrix::of(&settings, &heckle::verbs::mutants::matrix_context(), profile, shard).expect("makes sense")
 }
 
-/// Seconds of all cells once, and of every canary as often as it may be tried.
+/// Seconds for all cells once, and for every canary as often as it may be tried.
 fn longest(matrix: &Matrix) -> f64 {
     let cells: f64 = matrix.cells.iter().map(|c| c.estimate.0.as_secs_f64() * f64::from(matrix.repeat)).sum();
     let canaries = matrix.canaries.iter().map(|c| c.estimate.0.as_secs_f64() * f64::from(c.within_runs));
@@ -70,7 +70,7 @@ fn nightly_covers_rounds_leases_workloads_and_faults() {
     ] {
         assert!(kinds.contains(kind), "{kind}");
     }
-    // No fault is aimed at a holder that cannot be there.
+    // No fault targets a holder that cannot exist.
     assert!(matrix.cells.iter().all(|c| c.labels["lease"] != "off" || !c.labels["kinds"].contains("holder")));
     assert!(matrix.cells.iter().all(|c| !c.settings.gates.is_empty() && !c.settings.coverage.is_empty()));
 }
@@ -83,7 +83,7 @@ fn nightly_and_other_plans_in_the_guide_are_plans() {
         assert!(fences.len() >= least, "{page}");
         for fence in fences {
             let head = if fence.contains("schema =") { "" } else { "schema = \"heckle.plan/1\"\n" };
-            // Fairness is of workloads whose clients retry.
+            // Fairness applies to workloads whose clients retry.
             let load = if fence.contains("[fairness]") && !fence.contains("[load]") { "[load]\nworkload = \"counter\"\n" } else { "" };
             let settings = file::parse(&format!("{head}{load}{fence}"), page, heckle::systems::all()).unwrap_or_else(|e| panic!("{e}"));
             Matrix::of(&settings, &heckle::verbs::mutants::matrix_context(), None, None).unwrap_or_else(|e| panic!("{page}: {e}\n{fence}"));
@@ -93,7 +93,8 @@ fn nightly_and_other_plans_in_the_guide_are_plans() {
 
 // ---- command lines ----
 
-/// The words of each `heckle` command in `text`, as a shell would come to them: comments, redirections and the rest are left out.
+/// The words of each `heckle` command in `text`, as a shell would split them, without comments, redirections and
+/// other commands.
 fn commands(text: &str) -> Vec<Vec<String>> {
     let is_command = |word: &str| word == "heckle" || (word.ends_with("/heckle") && !word.contains('='));
     let mut found = vec![];
@@ -105,12 +106,12 @@ fn commands(text: &str) -> Vec<Vec<String>> {
             at_start = ENDS.contains(&word.as_str()) || word == "run:" || word == "-" || word == "{";
             if begins {
                 let mut command = vec!["heckle".to_owned()];
-                // An operand such as 'p99_ms>500' is no redirection.
+                // An operand such as 'p99_ms>500' is not a redirection.
                 let redirects = |w: &str| w.trim_start_matches(|c: char| c.is_ascii_digit() || c == '&').starts_with('>');
                 while let Some(word) = words.next_if(|w| !ENDS.contains(&w.as_str()) && !redirects(w) && !is_command(w)) {
                     command.push(word);
                 }
-                // Two commands may stand side by side in a list.
+                // A list may contain two commands.
                 at_start = true;
                 found.push(command);
             }
@@ -139,12 +140,12 @@ fn words(line: &str) -> Vec<String> {
     words
 }
 
-/// What stands in ```sh fences of a page.
+/// Returns the text in ```sh fences of a page.
 fn fenced(page: &str) -> String {
     page.split("```sh\n").skip(1).filter_map(|rest| rest.split_once("```")).map(|(code, _)| code).collect()
 }
 
-/// A command line as this build reads it. What the shell fills in is of the kind that is asked for.
+/// Parses a command line with this build. Shell variables are replaced by a valid value.
 fn parse(command: &[String]) -> Result<Cli, String> {
     let filled = command.iter().map(|w| w.replace("$SHARD", "1/2"));
     Cli::try_parse_from(filled).map_err(|e| format!("{}\n{e}", command.join(" ")))
@@ -162,7 +163,7 @@ fn nightly_files_and_the_guide_say_what_the_command_understands() {
     for (name, text) in &texts {
         for command in commands(text) {
             count += 1;
-            // A synopsis is no command.
+            // A synopsis is not a command.
             if !command.iter().any(|w| w.contains('[')) {
                 parse(&command).unwrap_or_else(|e| panic!("{name}: {e}"));
             }
@@ -196,7 +197,7 @@ fn nightly_command_lines_are_found_and_refused_where_they_are_wrong() {
 
 // ---- the workflow's and the cron line's shell ----
 
-/// The script of the workflow's step of that name, as the runner hands it to bash.
+/// The script of that step of the workflow, as the runner passes it to bash.
 fn step(name: &str) -> String {
     let workflow = read(".github/workflows/nightly.yml");
     let (_, rest) = workflow.split_once(&format!("- name: {name}\n")).unwrap_or_else(|| panic!("no step `{name}`"));
@@ -216,7 +217,7 @@ fn shell(words: &[&str], folder: &Folder, script: &str, env: &[(&str, &Path)]) -
     command.output().expect("a shell starts")
 }
 
-/// A repository of its own, as far as a night needs one.
+/// A separate repository, with what a nightly run needs.
 fn clone_of(folder: &Folder, plan: &str) {
     std::fs::create_dir_all(folder.path().join("target/release")).expect("writable");
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_heckle"), folder.path().join("target/release/heckle")).expect("writable");

@@ -1,10 +1,10 @@
-//! What a verb does when its stdout cannot be written: a reader that went away is met in silence, a full disk is an error.
+//! Verbs whose stdout cannot be written: a closed pipe ends them silently, a full disk is an error.
 
 use crate::common::*;
 use std::fs::OpenOptions;
 use std::process::{Output, Stdio};
 
-/// Verbs that print without a run, and the code that each exits with.
+/// Verbs that print without a run, and their exit codes.
 const VERBS: [(&[&str], i32); 8] = [
     (&["list"], 0),
     (&["--help"], 0),

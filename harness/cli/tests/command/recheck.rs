@@ -1,5 +1,5 @@
-//! A stored run comes to what the run itself came to, from its history alone; and what of it is lost or changed is never
-//! a pass.
+//! A stored run is judged from its history alone, with the same result as the run itself. If a part of it is lost or
+//! changed, it never passes.
 
 use crate::common::*;
 use serde_json::Value;
@@ -15,16 +15,16 @@ fn run(folder: &Folder, extra: &[&str], code: i32) -> (PathBuf, Value) {
     (root, results)
 }
 
-/// `heckle check` on `target` ends with `code` and says `words`.
+/// `heckle check` on `target` exits with `code` and prints `words`.
 #[track_caller]
 fn checked(folder: &Folder, target: &Path, code: i32, words: &[&str]) {
-    let told = said(&expect_code(folder, &["check", target.to_str().expect("UTF-8")], code));
+    let output = said(&expect_code(folder, &["check", target.to_str().expect("UTF-8")], code));
     for part in words {
-        assert!(told.contains(part), "no `{part}` in {told}");
+        assert!(output.contains(part), "no `{part}` in {output}");
     }
 }
 
-/// The history's text.
+/// The text of the history.
 fn text(run: &Path) -> String {
     let packed = std::fs::read(run.join("history.jsonl.zst")).expect("recorded");
     String::from_utf8(zstd::decode_all(&packed[..]).expect("whole")).expect("UTF-8")
@@ -35,16 +35,16 @@ fn store(run: &Path, text: &str) {
 }
 
 #[test]
-fn recheck_of_a_run_too_thin_to_tell_is_inconclusive_whatever_became_of_its_results() {
+fn recheck_of_a_run_with_too_few_ops_is_inconclusive_whatever_its_results_say() {
     let folder = Folder::new();
     let (root, results) = run(&folder, &["--duration", "2s", "--rate", "8"], 2);
     assert_eq!(results["verdict"], "unknown");
     checked(&folder, Path::new("latest"), 2, &["verdict: unknown", results["reasons"][0].as_str().expect("a reason")]);
-    let told = said(&expect_code(&folder, &["explain", "latest"], 0));
+    let output = said(&expect_code(&folder, &["explain", "latest"], 0));
     for part in ["Unknown: no violation was found", "Why:", "What to change:", "`--rate`", "verdict: unknown"] {
-        assert!(told.contains(part), "no `{part}` in {told}");
+        assert!(output.contains(part), "no `{part}` in {output}");
     }
-    // A copy of the history elsewhere is the same run's.
+    // A copy of the history elsewhere belongs to the same run.
     let copy = folder.path().join("elsewhere.zst");
     std::fs::copy(root.join("history.jsonl.zst"), &copy).expect("writable");
     checked(&folder, &copy, 2, &["verdict: unknown"]);
@@ -66,14 +66,14 @@ fn recheck_of_a_valid_run_is_valid_until_something_is_lost_or_changed() {
     checked(&folder, &root.join("history.jsonl.zst"), 0, &["verdict: valid"]);
     let too_long = said(&expect_code(&folder, &["check", "latest", "--max-bytes", "100"], 64));
     assert!(too_long.contains("longer than 100 bytes"), "the bound holds for a stored run too: {too_long}");
-    let told = said(&expect_code(&folder, &["explain", "latest"], 0));
+    let output = said(&expect_code(&folder, &["explain", "latest"], 0));
     for part in ["Valid: one order explains", "What happened:", "What would have been caught:", "What it does not show:"] {
-        assert!(told.contains(part), "no `{part}` in {told}");
+        assert!(output.contains(part), "no `{part}` in {output}");
     }
     assert_eq!(results["history"]["events"], whole.lines().count() - 2);
     assert_eq!(results["history"]["whole"], true);
 
-    // The history: cut at a line's end, without its last line, with nothing but a header, with a line changed.
+    // The history: cut at the end of a line, without its last line, with only a header, with a changed line.
     let lines: Vec<&str> = whole.split_inclusive('\n').collect();
     for kept in [lines.len() - 1, lines.len() / 2, 1] {
         store(&root, &lines[..kept].concat());
@@ -82,12 +82,13 @@ fn recheck_of_a_valid_run_is_valid_until_something_is_lost_or_changed() {
     }
     store(&root, &whole.replacen("\"need\":10", "\"need\":11", 1));
     checked(&folder, &root, 2, &["was changed after it was recorded", "hash"]);
-    // Promise and record both taken away: an old history in form, and not what results.json is of.
+    // Without the announcement of an end record and without the record: formally an old history, but not the one that
+    // results.json describes.
     store(&root, &lines[..lines.len() - 1].concat().replacen("\"end\":true,", "", 1));
     checked(&folder, &root, 2, &["results.json is of another history"]);
     store(&root, &whole);
 
-    // The results: damaged, missing, of another run, going on, better than the truth.
+    // The results: damaged, missing, of another run, unfinished, better than the truth.
     let said_otherwise = stored.replacen("\"verdict\": \"valid\"", "\"verdict\": \"gate_missed\"", 1);
     let going_on = stored.replacen("\"status\": \"done\"", "\"status\": \"running\"", 1);
     let of_another = stored.replacen("\"xxh3\": \"", "\"xxh3\": \"f", 1);
@@ -104,8 +105,8 @@ fn recheck_of_a_valid_run_is_valid_until_something_is_lost_or_changed() {
     report_writes_results_anew(&folder, &root, &results);
 }
 
-/// Results without what depends on how far a search comes within its time limit: on a busy machine one of two gives up. That a second
-/// opinion agrees, or was not had in time, is checked here.
+/// Results without the parts that depend on how far a search comes within its time limit: on a busy machine one of
+/// two may give up. Whether a second opinion agrees is checked here.
 #[track_caller]
 fn without_second_opinions(mut results: Value) -> Value {
     for key in results.pointer_mut("/linearizability/keys").and_then(Value::as_array_mut).expect("keys") {
@@ -119,7 +120,7 @@ fn without_second_opinions(mut results: Value) -> Value {
     results
 }
 
-/// `heckle report` never puts defaults in the place of results.
+/// `heckle report` never replaces missing results by defaults.
 fn report_writes_results_anew(folder: &Folder, root: &Path, results: &Value) {
     let shown = root.to_str().expect("UTF-8");
     for damage in [Some("{\"schema\": \"heckle.resu"), None] {
@@ -127,11 +128,12 @@ fn report_writes_results_anew(folder: &Folder, root: &Path, results: &Value) {
             Some(bytes) => std::fs::write(root.join("results.json"), bytes).expect("writable"),
             None => std::fs::remove_file(root.join("results.json")).expect("there"),
         }
-        let told = said(&expect_code(folder, &["report", shown], 0));
-        assert!(told.contains("rewritten from the history") && told.contains("valid (exit code 0)"), "{told}");
+        let output = said(&expect_code(folder, &["report", shown], 0));
+        assert!(output.contains("rewritten from the history") && output.contains("valid (exit code 0)"), "{output}");
         let read = std::fs::read_to_string(root.join("results.json")).expect("written");
         let mut anew: Value = serde_json::from_str(&read).expect("JSON");
-        // All but what the history does not say: how long the run and the judging took, and which files were made when.
+        // Everything except what a history does not contain: how long the run and the judgement took, and when files
+        // were written.
         for (pointer, _) in
             [("/wall_s", ()), ("/linearizability/check_ms", ()), ("/linearizability/second_opinion_ms", ()), ("/artifacts", ())]
         {
@@ -143,7 +145,7 @@ fn report_writes_results_anew(folder: &Folder, root: &Path, results: &Value) {
     let aside = std::fs::read_to_string(root.join("results.damaged.json")).expect("set aside");
     assert_eq!(aside, "{\"schema\": \"heckle.resu");
 
-    // Recorded before histories said what their runs were held to: nothing to make results from.
+    // Recorded before histories contained requirements, so there is nothing to make results from.
     let whole = text(root);
     let (header, rest) = whole.split_once('\n').expect("a header");
     let mut header: Value = serde_json::from_str(header).expect("JSON");
@@ -158,8 +160,8 @@ fn report_writes_results_anew(folder: &Folder, root: &Path, results: &Value) {
     checked(folder, root, 0, &["recorded before", "verdict: valid"]);
     std::fs::write(root.join("results.json"), "").expect("writable");
     checked(folder, root, 2, &["does not say what its run was held to"]);
-    let told = said(&expect_code(folder, &["report", shown], 64));
-    assert!(told.contains("cannot be written anew") && told.contains("heckle check"), "{told}");
+    let output = said(&expect_code(folder, &["report", shown], 64));
+    assert!(output.contains("cannot be written anew") && output.contains("heckle check"), "{output}");
     assert_eq!(std::fs::read_to_string(root.join("results.json")).expect("left alone"), "", "defaults must not be written");
 }
 

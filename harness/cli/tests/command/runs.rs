@@ -64,15 +64,15 @@ fn both_paths_on_the_same_keys_are_caught_and_the_mix_is_named_as_the_cause() {
     assert_eq!((&results["verdict"], &results["plan"]["expect"]), (&"invalid".into(), &"invalid".into()), "{results:#}");
     let cause = results["linearizability"]["violations"][0]["cause"].as_str().expect("a cause");
     assert!(cause.contains("went through two paths") && cause.contains("(cas, read)") && cause.contains("(get, put)"), "{cause}");
-    // Both paths side by side, of a run that went on to its end.
+    // Both paths together, in a run that ended as planned.
     let ok = |kind: &str| results["latency_ms"][kind]["ok"].as_u64().unwrap_or_else(|| panic!("no {kind}: {results:#}"));
     assert_eq!((ok("cas") + ok("read"), ok("put") + ok("get")), (ok("paxos"), ok("cheap")));
     assert_eq!(ok("paxos") + ok("cheap"), ok("all"));
     assert!(ok("all") > 1_000, "it was not stopped at the first violation");
     let again = expect_code(&folder, &["check", "latest"], 0);
     assert!(said(&again).contains("verdict: invalid") && said(&again).contains("the plan expects a violation"), "{}", said(&again));
-    let told = expect_code(&folder, &["explain", "latest"], 0);
-    assert!(said(&told).replace('\n', " ").contains("Cause: ops of key"), "{}", said(&told));
+    let explained = expect_code(&folder, &["explain", "latest"], 0);
+    assert!(said(&explained).replace('\n', " ").contains("Cause: ops of key"), "{}", said(&explained));
     let shown = expect_code(&folder, &["show", "latest"], 0);
     for part in ["paxos path", "cheap path", "cause: ops of key", "the plan expects a violation, and it was found"] {
         assert!(said(&shown).split_whitespace().collect::<Vec<_>>().join(" ").contains(part), "no `{part}` in {}", said(&shown));
@@ -84,19 +84,19 @@ fn both_paths_on_the_same_keys_are_caught_and_the_mix_is_named_as_the_cause() {
 #[test]
 fn one_path_alone_is_not_blamed_on_a_mix_and_an_expectation_that_is_not_met_fails() {
     let folder = Folder::new();
-    // Paxos alone, under the very same workload: right, and judged so.
+    // Paxos alone, under the same workload: correct, and judged valid.
     let alone = ["--workload", "mixed", "--mix", "cas=60,read=40", "--faults", "none", "--duration", "2s"];
     let out = expect_code(&folder, &strs(&run(&[&alone[..], &["--json"]].concat())), 0);
     let results: serde_json::Value = serde_json::from_slice(&out.stdout).expect("--json prints JSON");
     assert_eq!((&results["verdict"], &results["plan"]["expect"]), (&"valid".into(), &"valid".into()), "{results:#}");
     assert!(results["latency_ms"]["cheap"].is_null() && results["latency_ms"]["paxos"].is_null(), "there is nothing side by side");
-    // A load that has the puts in it and does not use them: what was expected is not there, so it is no pass.
+    // A workload with puts in its mix that sends none: the expected violation cannot occur, so the run does not pass.
     let plan =
         "schema = \"heckle.plan/1\"\nname = \"idle\"\nexpect = \"invalid\"\n[load]\nworkload = \"mixed\"\nmix = \"cas=60,read=40\"\n";
     std::fs::write(folder.path().join("idle.toml"), plan).expect("a writable folder");
     let out = expect_code(&folder, &strs(&run(&["idle.toml", "--faults", "none", "--duration", "2s"])), 2);
     assert!(said(&out).contains("none was found"), "{}", said(&out));
-    // Past Paxos only: whatever the judge finds, no mix was there to blame.
+    // The last-write-wins path only: whatever the judge finds, the mix is not the cause.
     let past = ["--workload", "mixed", "--mix", "put=50,get=50", "--consistency", "one", "--faults", "none", "--duration", "2s", "--json"];
     let out = output(&folder, &strs(&run(&past)));
     let results: serde_json::Value = serde_json::from_slice(&out.stdout).expect("--json prints JSON");
@@ -115,7 +115,7 @@ fn a_harness_killed_in_the_middle_leaves_no_node_and_a_history_that_can_be_judge
     harness.0.wait().expect("reaped");
     assert!(wait_for(Duration::from_secs(2), || nodes_alive(&folder).is_empty()), "no node survives its harness, paused or not");
     let history = find(&folder, "history.jsonl.zst");
-    // Whatever stood behind the end of it, nobody knows: what is there holds no violation, and that is all.
+    // What followed the cut is unknown. The readable part has no violation, so the verdict is unknown.
     let out = expect_code(&folder, &["check", history[0].to_str().expect("UTF-8"), "--json"], 2);
     let checked: serde_json::Value = serde_json::from_slice(&out.stdout).expect("JSON");
     assert_eq!(checked["linearizability"]["verdict"], "valid");
@@ -124,7 +124,7 @@ fn a_harness_killed_in_the_middle_leaves_no_node_and_a_history_that_can_be_judge
     assert!(checked["reasons"][0].as_str().expect("a reason").contains("no end record"), "{checked:#}");
     assert!(!checked["warnings"].as_array().expect("a list").is_empty(), "the torn tail is named");
     expect_code(&folder, &["check", "cas-register"], 2);
-    // The folder still says `running`; whoever reads it sees that nobody runs.
+    // The folder still says `running`, but readers find that the process is gone.
     assert!(said(&expect_code(&folder, &["list"], 0)).contains("killed"));
     assert!(said(&expect_code(&folder, &["show", "--json", &run_of(&history[0])], 0)).contains("\"status\": \"killed\""));
     let gone = said(&expect_code(&folder, &["gc", "--keep", "0", "--keep-failed", "0", "--delete"], 0));
@@ -179,8 +179,8 @@ fn the_closed_loop_and_a_missed_gate() {
     assert!(results["paxos"]["fsyncs_per_op"].as_f64().expect("a figure") > 0.0);
 }
 
-/// A rate that no machine reaches: the run says what held it back and what that spoils, wherever its verdict is shown, and
-/// what was sent is judged all the same.
+/// A rate that no machine reaches: the run says what limited it and which figures suffer, wherever its verdict is
+/// shown, and the ops that were sent are still judged.
 #[test]
 fn a_rate_beyond_the_machine_is_said_beside_the_verdict() {
     let folder = Folder::new();
@@ -207,8 +207,8 @@ fn a_rate_beyond_the_machine_is_said_beside_the_verdict() {
     }
 }
 
-/// Requests that lay at stopped nodes run after their fate was told; with the fence they are refused, without it they
-/// are applied, and the report names the contradiction.
+/// Requests that waited at stopped nodes run after their fate was reported. With the fence they are refused; without
+/// it they are applied, and the report names the contradiction.
 #[test]
 fn a_fate_without_its_fence_is_contradicted() {
     let folder = Folder::new();
@@ -220,7 +220,8 @@ fn a_fate_without_its_fence_is_contradicted() {
     assert_eq!(lin["verdict_without_fates"], "valid", "the answers about fates are all that is wrong");
     assert!(results["fates"]["not_applied"].as_u64().expect("a count") > 0);
 
-    // The same plan without the bug: asked during faults and after, and nothing contradicts what was told.
+    // The same plan without the bug: fates are queried during faults and after, and nothing contradicts the fates
+    // reported.
     let plan = ["--mix", "cas=20,read=40,write=40", "--rate", "300", "--op-timeout", "300ms", "--faults", "pause", "--fault-every", "2s"];
     let short = ["run", "--duration", "5s", "--warmup", "500ms", "--fault-for", "1s", "--quiet-tail", "1s", "--json", "--quiet"];
     let out = expect_code(&folder, &[&short[..], &plan[..]].concat(), 0);

@@ -1,4 +1,5 @@
-//! Who may take part in a cluster and control a node, and what of that a run folder gives away; `heckle node --verify`.
+//! Which programs may take part in a cluster and control a node, and which secrets a run folder contains. Also
+//! `heckle node --verify`.
 
 use crate::common::*;
 use std::io::{BufRead, BufReader};

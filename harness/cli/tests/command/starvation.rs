@@ -1,9 +1,10 @@
-//! A planted node that starves its clients: the verdict names the client and the coordinator, and without the bug it does not.
+//! A planted bug that starves the clients of one node: the verdict names the client and the coordinator. Without the
+//! bug it is valid.
 
 use crate::common::{Folder, expect_code};
 use serde_json::Value as Json;
 
-/// The verdict `starvation` of a run of the plan that exposes `no-ballot-bump`, a little shorter.
+/// The check `starvation` of a run of the plan that exposes `no-ballot-bump`, slightly shortened.
 fn starvation(mutant: &str, code: i32) -> Json {
     let folder = Folder::new();
     let plan = "schema = \"heckle.plan/1\"\nname = \"behind\"\n[cluster]\nclock_offset = \"n3:-60s\"\n[load]\nworkload = \"hot-key\"\nclients = 6\n\
@@ -23,19 +24,19 @@ fn starvation(mutant: &str, code: i32) -> Json {
 
 #[test]
 fn a_node_that_never_raises_its_ballots_is_named_with_the_clients_that_starve() {
-    let told = starvation("no-ballot-bump", 2);
-    assert_eq!(told["verdict"], "invalid", "{told:#}");
-    let starved = told["figure"]["starved"].as_array().unwrap_or_else(|| panic!("nobody is named: {told:#}"));
-    assert!(!starved.is_empty(), "{told:#}");
-    assert!(told["words"].as_str().is_some_and(|words| words.contains("(node n3)")), "{told:#}");
+    let check = starvation("no-ballot-bump", 2);
+    assert_eq!(check["verdict"], "invalid", "{check:#}");
+    let starved = check["figure"]["starved"].as_array().unwrap_or_else(|| panic!("no client is named: {check:#}"));
+    assert!(!starved.is_empty(), "{check:#}");
+    assert!(check["words"].as_str().is_some_and(|words| words.contains("(node n3)")), "{check:#}");
     for one in starved {
-        assert_eq!(one["node"], "n3", "only clients of the node that is behind: {told:#}");
-        assert!(one["client"].as_str().is_some_and(|c| c.starts_with('c')), "{told:#}");
+        assert_eq!(one["node"], "n3", "only clients of the node that is behind: {check:#}");
+        assert!(one["client"].as_str().is_some_and(|c| c.starts_with('c')), "{check:#}");
     }
 }
 
 #[test]
-fn a_node_that_is_as_far_behind_and_learns_it_starves_nobody() {
-    let told = starvation("", 0);
-    assert_eq!(told["verdict"], "valid", "{told:#}");
+fn a_node_that_is_as_far_behind_and_learns_it_starves_no_client() {
+    let check = starvation("", 0);
+    assert_eq!(check["verdict"], "valid", "{check:#}");
 }

@@ -1,4 +1,4 @@
-//! `heckle bench store`: every store that is built in is written to, killed, and found to hold all of it.
+//! `heckle bench store`: every compiled-in store is written to and killed, and holds all its data afterwards.
 
 use crate::common::*;
 
@@ -7,8 +7,8 @@ fn each_store_is_measured_and_nothing_is_left() {
     let folder = Folder::new();
     let args = ["bench", "store", "--repetitions", "1", "--batches", "20", "--out", "runs", "--json"];
     let out = expect_code(&folder, &args, 0);
-    let told: serde_json::Value = serde_json::from_slice(&out.stdout).expect("JSON");
-    let rows = told["rows"].as_array().expect("rows");
+    let report: serde_json::Value = serde_json::from_slice(&out.stdout).expect("JSON");
+    let rows = report["rows"].as_array().expect("rows");
     let stores = if cfg!(feature = "stores") { &["log", "fjall", "redb"][..] } else { &["log"] };
     let expected: Vec<_> = [1, 8, 64].iter().flat_map(|size| stores.iter().map(move |store| (*store, *size))).collect();
     let measured: Vec<_> =
@@ -17,7 +17,7 @@ fn each_store_is_measured_and_nothing_is_left() {
     for row in rows {
         assert!(row["p50_us"].as_f64() > Some(0.0) && row["p50_us"].as_f64() <= row["p99_us"].as_f64(), "{row:#}");
         assert!(row["disk_mib"].as_f64() > Some(0.5) && row["recovered_records"].as_f64() >= Some(10_000.0), "{row:#}");
-        // One sync makes a batch durable; where they are counted, none does with fewer.
+        // One sync makes a batch durable. Where syncs are counted, no store needs fewer.
         assert!(row["syncs_per_batch"].as_f64().is_none_or(|syncs| (0.9..20.0).contains(&syncs)), "{row:#}");
         assert!(row["syncs_per_batch"].is_null() != row["syncs_not_counted"].is_null(), "{row:#}");
     }

@@ -1,4 +1,5 @@
-//! Whole suites on real processes: a night that ends well, one whose canary is silent, one that is killed and taken up again.
+//! Whole suites on real processes: one that passes, one whose canary is not caught, and one that is killed and
+//! resumed.
 
 use crate::common::*;
 use serde_json::Value;
@@ -39,7 +40,7 @@ fn a_night_leaves_its_verdict_for_people_and_machines() {
     for file in ["summary.md", "trend.html"] {
         assert!(root.join(file).is_file(), "{file}");
     }
-    // A run of a suite is found like any other, also by its index line.
+    // A run of a suite is found like any other, also in its index.
     expect_code(&folder, &["show", "latest"], 0);
     let list = expect_code(&folder, &["list", "--json", "--all"], 0);
     assert_eq!(serde_json::from_slice::<Value>(&list.stdout).expect("JSON").as_array().expect("a list").len(), 2);
@@ -50,7 +51,7 @@ fn a_night_leaves_its_verdict_for_people_and_machines() {
     assert_eq!(freed["runs"].as_array().map(Vec::len), Some(2));
     let again = expect_code(&folder, &["list", "--json", "--all"], 0);
     assert_eq!(again.stdout, list.stdout, "what runs came to outlives their files");
-    // What is over is not taken up again.
+    // A finished suite is not resumed.
     expect_code(&folder, &["suite", "night.toml", "--quiet", "--budget", "1ms"], 2);
     assert_eq!(suites(&folder).len(), 2);
 }
@@ -79,7 +80,7 @@ fn a_killed_suite_goes_on_where_it_was() {
     running.0.wait().expect("reaped");
     let before = suites(&folder).remove(0).1;
     assert_eq!(before["status"], "running");
-    // The run that was under way hears of it, heals and ends its nodes by itself.
+    // The run in progress is signalled, heals, and ends its nodes by itself.
     let out = expect_code(&folder, &args, 0);
     let all = suites(&folder);
     assert_eq!(all.len(), 1, "{}", said(&out));
@@ -109,9 +110,9 @@ fn a_matrix_that_makes_no_sense_is_refused_before_anything_runs() {
 #[test]
 fn embedded_plans_work_in_any_folder() {
     let folder = Folder::new();
-    // A file of that name is no path, and does not get in the way.
+    // A file with that name is not a path, and does no harm.
     std::fs::write(folder.path().join("quick"), "not a plan").expect("writable");
-    // The matrix is laid out before its size is refused, so nothing has to run.
+    // The size of the matrix is checked before anything runs.
     let out = expect_code(&folder, &["suite", "quick", "--min-cells", "99"], 64);
     assert!(said(&out).contains("the matrix has 4 cells"), "{}", said(&out));
     let out = expect_code(&folder, &["suite", "./quick"], 64);
@@ -124,7 +125,7 @@ fn embedded_plans_work_in_any_folder() {
     assert!(said(&out).contains("heckle carries a plan called `quick`"), "{}", said(&out));
     let out = expect_code(&folder, &["compare", "presets/lease", "--pairs", "0"], 64);
     assert!(said(&out).contains("--pairs 0"), "{}", said(&out));
-    // One that runs, and does what it is for.
+    // A plan that runs and exposes its bug.
     let out = expect_code(&folder, &["run", "mutants/answer-before-write", "--quiet"], 1);
     assert!(said(&out).contains("invalid"), "{}", said(&out));
     let resolved = std::fs::read_to_string(&find(&folder, "plan.resolved.toml")[0]).expect("kept");

@@ -1,5 +1,5 @@
-//! Sweeps on real processes: points, page and picture; an interrupt and what is left after it; a violation; and what is refused before
-//! anything starts.
+//! Sweeps on real processes: points, picture and page; an interrupted sweep and its resumption; a violation; and
+//! requests that are refused before anything starts.
 
 use crate::common::*;
 use heckle_results::sweep::Sweep;
@@ -36,21 +36,21 @@ fn a_sweep_keeps_runs_points_page_and_picture() {
     let args =
         with(&[&arms[..], &["--over", "rate=60,120", "--repeats", "1", "--duration", "2s", "--slo", "p99_ms=60000", "--json"]].concat());
     let out = expect_code(&folder, &args, 0);
-    let told = Sweep::from_json(&String::from_utf8_lossy(&out.stdout)).expect("--json prints a sweep");
+    let printed = Sweep::from_json(&String::from_utf8_lossy(&out.stdout)).expect("--json prints a sweep");
     let progress = String::from_utf8_lossy(&out.stderr).into_owned();
     assert!(progress.contains("4 runs of about") && progress.contains("[4/4]") && progress.contains(" left] "), "{progress}");
-    assert_eq!((told.runs.len(), told.points.len(), told.knees.len()), (4, 4, 2));
-    let seeds = |value: &str| told.runs.iter().filter(|r| r.value.text == value).map(|r| &r.seed).collect::<BTreeSet<_>>();
+    assert_eq!((printed.runs.len(), printed.points.len(), printed.knees.len()), (4, 4, 2));
+    let seeds = |value: &str| printed.runs.iter().filter(|r| r.value.text == value).map(|r| &r.seed).collect::<BTreeSet<_>>();
     assert_eq!((seeds("60").len(), seeds("120").len()), (1, 1), "arms share seeds");
     let root = &sweeps(&folder, "sweep")[0];
-    assert_eq!(stored(root), told);
-    for point in &told.points {
+    assert_eq!(stored(root), printed);
+    for point in &printed.points {
         let (asked, answered) = (point.value.number, point.figures["answered_per_s"].median);
         assert!(answered > 0.3 * asked && answered < 1.05 * asked, "{point:?}");
         let [p50, p95, p99] = ["p50_ms", "p95_ms", "p99_ms"].map(|name| point.figures[name].median);
         assert!(0.0 < p50 && p50 <= p95 && p95 <= p99, "{point:?}");
     }
-    for run in &told.runs {
+    for run in &printed.runs {
         let plan = std::fs::read_to_string(root.join(&run.path).join("plan.resolved.toml")).expect("the run is below its sweep");
         assert!(plan.contains(&format!("rounds = \"{}\"", run.arm)) && plan.contains(&format!("rate = {}", run.value.text)), "{plan}");
         assert!(heckle::cluster::pids::alive(&root.join(&run.path)).iter().all(|s| s.node == heckle::cluster::pids::HARNESS));
@@ -58,12 +58,12 @@ fn a_sweep_keeps_runs_points_page_and_picture() {
     let page = std::fs::read_to_string(root.join("sweep.html")).expect("a page");
     assert!(page.contains("p99 latency") && page.contains("<svg") && !page.contains("<script"));
     assert!(std::fs::read(root.join("sweep.png")).expect("a picture").starts_with(b"\x89PNG"));
-    found_again(&folder, root, &told);
+    found_again(&folder, root, &printed);
 
-    // Nothing is left, so resuming it comes to the same.
+    // No run is left, so resuming gives the same result.
     let again = expect_code(&folder, &["sweep", "--resume", root.to_str().expect("a path"), "--json"], 0);
     let again = Sweep::from_json(&String::from_utf8_lossy(&again.stdout)).expect("a sweep");
-    assert_eq!((&again.runs, &again.points, again.sessions), (&told.runs, &told.points, 2));
+    assert_eq!((&again.runs, &again.points, again.sessions), (&printed.runs, &printed.points, 2));
     let out = expect_code(&folder, &["sweep", "--resume", root.to_str().expect("a path"), "--rate", "9"], 64);
     assert!(said(&out).contains("leave out the flags"), "{}", said(&out));
 }
@@ -115,30 +115,36 @@ fn an_arm_whose_system_is_not_installed_is_left_out_or_refused() {
     let without_programs = |args: &[&str]| heckle(&folder, args).env("PATH", "").output().expect("the binary starts");
     let out = without_programs(&["sweep", "two.toml", "--slo", "p99_ms=60000", "--json"]);
     assert_eq!(out.status.code(), Some(0), "{}", said(&out));
-    let told = Sweep::from_json(&String::from_utf8_lossy(&out.stdout)).expect("--json prints a sweep");
-    assert!(told.arms[0].left_out.is_none() && told.arms[1].left_out.as_ref().is_some_and(|why| why.contains("etcd")), "{:?}", told.arms);
-    assert!(told.runs.iter().all(|r| r.arm == "own") && told.verdict.iter().any(|words| words.contains("arm other was left out")));
-    // An arm that was asked for by name is not left out silently.
+    let printed = Sweep::from_json(&String::from_utf8_lossy(&out.stdout)).expect("--json prints a sweep");
+    assert!(
+        printed.arms[0].left_out.is_none() && printed.arms[1].left_out.as_ref().is_some_and(|why| why.contains("etcd")),
+        "{:?}",
+        printed.arms
+    );
+    assert!(
+        printed.runs.iter().all(|r| r.arm == "own") && printed.head.verdict.iter().any(|words| words.contains("arm other was left out"))
+    );
+    // An arm named on the command line is never left out silently.
     let out = without_programs(&["sweep", "--over", "rate=80", "--arm", "own", "--arm", "other:system=etcd"]);
     assert_eq!(out.status.code(), Some(64), "{}", said(&out));
     assert!(said(&out).contains("there is no program `etcd`"), "{}", said(&out));
 }
 
-/// A sweep is listed, shown, and drawn anew, by its folder and by its id.
-fn found_again(folder: &Folder, root: &Path, told: &Sweep) {
-    let id = told.sweep_id.as_str();
+/// A sweep is listed, shown and redrawn, by its folder and by its id.
+fn found_again(folder: &Folder, root: &Path, printed: &Sweep) {
+    let id = printed.sweep_id.as_str();
     let lists = expect_code(folder, &["list"], 0);
     assert!(said(&lists).contains(&format!("sweep/{id}")), "{}", said(&lists));
     let shown = expect_code(folder, &["show", id, "--json"], 0);
-    assert_eq!(Sweep::from_json(&String::from_utf8_lossy(&shown.stdout)).as_ref(), Ok(told));
+    assert_eq!(Sweep::from_json(&String::from_utf8_lossy(&shown.stdout)).as_ref(), Ok(printed));
     let page = root.join("sweep.html");
     std::fs::write(&page, "damaged").expect("writable");
     std::fs::remove_file(root.join("sweep.png")).expect("it was drawn");
     let out = expect_code(folder, &["report", &format!("sweep/{id}")], 0);
     assert!(said(&out).contains("sweep.html"), "{}", said(&out));
     assert!(std::fs::read_to_string(&page).expect("a page").contains("p99 latency") && root.join("sweep.png").is_file());
-    assert_eq!(stored(root), *told, "what it came to stays");
-    let text = told.to_json();
+    assert_eq!(stored(root), *printed, "what it came to stays");
+    let text = printed.to_json();
     std::fs::write(root.join("sweep.json"), text.replacen("\"status\": \"done\"", "\"status\": \"running\"", 1)).expect("writable");
     let out = expect_code(folder, &["report", id], 64);
     assert!(said(&out).contains("has not ended") && said(&out).contains("heckle sweep --resume"), "{}", said(&out));

@@ -1,9 +1,9 @@
-//! `--system zookeeper`: servers of Java behind the raw relay, under the same load, faults and judge.
+//! `--system zookeeper`: ZooKeeper servers behind the raw relay, under the same load, faults and judge.
 
 use crate::common::*;
 use std::time::Duration;
 
-/// Three Java machines start within this, on however busy a machine.
+/// Three Java processes start within this time, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn is_missing() -> bool {
@@ -36,7 +36,7 @@ fn zookeeper_under_a_kill_and_a_cut_is_judged_valid() {
     assert_eq!((&results["verdict"], &results["plan"]["labels"]["system"]), (&"valid".into(), &"zookeeper".into()), "{results:#}");
     let faults = results["faults"].as_array().expect("a list");
     assert!(faults.len() == 2 && faults.iter().all(|f| f["effective"] == true && f["healed"] == true), "{faults:#?}");
-    // Both directions to both others are cut; whether a follower sends anything into the cut is its business.
+    // Both directions to both others are cut. Whether a follower sends anything into the cut does not matter.
     let evidence = &faults[1]["evidence"];
     let leader = faults[1]["targets"][0].as_str().expect("a node");
     let held = evidence["bytes_by_link"].as_object().expect("bytes by link");
@@ -47,7 +47,8 @@ fn zookeeper_under_a_kill_and_a_cut_is_judged_valid() {
     assert_eq!(nodes_alive(&folder), Vec::<u32>::new());
 }
 
-/// A server answers a read from what it has. Without `sync` that is stale behind a cut, and the judge finds it.
+/// A server answers reads from its local data. Without `sync` such a read is stale behind a cut, and the judge finds
+/// it.
 #[test]
 fn reads_without_sync_are_found_stale() {
     if is_missing() {
@@ -65,7 +66,7 @@ fn reads_without_sync_are_found_stale() {
     assert_eq!(nodes_alive(&folder), Vec::<u32>::new());
 }
 
-/// A harness that is killed takes its servers along, or `heckle clean` finds them: their command lines name no data folder.
+/// A killed harness takes its servers with it, or `heckle clean` finds them: their command lines name no data folder.
 #[test]
 fn nothing_is_left_of_a_killed_run() {
     if is_missing() {

@@ -1,5 +1,5 @@
-//! A system of one's own through the traits of `systems/api` alone: the whole command with that system, under kill and pause. The program is
-//! its own node, its own heckle, and the test of both.
+//! Adds a user's system through the traits of `systems/api` alone: the whole command with that system, under kill and
+//! pause. The program is the node, the command and the test.
 
 mod system;
 
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Output};
 use system::{ToyKind, serve};
 
-/// Set for the program where it is heckle, and so for whatever it starts.
+/// Set when the program runs as heckle, and inherited by its children.
 const AS_HECKLE: &str = "TOY_AS_HECKLE";
 
 fn main() -> ExitCode {
@@ -34,7 +34,7 @@ fn tests() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// A folder that is removed with the test.
+/// A folder that is removed when dropped.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -52,7 +52,7 @@ impl Drop for Folder {
     }
 }
 
-/// heckle with the toy alone.
+/// heckle with the toy as its only system.
 fn heckle(out: &Path, args: &[&str]) -> Output {
     let mut command = Command::new(std::env::current_exe().expect("this program"));
     command.env(AS_HECKLE, "1").args(args).arg("--out").arg(out).output().expect("it starts")

@@ -1,28 +1,27 @@
-//! A toy system under test, whole: registers in one file on disk, served by one process. It is what the traits of `systems/api` ask for and
-//! nothing more, so it is also the smallest example of a system of one's own.
+//! A complete toy system under test: registers in one file on disk, served by one process. It implements what the
+//! traits of `systems/api` require and nothing more, so it is also the smallest example of a system adapter.
 
-use heckle_history::{Call, Current, NodeIx, Seen};
-use heckle_system_api::connection::{Connection, Op, Outcome, Pending, Reply};
+use heckle_history::{Call, Current, NodeIx, Seen, Value};
+use heckle_system_api::connection::{Connection, Op, Pending, Reply};
+use heckle_system_api::exchange::{self, Failure};
 use heckle_system_api::identity::Target;
-use heckle_system_api::launch::{NodeSpec, Process, Site};
+use heckle_system_api::launch::{NodeSpec, Site};
 use heckle_system_api::process::ProcessSpec;
 use heckle_system_api::value::ValueCodec;
-use heckle_system_api::{SettingKey, System, SystemKind};
+use heckle_system_api::{SettingKey, System, SystemKind, settings};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt};
+use std::sync::Arc;
 
-/// The toy in a list of systems.
+/// The toy, as an entry in a list of systems.
 #[derive(Debug)]
 pub(crate) struct ToyKind;
 
-/// The toy with its settings. `stale`: a planted bug, reads give the value before the last.
+/// The toy with its settings. `stale` is a planted bug: reads return the value before the last one.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Toy {
@@ -41,14 +40,14 @@ impl SystemKind for ToyKind {
     }
 
     fn accepts(&self, key: &str, value: &toml::Value) -> Result<(), String> {
-        heckle_system_api::settings::accepts::<Toy>(key, value)
+        settings::accepts::<Toy>(key, value)
     }
 
     fn build(&self, settings: &toml::Table, nodes: u16) -> Result<Arc<dyn System>, String> {
         if nodes != 1 {
             return Err(format!("nodes = {nodes}: the toy is one process"));
         }
-        Ok(Arc::new(settings.clone().try_into::<Toy>().map_err(|e| e.message().to_owned())?))
+        Ok(Arc::new(settings::parse::<Toy>(settings)?))
     }
 }
 
@@ -57,127 +56,75 @@ impl System for Toy {
         "toy"
     }
 
-    fn program(&self) -> Result<PathBuf, String> {
-        std::env::current_exe().map_err(|e| e.to_string())
-    }
-
     fn nodes(&self, site: &Site<'_>) -> Result<Vec<NodeSpec>, String> {
         let (node, addr) = (NodeIx(0), site.addresses.take(1)?[0]);
         let args = vec!["toy-node".into(), addr.to_string().into(), site.data_of(node).into(), self.stale.to_string().into()];
-        let processes = vec![ProcessSpec::only(args)];
-        let listens = vec![addr];
-        Ok(vec![NodeSpec { name: Site::name(node), processes, client: addr, ask: addr, listens, node: site.identity(node) }])
+        Ok(vec![NodeSpec::single(site, node, addr, ProcessSpec::only(args))])
     }
 
-    fn await_ready(
-        &self,
-        _: &NodeSpec,
-        process: &mut dyn Process,
-        within: Duration,
-    ) -> Result<BTreeMap<String, serde_json::Value>, String> {
-        let deadline = Instant::now() + within;
-        while Instant::now() < deadline {
-            if process.line(Duration::from_millis(20)).is_some_and(|line| line == "ready") {
-                return Ok(BTreeMap::new());
-            }
-            if let Some(how) = process.ended() {
-                return Err(format!("it ended with {how}"));
-            }
-        }
-        Err("it was not ready in time".into())
+    fn connect(&self, target: &Target, _: String, _: ValueCodec) -> Rc<dyn Connection> {
+        Rc::new(ToyConnection { addr: target.addr })
     }
 
-    fn is_ready(&self, node: &NodeSpec) -> bool {
-        TcpStream::connect_timeout(&node.ask, Duration::from_millis(100)).is_ok()
-    }
-
-    fn connect(&self, target: &Target, _: String, codec: ValueCodec) -> Rc<dyn Connection> {
-        Rc::new(ToyConnection { addr: target.addr, codec })
+    fn carries_payloads(&self) -> bool {
+        false
     }
 
     fn settings(&self) -> toml::Table {
-        toml::Table::try_from(self).expect("plain data")
+        settings::table(self)
     }
 }
 
 struct ToyConnection {
     addr: SocketAddr,
-    codec: ValueCodec,
 }
 
 impl ToyConnection {
-    /// One connection for each operation. What was not connected was not sent; all else that has no reply is unknown.
-    async fn run(&self, op: Op) -> Reply {
-        let Ok(mut stream) = tokio::net::TcpStream::connect(self.addr).await else {
-            return Reply::because(Outcome::NotApplied, "not_sent: refused");
-        };
-        let hex = |bytes: Vec<u8>| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        let word = |value, payload| hex(self.codec.encode(value, payload));
-        let line = match op.call {
-            Call::Read => format!("read {}\n", op.key),
-            Call::Write { new } => format!("write {} {}\n", op.key, word(new, op.payload)),
+    /// Sends each operation as one line on a new connection.
+    async fn attempt(&self, op: &Op) -> Result<(Seen, Option<i64>), Failure> {
+        let request = match op.call {
+            Call::Read => format!("read {}", op.key),
+            Call::Write { new } => format!("write {} {}", op.key, new.0),
             Call::Cas { expected, new } => {
-                let expected = expected.map_or("-".into(), |value| word(value, op.expected_payload));
-                format!("cas {} {expected} {}\n", op.key, word(new, op.payload))
+                let expected = expected.map_or("-".into(), |value| value.0.to_string());
+                format!("cas {} {expected} {}", op.key, new.0)
             }
         };
-        let exchange = async {
-            stream.write_all(line.as_bytes()).await?;
-            let mut answer = String::new();
-            tokio::io::BufReader::new(&mut stream).read_line(&mut answer).await.map(|_| answer)
+        let reply = exchange::line(self.addr, &request).await?;
+        let value = reply.parse().ok().map(Value);
+        let seen = match op.call {
+            Call::Read => Seen::Value(value),
+            Call::Write { .. } => Seen::Written,
+            Call::Cas { .. } if reply == "done" => Seen::Applied,
+            Call::Cas { .. } => Seen::ConditionNotMet(Current::Known(value)),
         };
-        let answer = match tokio::time::timeout(op.timeout, exchange).await {
-            Ok(Ok(answer)) if answer.ends_with('\n') => answer,
-            Ok(_) => return Reply::because(Outcome::Unknown, "connection: closed"),
-            Err(_) => return Reply::because(Outcome::Unknown, "timeout"),
-        };
-        let byte = |at: usize| u8::from_str_radix(&answer[at..at + 2], 16).ok();
-        let bytes: Option<Vec<u8>> = (0..answer.trim().len() / 2).map(|i| byte(2 * i)).collect();
-        let (value, payload) = match answer.trim() {
-            "-" => (None, None),
-            "done" => (None, None),
-            _ => bytes.map(|bytes| self.codec.decode(&bytes)).map_or((None, None), |(value, payload)| (Some(value), payload)),
-        };
-        let seen = match (op.call, answer.trim()) {
-            (Call::Read, _) => Seen::Value(value),
-            (Call::Write { .. }, _) => Seen::Written,
-            (Call::Cas { .. }, "done") => Seen::Applied,
-            (Call::Cas { .. }, _) => Seen::ConditionNotMet(Current::Known(value)),
-        };
-        Reply { outcome: Outcome::Ok(seen), payload, reason: None, diagnostics: None }
+        Ok((seen, None))
     }
 }
 
 impl Connection for ToyConnection {
     fn call(&self, op: Op) -> Pending<'_, Reply> {
-        Box::pin(self.run(op))
+        Box::pin(async move { exchange::within(op.timeout, self.attempt(&op)).await })
     }
 }
 
-/// `toy-node ADDRESS FOLDER STALE`: serves until it is ended, or its parent is.
+/// `toy-node ADDRESS FOLDER STALE`: serves until it is killed.
 pub(crate) fn serve(args: &[String]) -> std::io::Result<()> {
     let (folder, stale) = (Path::new(&args[1]), args[2] == "true");
     std::fs::create_dir_all(folder)?;
     let file = folder.join("registers.json");
     let stored = std::fs::read_to_string(&file).unwrap_or_else(|_| "{}".into());
-    let registers: Mutex<BTreeMap<String, Vec<String>>> = Mutex::new(serde_json::from_str(&stored)?);
-    let listener = TcpListener::bind(args[0].parse::<SocketAddr>().expect("an address"))?;
-    println!("ready");
-    std::thread::scope(|scope| {
-        for stream in listener.incoming().flatten() {
-            let (registers, file) = (&registers, &file);
-            scope.spawn(move || {
-                let mut line = String::new();
-                if BufReader::new(&stream).read_line(&mut line).is_ok_and(|n| n > 0) {
-                    let _ = writeln!(&stream, "{}", obey(line.trim(), &mut registers.lock().expect("no panic"), file, stale));
-                }
-            });
+    let mut registers: BTreeMap<String, Vec<String>> = serde_json::from_str(&stored)?;
+    for stream in TcpListener::bind(&args[0])?.incoming().flatten() {
+        let mut line = String::new();
+        if BufReader::new(&stream).read_line(&mut line).is_ok_and(|n| n > 0) {
+            let _ = writeln!(&stream, "{}", obey(line.trim(), &mut registers, &file, stale));
         }
-    });
+    }
     Ok(())
 }
 
-/// Carries out one line. What it changes is on disk before it is answered.
+/// Carries out one line. A change is on disk before the reply.
 fn obey(line: &str, registers: &mut BTreeMap<String, Vec<String>>, file: &Path, stale: bool) -> String {
     let words: Vec<&str> = line.split(' ').collect();
     let values = registers.entry(words[1].to_owned()).or_default();
@@ -189,7 +136,7 @@ fn obey(line: &str, registers: &mut BTreeMap<String, Vec<String>>, file: &Path, 
         _ => return now,
     };
     values.push(new.to_owned());
-    // The value before the last is all that the planted bug needs.
+    // The planted bug needs only the value before the last one.
     values.drain(..values.len().saturating_sub(2));
     let whole = serde_json::to_vec(registers).expect("plain data");
     let write = || {

@@ -12,7 +12,7 @@ use heckle_workloads::workload::{OpResult, Tagged};
 use rand::RngExt;
 use std::collections::BTreeMap;
 
-/// What a world is like.
+/// The properties of a world.
 #[derive(Clone, Copy)]
 pub(crate) struct World {
     pub(crate) clients: u32,
@@ -31,7 +31,7 @@ impl Default for World {
     }
 }
 
-/// What happens at an instant.
+/// An event at an instant.
 enum What {
     Due { timer: Timer },
     Effect { op: usize },
@@ -41,7 +41,7 @@ enum What {
 struct Op {
     send: Send,
     fate: Ends,
-    told: Option<(OpResult, Option<Seen>)>,
+    result: Option<(OpResult, Option<Seen>)>,
 }
 
 #[derive(PartialEq)]
@@ -108,7 +108,7 @@ impl Running {
         self.agenda.insert((t, self.seq), what);
     }
 
-    /// Hands the driver what happened, and does what it wants.
+    /// Passes an input to the driver, and carries out its actions.
     fn drive(&mut self, now: u64, input: Input) {
         let mut actions = vec![];
         self.driver.step(Nanos(now), input, &mut actions);
@@ -124,8 +124,8 @@ impl Running {
         match what {
             What::Due { timer } => self.drive(now, Input::Timer(timer)),
             What::Effect { op } => {
-                let told = self.effect(op);
-                self.ops[op].told = Some(told);
+                let result = self.effect(op);
+                self.ops[op].result = Some(result);
             }
             What::Complete { op } => self.complete(now, op),
         }
@@ -169,7 +169,7 @@ impl Running {
             Ends::Unknown | Ends::Failed => {}
         }
         self.at(complete, What::Complete { op });
-        self.ops.push(Op { send, fate, told: None });
+        self.ops.push(Op { send, fate, result: None });
     }
 
     fn effect(&mut self, op: usize) -> (OpResult, Option<Seen>) {
@@ -192,15 +192,15 @@ impl Running {
     }
 
     fn complete(&mut self, now: u64, op: usize) {
-        let Op { send, ref fate, told } = self.ops[op];
+        let Op { send, ref fate, result } = self.ops[op];
         let done = Completion { op: send.op, t: Nanos(now), seen: (), node: Some(NodeIx(send.node)), reason: None, diagnostics: None };
-        let told = match fate {
+        let result = match fate {
             Ends::Ok => {
-                let (told, seen) = told.expect("it took effect before");
+                let (result, seen) = result.expect("it took effect before");
                 let Completion { op, t, node, .. } = done;
                 let seen = seen.expect("an ok sees something");
                 self.events.push(Event::Ok(Completion { op, t, seen, node, reason: None, diagnostics: None }));
-                told
+                result
             }
             Ends::Failed => {
                 self.events.push(Event::Fail(done));
@@ -211,6 +211,6 @@ impl Running {
                 OpResult::Unknown
             }
         };
-        self.drive(now, Input::Completed(send.op, told));
+        self.drive(now, Input::Completed(send.op, result));
     }
 }

@@ -9,6 +9,9 @@ mod log; // the log of a process, up to a size limit
 pub mod pids;
 pub mod process;
 mod running; // all processes of a node as a unit
+mod site; // what the cluster offers to the adapter of the system
+mod start; // starting nodes, and waiting until they serve
+mod watcher; // ends and listeners that no fault explains
 mod strays; // processes that a node left in the background
 mod signals; // signals that faults send to a process, and their undoing
 mod power; // power losses
@@ -19,23 +22,23 @@ use crate::clock::RunClock;
 use crate::limits;
 use crate::plan::{ClockOffset, Plan};
 use crate::recorder::Recorder;
+use crate::relay::Relay;
 use crate::relay::raw::Owners;
-use crate::relay::{Relay, Route};
-use crate::stop::{Stop, StopReason};
+use crate::stop::Stop;
 use heckle_checker::checks::crash::{self, Phase};
 use heckle_faults::Node;
 use heckle_history::{Event, Names, NodeEvent, NodeIx};
 use heckle_loopback::LoopbackClaim;
 use heckle_system_api::System;
-use heckle_system_api::capability::{ClockState, NodeEvents, Sample, Watch};
-use heckle_system_api::identity::{Mistaken, Target};
-use heckle_system_api::launch::{Addresses, Dialler, NodeSpec, RelayPorts, Site};
+use heckle_system_api::capability::{NodeEvents, Sample, Watch};
+use heckle_system_api::identity::Target;
+use heckle_system_api::launch::{NodeSpec, RelayPorts, Site};
 use heckle_system_api::process::ONLY;
 use process::Spawner;
 use running::{LogPart, RunningNode};
 use serde_json::Value as Json;
+use site::{ClaimedAddresses, on_foreign_server};
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -280,22 +283,6 @@ impl Cluster {
     fn slot(&self, node: Node) -> MutexGuard<'_, NodeSlot> {
         lock(&self.shared.nodes[node_index(node)])
     }
-
-    fn await_peers(&self) -> Result<(), String> {
-        let deadline = Instant::now() + READY_WITHIN;
-        for slot in &self.shared.nodes {
-            let spec = lock(slot).spec.clone();
-            loop {
-                match self.shared.system.sees_peers(&spec) {
-                    Ok(true) => break,
-                    Ok(false) | Err(_) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(5)),
-                    Ok(false) => return Err(format!("{} did not reach its peers within {} s", spec.name, READY_WITHIN.as_secs())),
-                    Err(e) => return Err(format!("{} does not answer the harness: {e}", spec.name)),
-                }
-            }
-        }
-        Ok(())
-    }
 }
 
 impl Drop for Cluster {
@@ -317,33 +304,6 @@ fn node_index(node: Node) -> usize {
     usize::from(node.0) - 1
 }
 
-/// Allocates addresses for the processes of one cluster, from its claim.
-struct ClaimedAddresses<'a>(&'a LoopbackClaim);
-
-impl Addresses for ClaimedAddresses<'_> {
-    fn take(&self, count: usize) -> Result<Vec<SocketAddr>, String> {
-        self.0.addresses(count).map_err(|e| format!("the cluster needs {count} ports: {e}"))
-    }
-}
-
-impl RelayPorts for Relay {
-    fn open(&self, from: Dialler, to: NodeIx, listens: SocketAddr) -> std::io::Result<SocketAddr> {
-        let to = Node(to.0 + 1);
-        let route = match from {
-            Dialler::Node(from) => Route::Nodes { from: Node(from.0 + 1), to },
-            Dialler::Clients => Route::Clients { to },
-            Dialler::Anyone => Route::Anyone { to },
-        };
-        Relay::open(self, route, listens)
-    }
-}
-
-/// Ends the run if another program answers in place of a node.
-fn on_foreign_server(stop: &Stop) -> Mistaken {
-    let stop = stop.clone();
-    Mistaken::new(move |why| stop.ask(StopReason::Broken(why)))
-}
-
 fn slot(spec: NodeSpec, folder: &Path) -> Result<NodeSlot, String> {
     let dir = folder.join("nodes").join(&spec.name);
     std::fs::create_dir_all(&dir).map_err(|e| format!("cannot make {}: {e}", dir.display()))?;
@@ -362,71 +322,6 @@ impl NodeSlot {
 }
 
 impl Shared {
-    fn launch(&self, slot: &mut NodeSlot) -> Result<(), String> {
-        let name = slot.spec.name.clone();
-        let node = name.parse().ok();
-        let started = |pid| {
-            // The relay must know the owner of the process before the process dials.
-            node.into_iter().for_each(|node| self.owners.register(pid, node));
-            pids::append(&self.folder, &name, pid).map_err(|e| std::io::Error::new(e.kind(), format!("{}: {e}", pids::FILE)))
-        };
-        let process = RunningNode::start(&self.spawner, &self.program, &slot.spec, &self.folder, started);
-        let mut process = process.map_err(|(process, e)| {
-            let of = if process == ONLY { String::new() } else { format!("`{process}` of ") };
-            format!("cannot start {of}{name}: {}", limits::named(&e))
-        })?;
-        slot.log = process.log();
-        slot.process = Some(process);
-        Ok(())
-    }
-
-    fn await_ready(&self, slot: &mut NodeSlot) -> Result<(), String> {
-        let process = slot.process.as_mut().expect("it was just launched");
-        let ready = self.system.await_ready(&slot.spec, process, READY_WITHIN).and_then(|detail| self.set_clock(&slot.spec, detail));
-        let pid = process.pid();
-        let mut detail = match ready {
-            Ok(detail) => detail,
-            Err(why) => return Err(self.record_failed_start(slot, &why)),
-        };
-        slot.was_ready = true;
-        detail.insert("pid".into(), pid.into());
-        self.record_by_name(&slot.spec.name, "start", detail);
-        Ok(())
-    }
-
-    /// Sets the clock that is wrong for the whole run. A process begins with the right time, also after a restart.
-    fn set_clock(&self, spec: &NodeSpec, mut detail: Evidence) -> Result<Evidence, String> {
-        let Some(offset) = self.clock_offset.filter(|offset| offset.node.to_string() == spec.name) else { return Ok(detail) };
-        let clocks = self.system.clocks().ok_or_else(|| format!("the clocks of {} cannot be set", self.system.name()))?;
-        let setting = ClockState { offset_us: offset.offset_us, drift_ppm: 0 };
-        clocks.set(spec, setting).map_err(|e| format!("its clock cannot be set: {e}"))?;
-        detail.insert("clock_offset_us".into(), offset.offset_us.into());
-        Ok(detail)
-    }
-
-    /// Records that a node did not become ready. Returns the reason in words, with the end of the log of the process that
-    /// ended, or of all logs.
-    fn record_failed_start(&self, slot: &mut NodeSlot, why: &str) -> String {
-        let process = slot.process.as_mut();
-        let (status, logs) = process.map_or((None, vec![]), |process| (process.ended(), process.logs()));
-        let background = slot.process.as_mut().and_then(RunningNode::end_background_process);
-        let why = background.as_deref().unwrap_or(why);
-        slot.select_ended_log();
-        let end = log_tail::end(status, &slot.log.path, slot.log.from);
-        let logs = if status.is_some() || logs.is_empty() { vec![slot.log.clone()] } else { logs };
-        if end.signal.is_some() || end.code.is_some() {
-            let phase = if slot.was_ready { Phase::Restart } else { Phase::FirstStart };
-            self.record_by_name(&slot.spec.name, crash::EXIT, log_tail::detail(&end, phase, "itself"));
-            slot.process = None;
-        } else {
-            self.record_by_name(&slot.spec.name, crash::START_FAILED, [("why".to_owned(), why.into())].into());
-        }
-        slot.end_handled = true;
-        let again = if slot.was_ready { " again" } else { "" };
-        let ends = logs.iter().map(|log| log_tail::quote(&log_tail::end(None, &log.path, log.from), &log.path));
-        format!("{} did not start{again}: {why}\n{}", slot.spec.name, ends.collect::<Vec<_>>().join("\n"))
-    }
-
     fn record(&self, index: usize, what: &str, detail: BTreeMap<String, Json>) {
         self.record_by_name(&format!("n{}", index + 1), what, detail);
     }
@@ -434,84 +329,5 @@ impl Shared {
     fn record_by_name(&self, name: &str, what: &str, detail: BTreeMap<String, Json>) {
         let node = self.names.nodes().find(|(_, n)| *n == name).expect("all nodes are in the header").0;
         self.recorder.record(|t| Event::Node(NodeEvent { t, node, what: what.into(), detail }));
-    }
-
-    /// Checks that nothing listens in place of a node whose process is gone. It takes two sightings, so that the last
-    /// moment of a process that was just killed does not count as a foreign program.
-    fn check_for_foreign_listener(&self, slot: &mut NodeSlot) {
-        if slot.process.is_some() {
-            slot.saw_listener = false;
-            return;
-        }
-        let found = self.system.who_answers(&slot.spec);
-        if let Some((addr, who)) = found.as_ref().filter(|_| slot.saw_listener) {
-            slot.spec.node.report_stranger(*addr, who);
-        }
-        slot.saw_listener = found.is_some();
-    }
-
-    /// Returns why a node did not start again. If another program has its port, that program is the reason, and the
-    /// run stops for it.
-    fn explain_failed_start(&self, slot: &mut NodeSlot, why: String) -> String {
-        if slot.process.as_mut().is_some_and(|process| RunningNode::ended(process).is_none()) {
-            return why;
-        }
-        slot.process = None;
-        match self.system.who_answers(&slot.spec) {
-            Some((addr, who)) => format!("{}; {why}", slot.spec.node.report_stranger(addr, &who)),
-            None => why,
-        }
-    }
-
-    /// Watches for nodes that end without having been faulted.
-    fn watch(&self) {
-        while !self.over.load(Ordering::SeqCst) {
-            for slot in &self.nodes {
-                // A locked slot is being faulted or restarted right now.
-                if let Ok(mut slot) = slot.try_lock() {
-                    self.check_process(&mut slot);
-                    if slot.end_handled {
-                        self.check_for_foreign_listener(&mut slot);
-                    }
-                }
-            }
-            std::thread::sleep(WATCH_EVERY);
-        }
-    }
-
-    /// Records the end of a node that was not asked to end, and stops the run. A crash of the system counts as a
-    /// violation, anything else as an error of the machine.
-    fn check_process(&self, slot: &mut NodeSlot) {
-        if slot.end_handled {
-            return;
-        }
-        let Some(status) = slot.process.as_mut().and_then(RunningNode::ended) else { return };
-        if let (Some(expected), Some(process)) = (&mut slot.expected_end, &slot.process)
-            && expected.is_met_by(status, process)
-        {
-            let by = expected.by;
-            slot.select_ended_log();
-            let node = slot.spec.name.parse().expect("nodes are called n1, n2 ...");
-            self.record_asked_end(node, slot, status, by);
-            return;
-        }
-        slot.end_handled = true;
-        slot.select_ended_log();
-        let background = slot.process.as_mut().and_then(RunningNode::end_background_process);
-        let who = slot.process.as_mut().and_then(RunningNode::ended_process_name);
-        slot.process = None;
-        let end = log_tail::end(Some(status), &slot.log.path, slot.log.from);
-        // A node that was never ready has promised nothing yet, so its end is not a crash unless its log shows one.
-        let phase = if slot.was_ready { Phase::Serving } else { Phase::FirstStart };
-        self.record_by_name(&slot.spec.name, crash::EXIT, log_tail::detail(&end, phase, "itself"));
-        match crash::cause(&end, phase) {
-            crash::Cause::Crash | crash::Cause::Asked => self.stop.ask(StopReason::Violation),
-            crash::Cause::Outside(why) => {
-                let (name, how, of) = (&slot.spec.name, crash::how(&end), who.map_or(String::new(), |who| format!("`{who}` of ")));
-                let why = background.unwrap_or(why.to_owned());
-                let why = format!("{of}{name} ended without a fault, with {how}: {why}\n{}", log_tail::quote(&end, &slot.log.path));
-                self.stop.ask(StopReason::Broken(why));
-            }
-        }
     }
 }

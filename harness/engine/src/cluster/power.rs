@@ -3,8 +3,9 @@
 use super::signals::kill_and_reap;
 use super::{Cluster, Evidence, NodeSlot, SIGNAL_WITHIN, lock, node_index};
 use heckle_faults::Node;
-use heckle_system_api::capability::{Disks, LostData};
+use heckle_system_api::capability::Disks;
 use heckle_system_api::launch::data_folder;
+use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
 use std::sync::MutexGuard;
 use std::time::Duration;
@@ -31,7 +32,7 @@ impl Cluster {
         hit.iter_mut().for_each(|(_, slot)| self.shared.check_process(slot));
         let (stopped, tries) = self.stop_with_unsynced_writes(&mut hit, disks)?;
         let mut evidence = Evidence::new();
-        let mut sum = LostData::default();
+        let mut lost_data: BTreeMap<&str, u64> = BTreeMap::new();
         let mut lost_power = 0;
         for ((node, slot), stopped) in hit.iter_mut().zip(stopped) {
             let Some(process) = slot.process.as_mut() else {
@@ -42,28 +43,19 @@ impl Cluster {
             let status = kill_and_reap(*node, process)?;
             let ours = status.signal() == Some(libc::SIGKILL);
             self.shared.record_asked_end(*node, slot, status, "power-loss");
-            // Every node has a seed of its own.
-            let of_node = seed ^ (u64::from(node.0) << 48);
-            match disks.lose_power(&data_folder(&self.shared.folder, &node.to_string()), of_node)? {
+            // Nodes differ in what they lose.
+            let node_seed = seed ^ (u64::from(node.0) << 48);
+            match disks.lose_power(&data_folder(&self.shared.folder, &node.to_string()), node_seed)? {
                 Some(lost) if ours && stopped => {
                     lost_power += 1;
-                    add(&mut sum, lost);
+                    lost.figures().into_iter().for_each(|(name, figure)| *lost_data.entry(name).or_default() += figure);
                 }
                 Some(_) => drop(evidence.insert(format!("not_stopped_first_{node}"), node.to_string().into())),
                 None => drop(evidence.insert(format!("nothing_kept_apart_{node}"), node.to_string().into())),
             }
         }
         if lost_power > 0 {
-            let figures = [
-                ("power_lost", lost_power),
-                ("tries", tries),
-                ("unsynced", sum.unsynced),
-                ("bytes_lost", sum.bytes_lost),
-                ("bytes_kept", sum.bytes_kept),
-                ("writes_torn", sum.writes_torn),
-                ("names_lost", sum.names_lost),
-                ("names_kept", sum.names_kept),
-            ];
+            let figures = [("power_lost", lost_power), ("tries", tries)].into_iter().chain(lost_data);
             evidence.extend(figures.map(|(name, figure)| (name.to_owned(), figure.into())));
         }
         Ok(evidence)
@@ -103,13 +95,4 @@ fn signal_all(hit: &mut [Hit<'_>], signal: libc::c_int) -> Result<(), String> {
         }
     }
     Ok(())
-}
-
-fn add(sum: &mut LostData, lost: LostData) {
-    sum.unsynced += lost.unsynced;
-    sum.bytes_lost += lost.bytes_lost;
-    sum.bytes_kept += lost.bytes_kept;
-    sum.writes_torn += lost.writes_torn;
-    sum.names_lost += lost.names_lost;
-    sum.names_kept += lost.names_kept;
 }

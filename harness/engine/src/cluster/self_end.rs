@@ -62,7 +62,7 @@ impl Cluster {
             return Ok(self.forget_expected_end(node));
         }
         if !self.is_running(node) {
-            // It has ended in another way, which is a finding of its own.
+            // It has ended in another way, which is reported separately.
             return Ok(self.forget_expected_end(node));
         }
         let taken_back = take_back();

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 /// Length of the time that a figure covers.
 pub const INTERVAL: Nanos = Nanos::from_ms(1_000);
-/// Longest latency that is told apart: ten minutes, the longest op timeout.
+/// Longest latency that is distinguished: ten minutes, the longest op timeout.
 const MAX_LATENCY_US: u64 = 600_000_000;
 
 /// See the module.

@@ -66,20 +66,7 @@ async fn read_once(outside: &LoadContext, connection: &dyn Connection, node: Nod
     let (op, process, call) = (asked.id, asked.process, asked.call);
     outside.recorder.record(|t| {
         let node = Some(node);
-        Event::Invoke(Invoke {
-            op,
-            process,
-            client: None,
-            t,
-            intended: None,
-            key,
-            call,
-            node,
-            intent: None,
-            attempt: None,
-            payload: None,
-            path: Path::Consensus,
-        })
+        Event::Invoke(Invoke { node, ..Invoke::new(op, process, t, key, call) })
     });
     let reply = connection.call(asked).await;
     let outcome = reply.outcome;

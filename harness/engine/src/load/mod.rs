@@ -281,8 +281,8 @@ impl Load {
         let this = self.clone();
         tokio::task::spawn_local(async move {
             let reply = connection.call(sent.op.clone()).await;
-            let (told, t) = this.complete(&sent, reply);
-            this.step_at(t, Input::Completed(sent.op.id, told));
+            let (result, t) = this.complete(&sent, reply);
+            this.step_at(t, Input::Completed(sent.op.id, result));
         });
     }
 
@@ -338,12 +338,12 @@ impl Load {
         if let Some(watch) = &self.abort {
             watch.borrow_mut().completed(sent.op.id, outcome, t);
         }
-        let told = match outcome {
+        let result = match outcome {
             Outcome::Ok(seen) => OpResult::of(seen, payload),
             Outcome::NotApplied => OpResult::Failed,
             Outcome::Unknown => OpResult::Unknown,
         };
-        (told, t)
+        (result, t)
     }
 }
 

@@ -153,7 +153,7 @@ fn what_makes_no_sense_is_refused() {
     refused("[[fault]]\nat = \"29s\"\ndo = \"kill\"\nfor = \"9s\"\n", "after the load");
 }
 
-/// The schema for editors, kept beside those of the other files. HECKLE_BLESS=1 rewrites it.
+/// The schema for editors, stored next to those of the other files. HECKLE_BLESS=1 rewrites it.
 #[test]
 fn the_schema_of_plans_is_the_kept_one() {
     let schema = heckle_results::schemas::of::<Settings>(file::SCHEMA);
@@ -169,7 +169,7 @@ fn etcd_takes_the_settings_and_faults_that_it_has() {
     assert_eq!((plan.system.name(), plan.net), ("etcd", Net::Relay));
     let kinds: Vec<String> = plan.injections.iter().map(|i| i.fault.listed_as().to_string()).collect();
     assert_eq!(kinds, ["kill", "pause", "partition"], "the default kinds: its links carry bytes, which can be cut");
-    // Run again from its own words.
+    // Resolved again from its own text.
     assert_eq!(Plan::resolve(&plan.resolved, crate::testing::SYSTEMS).expect("makes sense").resolved, plan.resolved);
     refused("[cluster]\nsystem = \"etcd\"\n[faults]\nkinds = [\"loss\"]", "fault `loss` cannot be injected into etcd");
     refused("[cluster]\nsystem = \"etcd\"\nnet = \"direct\"\n[faults]\nkinds = [\"partition\"]", "fault `partition` needs the relay");
@@ -178,7 +178,7 @@ fn etcd_takes_the_settings_and_faults_that_it_has() {
     refused("[cluster]\nsystem = \"etcd\"\n[faults]\nkinds = [\"kill:holder\"]", "did you mean `kill:leader`");
     refused("[cluster]\nsystem = \"etcd\"\n[faults]\nkinds = [\"clock-jump\"]", "whose clocks cannot be set");
     refused("[cluster]\nsystem = \"etcd\"\n[load]\nroute = \"holder\"", "etcd has none");
-    // Settings of its own stand in a table of its own.
+    // A system's own settings are in a separate table.
     let stale = Plan::resolve(&settings("[cluster]\nsystem = \"etcd\"\n[system.etcd]\nserializable_reads = true"), crate::testing::SYSTEMS);
     let stale = stale.expect("makes sense");
     assert_eq!(stale.system.settings()["serializable_reads"].as_bool(), Some(true));

@@ -27,14 +27,14 @@ pub struct LiveFile {
 impl LiveFile {
     /// Starts the thread. If that fails, there is no file.
     pub fn start(plan: &Plan, folder: &RunFolder, live: Arc<Live>) -> Self {
-        let (over, told) = channel();
+        let (over, stopped) = channel();
         let (path, temp) = (folder.path(live_json::FILE), folder.path(".live.json.tmp"));
         let mut state = State::new(plan, folder.run_id());
         let thread = limits::thread("live", move || {
             loop {
                 state.update(&live);
                 write(&path, &temp, &state.run);
-                if !matches!(told.recv_timeout(INTERVAL), Err(RecvTimeoutError::Timeout)) {
+                if !matches!(stopped.recv_timeout(INTERVAL), Err(RecvTimeoutError::Timeout)) {
                     break;
                 }
             }

@@ -86,9 +86,9 @@ mod tests {
         let mut child =
             std::process::Command::new("sh").args(["-c", "i=0; while [ $i -lt 400000 ]; do i=$((i+1)); done"]).spawn().expect("a shell");
         child.wait().expect("it ends");
-        let own_before = meter.before.expect("Linux tells").1;
-        assert!(own_seconds().expect("Linux tells") - own_before > 0.05, "the child's time is ours once it has ended");
-        let others = meter.share_of_others().expect("Linux tells");
+        let own_before = meter.before.expect("Linux reports it").1;
+        assert!(own_seconds().expect("Linux reports it") - own_before > 0.05, "the child's time is ours once it has ended");
+        let others = meter.share_of_others().expect("Linux reports it");
         assert!((0.0..=1.0).contains(&others), "{others}");
     }
 }

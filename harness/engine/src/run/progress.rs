@@ -59,14 +59,14 @@ impl Progress {
         if style == ProgressStyle::Quiet {
             return Progress { over: None, thread: None };
         }
-        let (over, told) = channel();
+        let (over, stopped) = channel();
         let target = Target::of(plan);
         let (window, tail) = (plan.window(), plan.quiet_tail);
         let total_s = window.1.as_secs_f64() + tail.0.as_secs_f64();
         let thread = std::thread::Builder::new().name("progress".into()).spawn(move || {
             let (mut before, mut drawn, mut watcher) = ((0, 0.0), false, Watcher::default());
             loop {
-                let ended = !matches!(told.recv_timeout(style.interval()), Err(RecvTimeoutError::Timeout));
+                let ended = !matches!(stopped.recv_timeout(style.interval()), Err(RecvTimeoutError::Timeout));
                 let reading = live.read(&mut watcher);
                 let now_s = reading.now.map_or(0.0, Nanos::as_secs_f64);
                 let rate = (reading.invoked - before.0) as f64 / (now_s - before.1).max(1e-3);

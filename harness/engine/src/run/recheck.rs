@@ -83,7 +83,7 @@ pub fn judge_run(history: History, terms: &Terms, checker: Option<Checker>, live
     let of_run = terms.checker.parse().unwrap_or(Checker::Auto);
     let judged = judge_history(history, &terms.rules(), JudgeOptions { checker: checker.unwrap_or(of_run), strict: true }, live);
     results.set_close(&close.clone().unwrap_or_default());
-    judged.tell(&mut results);
+    judged.add_to(&mut results);
     let gates = terms.gates.iter().map(|g| g.parse::<heckle_results::gates::Expression>().map_err(|e| e.to_string()));
     results.gates = gates.collect::<Result<Vec<_>, _>>()?.iter().map(|g| g.evaluate(&results)).collect();
     results.conclude(&close.map_or(Ending::Done, |c| c.ending()));

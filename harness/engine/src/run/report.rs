@@ -128,7 +128,7 @@ pub fn judge_history(history: History, rules: &[Rule], how: JudgeOptions, live: 
 
 impl Judged {
     /// Copies all findings into `results`.
-    pub fn tell(&self, results: &mut Results) {
+    pub fn add_to(&self, results: &mut Results) {
         let detected_ms = results.linearizability.detected_ms;
         results.set_measured(&self.measured, &self.history);
         results.set_judgement(&self.judgement.linearizability, &self.checks, &self.coverage);

@@ -35,12 +35,12 @@ impl Sampler {
     /// # Errors
     /// If no thread can be started.
     pub fn start(cluster: Arc<Cluster>, folder: PathBuf) -> std::io::Result<Self> {
-        let (over, told) = channel();
+        let (over, stopped) = channel();
         let thread = std::thread::Builder::new().name("sampler".into()).spawn(move || {
             let mut totals = Totals::default();
             let mut before = vec![Counters::default(); usize::from(cluster.size())];
             loop {
-                let last = !matches!(told.recv_timeout(INTERVAL), Err(RecvTimeoutError::Timeout));
+                let last = !matches!(stopped.recv_timeout(INTERVAL), Err(RecvTimeoutError::Timeout));
                 let mut fullest = 0;
                 for (i, before) in before.iter_mut().enumerate() {
                     let node = Node(i as u16 + 1);

@@ -171,6 +171,11 @@ mod tests {
             .expect("makes sense")
     }
 
+    fn begin<'a>(out: &'a Path, matrix: &'a Matrix) -> Begin<'a> {
+        let build = BuildInfo::default();
+        Begin { out, matrix, profile: None, shard: None, seed: None, fresh: false, now: UnixSeconds(1_000), build }
+    }
+
     struct Folder(PathBuf);
     impl Drop for Folder {
         fn drop(&mut self) {
@@ -182,16 +187,7 @@ mod tests {
     fn an_unfinished_suite_is_resumed_only_by_its_matrix() {
         let out = Folder(std::env::temp_dir().join(format!("heckle-book-{}", std::process::id())));
         let matrix = matrix();
-        let begin = Begin {
-            out: &out.0,
-            matrix: &matrix,
-            profile: None,
-            shard: None,
-            seed: None,
-            fresh: false,
-            now: UnixSeconds(1_000),
-            build: BuildInfo::default(),
-        };
+        let begin = begin(&out.0, &matrix);
         let first = Book::open(&begin).expect("a new folder");
         assert_eq!((first.suite.sittings, first.suite.cells.len()), (1, 2));
 
@@ -212,16 +208,7 @@ mod tests {
     fn a_suite_of_a_living_process_is_refused() {
         let out = Folder(std::env::temp_dir().join(format!("heckle-book-owned-{}", std::process::id())));
         let matrix = matrix();
-        let begin = Begin {
-            out: &out.0,
-            matrix: &matrix,
-            profile: None,
-            shard: None,
-            seed: None,
-            fresh: false,
-            now: UnixSeconds(1_000),
-            build: BuildInfo::default(),
-        };
+        let begin = begin(&out.0, &matrix);
         let mut book = Book::open(&begin).expect("a new folder");
         let parent = std::os::unix::process::parent_id();
         book.suite.owner = Owner { pid: parent, start_time: proc_state(parent).expect("alive").1 };

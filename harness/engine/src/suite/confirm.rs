@@ -3,8 +3,8 @@
 
 use super::book::Book;
 use super::child::{self, ChildRun};
-use super::drive::run_name;
 use super::matrix::Matrix;
+use super::run_name::run_name;
 use crate::stop;
 use heckle_history::prng::Seed;
 use heckle_results::compare::decide::{ALPHA, PAIRS_NEEDED};

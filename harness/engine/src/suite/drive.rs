@@ -5,6 +5,7 @@ use super::book::Book;
 use super::child::{self, ChildRun};
 use super::matrix::{CanaryPlan, CellPlan, Matrix};
 use super::order::{self, LastRun};
+use super::run_name::run_name;
 use crate::plan::settings::Settings;
 use crate::plan::units::Span;
 use crate::{exit, stop};
@@ -33,7 +34,7 @@ pub struct SuiteOptions<'a> {
     /// Time limit of this session.
     pub budget: Option<Span>,
     /// Print a line for each run.
-    pub tell: bool,
+    pub show_progress: bool,
 }
 
 /// Executes all remaining runs. Returns whether it was interrupted.
@@ -69,18 +70,6 @@ fn runs_in_total(book: &Book, matrix: &Matrix) -> usize {
 fn is_run_of(suite: &str, cell: &str) -> impl Fn(&RunLine) -> bool {
     let (suite, plan) = (format!("{}/", slug(suite)), run_name(cell));
     move |run: &RunLine| run.plan == plan && run.path.starts_with(&suite)
-}
-
-/// Returns the name of a cell's runs: a plan's name, which is also a folder name. A long name is cut and extended
-/// with its hash: two cells that differ in their last axis alone must not share a folder, a past or, since seeds are
-/// drawn by name, their seeds.
-pub fn run_name(cell: &str) -> String {
-    const MAX_LENGTH: usize = 64;
-    if cell.len() <= MAX_LENGTH {
-        return slug(cell);
-    }
-    let hash = format!("-{:08x}", Seed(0).part(cell).0 >> 32);
-    slug(&cell.chars().take(MAX_LENGTH - hash.len()).collect::<String>()) + &hash
 }
 
 struct Driver<'a> {
@@ -187,7 +176,7 @@ impl Driver<'_> {
     }
 
     fn print_line(&self, name: &str, line: &RunLine, attempt: u32) {
-        if !self.options.tell {
+        if !self.options.show_progress {
             return;
         }
         let (seconds, at) = (self.began.elapsed().as_secs_f64(), self.done + 1);

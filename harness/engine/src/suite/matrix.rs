@@ -109,7 +109,7 @@ impl Matrix {
         cells.sort_by(|a, b| a.name.cmp(&b.name));
         let mut folders = BTreeMap::new();
         for cell in &cells {
-            let folder = super::drive::run_name(&cell.name);
+            let folder = super::run_name::run_name(&cell.name);
             if let Some(other) = folders.insert(folder.clone(), &cell.name) {
                 return Err(format!("cells {other} and {} would share the folder `{folder}`: leave one out", cell.name));
             }

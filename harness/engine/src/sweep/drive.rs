@@ -4,7 +4,7 @@
 use super::axis::rate_value;
 use super::order::{Cell, grid, shuffled};
 use heckle_history::prng::Seed;
-use heckle_results::compare::compare_json::Disqualified;
+use heckle_results::experiment::Disqualified;
 use heckle_results::results_json::RunVerdict;
 use heckle_results::sweep::Sweep;
 use heckle_results::sweep::conclude::{Ending, summarize};
@@ -47,9 +47,9 @@ pub trait Hooks {
 /// Makes all runs that are left, until the end, a stop, or the end of `budget`, the time limit of this session. Returns the sweep with
 /// the runs, and how they ended.
 pub fn drive(sweep: Sweep, seed: Seed, budget: Option<Duration>, hooks: &mut dyn Hooks) -> (Sweep, Ending) {
-    let mut driver = Driver { before_s: sweep.wall_s, sweep, seed, budget, hooks };
+    let mut driver = Driver { before_s: sweep.head.wall_s, sweep, seed, budget, hooks };
     let ending = driver.all().unwrap_or_else(Ending::Failed);
-    driver.sweep.wall_s = driver.wall_s();
+    driver.sweep.head.wall_s = driver.wall_s();
     (driver.sweep, ending)
 }
 
@@ -124,7 +124,7 @@ impl Driver<'_> {
         let (broken, why) = (run.verdict == RunVerdict::Error, run.not_counted.clone().unwrap_or_default());
         let is_first = !self.sweep.runs.iter().any(|r| r.arm == name);
         self.sweep.runs.push(*run);
-        self.sweep.wall_s = self.wall_s();
+        self.sweep.head.wall_s = self.wall_s();
         self.sweep = summarize(std::mem::take(&mut self.sweep));
         self.hooks.keep(&self.sweep, self.time_left())?;
         if broken && is_first {

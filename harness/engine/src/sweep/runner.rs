@@ -8,7 +8,7 @@ use crate::run::noise::CpuMeter;
 use crate::run::pipeline::{Job, perform};
 use crate::run::progress::ProgressStyle;
 use heckle_checker::judge::Checker;
-use heckle_results::compare::compare_json::Disqualified;
+use heckle_results::experiment::Disqualified;
 use heckle_results::gates::Expression;
 use heckle_results::results_json::{BuildInfo, Results, Status};
 use heckle_results::sweep::eligibility::{Counts, counts, limited_by};

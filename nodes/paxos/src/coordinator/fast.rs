@@ -251,13 +251,13 @@ impl InFlightBatch {
     pub(crate) fn complete(self) -> (Vec<(Coordination, Outcome)>, Prepared) {
         let accepts = self.answers.count;
         let ballot = self.tag.ballot;
-        let tell = |mut op: Coordination| {
+        let finish = |mut op: Coordination| {
             op.diagnostics.accepts = accepts;
             op.leased.row = ballot;
             let outcome = op.decision();
             (op, outcome)
         };
-        let results = self.members.into_iter().map(tell).collect();
+        let results = self.members.into_iter().map(finish).collect();
         (results, Prepared { ballot: self.next, row: Row { learned: ballot, data: self.after } })
     }
 

@@ -198,27 +198,13 @@ impl<R: Rng + ?Sized> Env<'_, R> {
 
     /// The reply to a Paxos request that is refused because of a lease or a wait after a restart.
     pub(crate) fn lease_refusal(&mut self, from: NodeId, message: &Message) -> Option<Message> {
-        let (request, accept) = match &message.body {
-            Body::Prepare { .. } => (RequestKind::Prepare, false),
-            Body::Propose { .. } => (RequestKind::Propose, true),
-            Body::Read { .. }
-            | Body::Learn { .. }
-            | Body::Chosen
-            | Body::Promise { .. }
-            | Body::RowRead { .. }
-            | Body::Accepted
-            | Body::Learned { .. }
-            | Body::Prune { .. }
-            | Body::Pruned { .. }
-            | Body::Reject { .. }
-            | Body::Busy { .. }
-            | Body::Forward(_)
-            | Body::Forwarded(_)
-            | Body::NotHolder { .. }
-            | Body::Put { .. }
-            | Body::PutDone
-            | Body::Get
-            | Body::Got { .. } => return None,
+        // A lease restricts who may prepare and propose, and nothing else.
+        let (request, accept) = if let Body::Prepare { .. } = message.body {
+            (RequestKind::Prepare, false)
+        } else if let Body::Propose { .. } = message.body {
+            (RequestKind::Propose, true)
+        } else {
+            return None;
         };
         let range = match self.shared.leases.range_of(&message.key) {
             Some(range) => range,

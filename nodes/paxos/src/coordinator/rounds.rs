@@ -329,32 +329,10 @@ impl Coordination {
         let Some(last) = self.proposals.last.as_mut().filter(|last| last.tag == message.tag) else {
             return;
         };
-        match &message.body {
-            Body::Accepted => {
-                last.accepted.insert(place);
-            }
-            Body::Reject { request: RequestKind::Propose, .. } | Body::Busy { request: RequestKind::Propose, .. } => {
-                last.rejected.insert(place);
-            }
-            Body::Reject { request: RequestKind::Prepare | RequestKind::Read, .. }
-            | Body::Busy { request: RequestKind::Prepare | RequestKind::Read, .. }
-            | Body::Forward(_)
-            | Body::Forwarded(_)
-            | Body::NotHolder { .. }
-            | Body::Put { .. }
-            | Body::PutDone
-            | Body::Get
-            | Body::Got { .. }
-            | Body::Promise { .. }
-            | Body::RowRead { .. }
-            | Body::Learned { .. }
-            | Body::Prepare { .. }
-            | Body::Read { .. }
-            | Body::Propose { .. }
-            | Body::Learn { .. }
-            | Body::Prune { .. }
-            | Body::Pruned { .. }
-            | Body::Chosen => {}
+        if let Body::Accepted = message.body {
+            last.accepted.insert(place);
+        } else if let Body::Reject { request: RequestKind::Propose, .. } | Body::Busy { request: RequestKind::Propose, .. } = message.body {
+            last.rejected.insert(place);
         }
     }
 }

@@ -45,7 +45,7 @@ impl Coordination {
     }
 
     /// Ensures that a timer expires at `wake` or the deadline. A timer set for later is kept and ignored, and one set
-    /// for earlier checks again. So a round needs no timer of its own.
+    /// for earlier checks again. So a round needs no separate timer.
     pub(crate) fn arm<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) {
         let at = self.wake.min(self.deadline);
         if at < self.armed {

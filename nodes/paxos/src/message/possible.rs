@@ -17,11 +17,9 @@ const MAX_COUNT: u64 = 1 << 62;
 pub(crate) fn is_possible(message: &Message, config: &Config) -> bool {
     let Message { key, tag, body } = message;
     let sizes = !key.is_empty() && key.len() <= config.max_key_bytes;
-    // Deliberate bugs break the relations on purpose. What they do is for the checker to find. Only a ballot that is promised in advance
-    // must be higher in any case: the control `non-unique-nonce` repeats ballots, which is safe as long as none is promised twice.
-    let excused = !config.mutants.is_none() && !matches!(body, Body::Propose { .. });
-    let related = excused || are_related(tag.ballot, body);
-    sizes && is_believable(tag.ballot) && has_believable_numbers(body) && related
+    // Deliberate bugs break these relations on purpose. What they do is for the checker to find.
+    let related = !config.mutants.is_none() || are_related(tag.ballot, body);
+    sizes && is_believable(tag.ballot) && has_believable_numbers(tag.ballot, body) && related
 }
 
 fn is_believable(ballot: Ballot) -> bool {
@@ -44,15 +42,17 @@ fn is_believable_row(row: &Row) -> bool {
     is_believable(row.learned) && is_believable_data(&row.data)
 }
 
-/// Whether all numbers are within bounds that leave room for arithmetic.
-fn has_believable_numbers(body: &Body) -> bool {
+/// Whether all numbers are within bounds that leave room for arithmetic, and a ballot that is promised in advance is higher than the
+/// current one. This must hold with deliberate bugs too: the control `non-unique-nonce` repeats ballots, which is safe as long as none is
+/// promised twice.
+fn has_believable_numbers(ballot: Ballot, body: &Body) -> bool {
     match body {
         Body::Accepted | Body::Chosen | Body::PutDone | Body::Get => true,
         Body::Busy { holder, .. } => holder.is_none_or(is_believable_run),
         Body::Put { cell } => cell.us <= Ballot::MAX_MICROS,
         Body::Got { cell } => cell.as_ref().is_none_or(|cell| cell.us <= Ballot::MAX_MICROS),
         Body::Prepare { have } => have.is_none_or(is_believable),
-        Body::Propose { update, next } => is_believable_update(update) && next.is_none_or(is_believable),
+        Body::Propose { update, next } => is_believable_update(update) && next.is_none_or(|next| is_believable(next) && next > ballot),
         Body::Promise { old_promise, accepted, learned, newer } => {
             let held = accepted.as_ref().is_none_or(|held| is_believable(held.ballot) && is_believable_update(&held.update));
             is_believable(*old_promise) && is_believable(*learned) && held && newer.as_ref().is_none_or(is_believable_row)
@@ -86,34 +86,17 @@ pub(crate) fn is_possible_lease(message: &LeaseMessage) -> bool {
     is_believable_run(message.ballot) && inner.into_iter().flatten().all(is_believable_run)
 }
 
-/// Whether the ballots of a message fit together, as the rules of the acceptor and of the coordinator require.
+/// Whether the ballots of a reply fit together, as the rules of the acceptor require.
 fn are_related(ballot: Ballot, body: &Body) -> bool {
-    match body {
-        Body::Propose { update: _, next } => next.is_none_or(|next| next > ballot),
+    if let Body::Promise { old_promise, accepted, learned, newer } = body {
         // A promise is given only above everything that was promised, accepted or learned before.
-        Body::Promise { old_promise, accepted, learned, newer } => {
-            let held = accepted.as_ref().is_none_or(|held: &Accepted| held.ballot < ballot);
-            *old_promise < ballot && *learned < ballot && held && is_row_at(newer.as_ref(), *learned)
-        }
-        Body::RowRead { learned, newer } => is_row_at(newer.as_ref(), *learned),
-        Body::Prepare { .. }
-        | Body::Read { .. }
-        | Body::Accepted
-        | Body::Learn { .. }
-        | Body::Chosen
-        | Body::Learned { .. }
-        | Body::Prune { .. }
-        | Body::Pruned { .. }
-        | Body::Reject { .. }
-        | Body::Busy { .. }
-        | Body::Forward(_)
-        | Body::Forwarded(_)
-        | Body::NotHolder { .. }
-        | Body::Put { .. }
-        | Body::PutDone
-        | Body::Get
-        | Body::Got { .. } => true,
+        let held = accepted.as_ref().is_none_or(|held: &Accepted| held.ballot < ballot);
+        return *old_promise < ballot && *learned < ballot && held && is_row_at(newer.as_ref(), *learned);
     }
+    if let Body::RowRead { learned, newer } = body {
+        return is_row_at(newer.as_ref(), *learned);
+    }
+    true
 }
 
 /// Whether a row that is sent along is the one that was learned.

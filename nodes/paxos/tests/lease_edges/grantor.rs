@@ -1,4 +1,4 @@
-//! Who grants, and until when.
+//! The grantor: to whom it grants, and until when.
 
 use crate::rig::{MS, at, ballot, before};
 use heckle_paxos::Mutants;
@@ -11,7 +11,8 @@ fn propose(grantor: &mut Grantor, now_ms: u64, ballot: LeaseBallot, time_ms: u64
     grantor.propose(at(now_ms), ballot, time_ms * MS, mode, LIMITS) == LeaseBody::Granted
 }
 
-/// A grant to n2 for 500 ms from 0 ms on, then one more propose of n2; n3 gets the range at `free_ms` and not before.
+/// A grant to n2 for 500 ms from 0 ms on, then another propose from n2. n3 gets the range at `free_ms` and not
+/// before.
 #[track_caller]
 fn check_second_propose(now_ms: u64, second: LeaseBallot, time_ms: u64, granted: bool, free_ms: u64) {
     for (moment, free) in [(before(free_ms), false), (at(free_ms), true)] {
@@ -38,7 +39,7 @@ fn more_time_is_never_less() {
     check_second_propose(100, ballot(6, 3),   600, false,  500); // Another node.
 }
 
-/// An extension that asks for less takes the place of the grant all the same: the holder gives back the newest ballot.
+/// An extension that asks for less still replaces the grant: the holder releases the newest ballot.
 #[test]
 fn a_shorter_extension_is_the_one_that_is_given_back() {
     let mut grantor = Grantor::default();
@@ -73,7 +74,7 @@ fn a_promise_is_kept_and_its_second_copy_is_answered_alike() {
     assert_eq!(grantor.prepare(at(0), ballot(5, 2)), promise, "a second copy");
     assert_eq!(grantor.prepare(at(0), ballot(4, 3)), refused);
     assert!(!propose(&mut grantor, 0, ballot(4, 3), 100, LeaseMode::Read), "below the promise");
-    // A grant promises as well, and its time is in every answer.
+    // A grant is also a promise, and every reply states its remaining time.
     assert!(propose(&mut grantor, 0, ballot(7, 2), 100, LeaseMode::Read));
     let granted = Some((ballot(7, 2), 40 * MS));
     assert_eq!(grantor.prepare(at(60), ballot(6, 3)), LeaseBody::Refused { seen: ballot(7, 2), granted });
@@ -88,7 +89,7 @@ fn a_holder_hears_once_a_turn_that_others_wait() {
     for (now, hears) in [(at(1), true), (at(2), false), (before(26), false), (at(26), true), (before(51), false)] {
         assert_eq!(grantor.note_refused(now, 25 * MS).is_some(), hears, "{now:?}");
     }
-    // Another ballot is another grant: its holder has heard nothing yet.
+    // Another ballot is another grant, whose holder has had no hint yet.
     propose(&mut grantor, 51, ballot(2, 2), 100, LeaseMode::Read);
     assert_eq!(grantor.note_refused(at(51), 25 * MS), Some(ballot(2, 2)));
     assert_eq!(grantor.note_refused(at(151), 25 * MS), None, "it has run out");

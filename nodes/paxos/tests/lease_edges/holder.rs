@@ -1,4 +1,4 @@
-//! Who holds: when it asks, since when and until when it believes.
+//! The holder: when it requests a lease, and from when until when it considers itself the holder.
 
 use crate::rig::{LEASE_MS, MS, Node, RANGE, TURN_MS, at, ballot, before, settings};
 use heckle_paxos::lease::{EndWhy, Forward, LeaseBallot, LeaseBody, LeaseChange, LeaseMode, LeaseSettings};
@@ -6,7 +6,7 @@ use heckle_paxos::{MonoTime, NodeId};
 use rand::SeedableRng;
 use rand_pcg::Pcg64;
 
-/// When a lease is asked for again, with clocks that are exact and with clocks that drift.
+/// When a lease is extended, with exact clocks and with drifting clocks.
 #[test]
 fn a_lease_is_extended_in_its_second_half() {
     for drift_ppm in [0, 200_000] {
@@ -34,7 +34,7 @@ fn an_extension_goes_on_from_the_first_grant_and_ends_a_lease_time_after_it_was_
     node.out.clear();
     node.receive(2, asked, LeaseBody::Granted, at(330));
     assert_eq!(node.timers(), [at(710)], "it is woken when the lease ends");
-    assert_eq!(node.told().1, [(LeaseChange::Extended, at(710))], "counted from when the propose left");
+    assert_eq!(node.effects().1, [(LeaseChange::Extended, at(710))], "counted from when the propose left");
     let held = node.leases.held(RANGE, before(710)).expect("held");
     assert_eq!((held.from, held.until, held.ballot), (at(0), at(710), asked));
     assert!(!node.holds(at(710)), "not a moment longer");
@@ -47,14 +47,14 @@ fn a_lease_ends_when_its_time_is_over_even_if_its_timer_is_late() {
         node.acquire(at(0));
         assert!(node.holds(before(LEASE_MS)) && !node.holds(at(LEASE_MS)));
         node.timer(before(LEASE_MS));
-        assert_eq!(node.told(), (vec![], vec![]), "it runs");
-        // Others wait for it, and it is over all the same before it could be given back.
+        assert_eq!(node.effects(), (vec![], vec![]), "it runs");
+        // Others wait for the lease, but it expires before it can be released.
         node.receive(2, ballot(1, 1), LeaseBody::Wanted, at(1));
         node.out.clear();
         node.timer(at(LEASE_MS + late_ms));
-        assert_eq!(node.told(), (vec![], vec![(LeaseChange::Ended(EndWhy::Expired), at(LEASE_MS))]), "{late_ms} ms late");
+        assert_eq!(node.effects(), (vec![], vec![(LeaseChange::Ended(EndWhy::Expired), at(LEASE_MS))]), "{late_ms} ms late");
         node.timer(at(LEASE_MS + late_ms));
-        assert_eq!(node.told(), (vec![], vec![]), "it ended once");
+        assert_eq!(node.effects(), (vec![], vec![]), "it ended once");
     }
 }
 
@@ -67,7 +67,7 @@ fn answers_that_took_longer_than_the_lease_grant_nothing() {
         node.receive(2, asked, LeaseBody::Promise { granted: None }, at(10));
         node.out.clear();
         node.receive(2, asked, LeaseBody::Granted, granted);
-        assert_eq!((node.holds(granted), node.told().1.len()), (holds, usize::from(holds)), "{granted:?}");
+        assert_eq!((node.holds(granted), node.effects().1.len()), (holds, usize::from(holds)), "{granted:?}");
     }
 }
 
@@ -83,28 +83,28 @@ fn an_attempt_without_answers_is_given_up_after_half_a_lease() {
     node.touch(MonoTime(LEASE_MS / 2 * MS + 1));
     let second = node.asked().expect("asked again");
     assert!(second > first);
-    // What still comes for the first one is for nothing.
+    // Late replies to the first attempt have no effect.
     node.receive(2, first, LeaseBody::Promise { granted: None }, at(210));
     node.receive(3, first, LeaseBody::Promise { granted: None }, at(210));
-    assert_eq!(node.told(), (vec![], vec![]));
+    assert_eq!(node.effects(), (vec![], vec![]));
 }
 
 #[test]
-fn a_quorum_grants_and_nobody_counts_twice() {
+fn a_quorum_grants_and_no_node_counts_twice() {
     let mut node = Node::new(5, settings(Forward::Off));
     node.touch(at(0));
     let asked = node.asked().expect("asked");
     let promise = LeaseBody::Promise { granted: None };
-    // A grant before the propose left is none.
+    // A grant that arrives before the propose was sent does not count.
     node.receive(2, asked, LeaseBody::Granted, at(0));
     node.receive(3, asked, LeaseBody::Granted, at(0));
     node.receive(2, asked, promise, at(0));
     node.receive(2, asked, promise, at(0));
-    assert_eq!(node.told().0, [], "two of five have promised");
+    assert_eq!(node.effects().0, [], "two of five have promised");
     node.receive(3, asked, promise, at(0));
-    let proposes = node.told().0.iter().filter(|(_, _, body)| matches!(body, LeaseBody::Propose { .. })).count();
+    let proposes = node.effects().0.iter().filter(|(_, _, body)| matches!(body, LeaseBody::Propose { .. })).count();
     assert_eq!(proposes, 4);
-    // A late promise is no grant.
+    // A late promise is not a grant.
     node.receive(4, asked, promise, at(0));
     node.receive(5, asked, LeaseBody::Granted, at(0));
     node.receive(5, asked, LeaseBody::Granted, at(0));
@@ -116,7 +116,7 @@ fn a_quorum_grants_and_nobody_counts_twice() {
     assert!(node.holds(at(0)));
 }
 
-/// Too many refusals: the next attempt comes after a wait, above every ballot that was heard of.
+/// Too many refusals: the next attempt comes after a wait, above every known ballot.
 #[test]
 fn a_refused_node_waits_and_then_outbids() {
     for (refusals, seed) in [1, 2].into_iter().flat_map(|refusals| (0..50).map(move |seed| (refusals, seed))) {
@@ -131,48 +131,48 @@ fn a_refused_node_waits_and_then_outbids() {
         assert_eq!(node.asked(), None, "at least a quarter of a turn later");
         node.touch(at(TURN_MS + TURN_MS / 4 + 1));
         let again = node.asked();
-        // One refusal of three leaves a quorum, whose answers may come yet.
+        // One refusal of three leaves a quorum that may still answer.
         assert_eq!(again.map(|ballot| ballot.run), (refusals == 2).then_some(41));
     }
 }
 
-/// Somebody else's lease is not asked for while it runs; whether it runs is heard from grantors and from its holder.
+/// A node does not request a range while another node's lease on it runs. It learns about that lease from grantors and its holder.
 #[test]
 fn a_range_of_another_node_is_asked_for_when_it_is_free() {
     let held = ballot(7, 3);
-    let told = |body: LeaseBody| {
+    let effects = |body: LeaseBody| {
         let mut node = Node::new(3, settings(Forward::Off));
         node.touch(at(0));
         let asked = node.asked().expect("asked");
         node.receive(2, asked, body, at(0));
-        assert_eq!(node.told().0, [], "nobody is asked for what another node holds");
+        assert_eq!(node.effects().0, [], "no request for a range that another node holds");
         node
     };
     for body in [LeaseBody::Promise { granted: Some((held, 300 * MS)) }, LeaseBody::Refused { seen: held, granted: Some((held, 300 * MS)) }]
     {
-        let mut node = told(body);
+        let mut node = effects(body);
         assert_eq!(node.leases.other(RANGE, before(300)).map(|seen| seen.ballot), Some(held));
         node.touch(before(300));
         assert_eq!(node.asked(), None, "{body:?}");
         node.touch(at(300));
         assert_eq!(node.asked().map(|ballot| ballot.run), Some(8), "above the one that was heard of: {body:?}");
-        // A release of another ballot frees nothing, and neither does hearing of an older one or of another node.
-        let mut node = told(body);
+        // A release with another ballot frees nothing, and neither does news of an older lease or of another node.
+        let mut node = effects(body);
         node.receive(3, ballot(6, 3), LeaseBody::Release, at(1));
         node.leases.note_other(RANGE, ballot(6, 2), at(2));
         node.leases.forget_other(RANGE, NodeId(2));
         assert!(node.leases.other(RANGE, at(3)).is_some());
         node.receive(3, held, LeaseBody::Release, at(3));
         assert_eq!(node.leases.other(RANGE, at(3)), None);
-        let mut node = told(body);
+        let mut node = effects(body);
         node.leases.forget_other(RANGE, NodeId(3));
         assert_eq!(node.leases.other(RANGE, at(3)), None);
     }
-    // What this node has granted itself is no other's.
+    // A node's grant to itself is not another node's lease.
     let mut node = Node::new(3, settings(Forward::Off));
     node.acquire(at(0));
     assert_eq!(node.leases.other(RANGE, at(1)), None);
-    // The newer of what was granted here and what was heard of.
+    // The newer of its own grant and the reported lease.
     let mut node = Node::new(3, settings(Forward::Off));
     node.receive(2, ballot(9, 2), LeaseBody::Propose { time_ns: 100 * MS, mode: LeaseMode::Read }, at(1));
     node.leases.note_other(RANGE, ballot(11, 3), at(50));
@@ -180,7 +180,7 @@ fn a_range_of_another_node_is_asked_for_when_it_is_free() {
     assert_eq!(node.leases.other(RANGE, at(60)).map(|seen| seen.ballot), Some(ballot(9, 2)));
 }
 
-/// An attempt must be above every ballot that was heard of, or it is refused by those who promised that one.
+/// An attempt must be above every reported ballot, or it is refused by those that promised that ballot.
 #[test]
 fn an_attempt_is_above_all_that_was_heard_of() {
     for body in [LeaseBody::Prepare, LeaseBody::Release, LeaseBody::Promise { granted: None }, LeaseBody::Wanted] {
@@ -192,7 +192,7 @@ fn an_attempt_is_above_all_that_was_heard_of() {
     }
 }
 
-/// Only the node that a ballot names may ask at it, only members are heard, and a count near its end is garbage.
+/// Only the node named in a ballot may use it, only members are heard, and a run number near the maximum is garbage.
 #[test]
 #[rustfmt::skip] // A table.
 fn who_is_answered() {
@@ -208,7 +208,7 @@ fn who_is_answered() {
         for body in [LeaseBody::Prepare, propose] {
             let mut node = Node::new(3, settings(Forward::Off));
             node.receive(from, ballot, body, at(0));
-            let answers: Vec<u16> = node.told().0.iter().map(|(to, _, _)| *to).collect();
+            let answers: Vec<u16> = node.effects().0.iter().map(|(to, _, _)| *to).collect();
             assert_eq!(answers, vec![from; usize::from(answered)], "n{from} asks at {ballot}: {body:?}");
         }
     }

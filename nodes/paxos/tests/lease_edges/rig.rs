@@ -1,4 +1,4 @@
-//! One node's leases, and a test that plays everybody else.
+//! One node's leases, and a test that plays all other nodes.
 
 use heckle_paxos::lease::{
     Forward, LeaseAction, LeaseBallot, LeaseBody, LeaseChange, LeaseMessage, LeaseMode, LeaseSettings, Leases, RangeId,
@@ -21,7 +21,7 @@ pub(crate) fn at(ms: u64) -> MonoTime {
     MonoTime(ms * MS)
 }
 
-/// The last moment before `ms`.
+/// The last nanosecond before `ms`.
 pub(crate) fn before(ms: u64) -> MonoTime {
     MonoTime(ms * MS - 1)
 }
@@ -30,7 +30,7 @@ pub(crate) fn settings(forward: Forward) -> LeaseSettings {
     LeaseSettings { mode: LeaseMode::Read, time_ns: LEASE_MS * MS, drift_ppm: 0, ranges: 1, forward }
 }
 
-/// The leases of n1, and what they want done.
+/// The leases of n1, and their pending actions.
 pub(crate) struct Node {
     pub(crate) leases: Leases,
     pub(crate) rng: Pcg64,
@@ -59,7 +59,7 @@ impl Node {
         self.leases.receive(NodeId(from), message, now, &mut self.rng, &mut self.out);
     }
 
-    /// Asks for the range and is granted it by n2 (and by itself), all at one moment.
+    /// Requests the range. n2 (and n1 itself) grant it at the same moment.
     pub(crate) fn acquire(&mut self, now: MonoTime) -> LeaseBallot {
         self.touch(now);
         let asked = self.asked().expect("a free range is asked for");
@@ -74,7 +74,7 @@ impl Node {
         self.leases.held(RANGE, now).is_some()
     }
 
-    /// The ballot of a prepare sent since the last look.
+    /// The ballot of a prepare sent since the last call.
     pub(crate) fn asked(&mut self) -> Option<LeaseBallot> {
         let is_prepare = |action: &LeaseAction| match action {
             LeaseAction::Send { message, .. } if message.body == LeaseBody::Prepare => Some(message.ballot),
@@ -85,9 +85,9 @@ impl Node {
         asked
     }
 
-    /// Bodies sent since the last look, with their receivers, and changes of the lease.
+    /// Bodies sent since the last call, with their receivers, and changes of the lease.
     #[allow(clippy::type_complexity)] // Read apart at once.
-    pub(crate) fn told(&mut self) -> (Vec<(u16, LeaseBallot, LeaseBody)>, Vec<(LeaseChange, MonoTime)>) {
+    pub(crate) fn effects(&mut self) -> (Vec<(u16, LeaseBallot, LeaseBody)>, Vec<(LeaseChange, MonoTime)>) {
         let (mut sent, mut changes) = (vec![], vec![]);
         for action in self.out.drain(..) {
             match action {

@@ -1,4 +1,4 @@
-//! Giving way: a holder keeps a range for a turn, and then gives it back if others wait.
+//! Releases: a holder keeps a range for a turn, and then releases it if other nodes wait.
 
 use crate::rig::{LEASE_MS, MS, Node, RANGE, TURN_MS, at, ballot, before, settings};
 use heckle_paxos::lease::{EndWhy, Forward, LeaseBallot, LeaseBody, LeaseChange};
@@ -8,10 +8,11 @@ fn wanted(node: &mut Node, now: MonoTime) {
     node.receive(2, ballot(1, 1), LeaseBody::Wanted, now);
 }
 
-/// What a node says that gives back a lease at `now`: it is over for itself first, then all others hear of it.
+/// Checks the messages of a node that releases a lease at `now`: the lease ends for itself first, then it informs all
+/// others.
 #[track_caller]
 fn check_given_back(node: &mut Node, held: LeaseBallot, why: EndWhy, now: MonoTime) {
-    let (sent, changes) = node.told();
+    let (sent, changes) = node.effects();
     assert_eq!(changes, [(LeaseChange::Ended(why), now)]);
     assert_eq!(sent, [(2, held, LeaseBody::Release), (3, held, LeaseBody::Release)]);
     assert!(!node.holds(now));
@@ -24,15 +25,15 @@ fn a_holder_gives_way_when_its_turn_is_over() {
     let held = node.acquire(at(0));
     wanted(&mut node, at(10));
     assert_eq!(node.timers(), [at(TURN_MS)], "it is woken at the end of its turn");
-    assert_eq!(node.told().0, [], "and keeps the range until then");
+    assert_eq!(node.effects().0, [], "and keeps the range until then");
     node.timer(before(TURN_MS));
-    assert!(node.holds(before(TURN_MS)) && node.told().1.is_empty());
+    assert!(node.holds(before(TURN_MS)) && node.effects().1.is_empty());
     node.timer(at(TURN_MS));
     check_given_back(&mut node, held, EndWhy::Yielded, at(TURN_MS));
-    // Its grant at this node is gone too: n2 can have the range at once.
+    // Its own grant at this node is gone too: n2 can have the range at once.
     let mut out = vec![];
     assert_eq!(node.leases.refuses(RANGE, NodeId(2), true, at(TURN_MS), &mut out), None);
-    // Others have waited and come first.
+    // Others have waited and go first.
     node.touch(before(3 * TURN_MS));
     assert_eq!(node.asked(), None);
     node.touch(at(3 * TURN_MS));
@@ -52,7 +53,8 @@ fn a_holder_whose_turn_is_over_gives_way_at_once() {
     }
 }
 
-/// A turn counts from when the range was got, not from its last extension: otherwise a busy holder would never give way.
+/// A turn counts from the acquisition of the range, not from its last extension. Otherwise a busy holder would never
+/// release.
 #[test]
 fn an_extension_is_no_new_turn() {
     let mut node = Node::new(3, settings(Forward::Off));
@@ -72,10 +74,10 @@ fn a_lease_that_is_about_to_be_given_back_is_not_extended() {
     node.acquire(at(0));
     wanted(&mut node, at(10));
     node.out.clear();
-    // Its timer is late.
+    // Its timer fires late.
     node.touch(at(300));
     assert_eq!(node.asked(), None);
-    // The next lease knows nothing of it.
+    // The next lease is not affected by it.
     node.timer(at(LEASE_MS));
     node.acquire(at(LEASE_MS + 1));
     node.touch(at(LEASE_MS + 301));
@@ -86,14 +88,14 @@ fn a_lease_that_is_about_to_be_given_back_is_not_extended() {
 fn who_holds_nothing_has_nothing_to_give_back() {
     let mut node = Node::new(3, settings(Forward::Off));
     wanted(&mut node, at(1));
-    assert_eq!((node.told(), node.timers()), ((vec![], vec![]), vec![]));
+    assert_eq!((node.effects(), node.timers()), ((vec![], vec![]), vec![]));
     node.acquire(at(1));
     wanted(&mut node, at(1 + LEASE_MS));
-    assert_eq!(node.told().0, [], "it has run out");
+    assert_eq!(node.effects().0, [], "it has run out");
 }
 
-/// With forwarding, others are turned away only until they know the holder. Who goes on being turned away for four turns,
-/// without a pause of over three, cannot reach it.
+/// With forwarding, others are refused only until they know the holder. A node that is refused for four turns,
+/// without a pause of more than three, cannot reach the holder.
 #[test]
 #[rustfmt::skip] // A table.
 fn with_forwarding_a_holder_gives_way_to_who_cannot_reach_it() {
@@ -122,7 +124,7 @@ fn with_forwarding_a_holder_gives_way_to_who_cannot_reach_it() {
     }
 }
 
-/// A grantor that is the holder itself need not send itself a message.
+/// If the grantor is the holder itself, it sends no message.
 #[test]
 fn a_holder_that_turns_others_away_itself_gives_way_too() {
     let mut node = Node::new(3, settings(Forward::Off));
@@ -132,7 +134,7 @@ fn a_holder_that_turns_others_away_itself_gives_way_too() {
     check_given_back(&mut node, held, EndWhy::Yielded, at(100));
 }
 
-/// A node that stops gives back what it holds and what it has asked for: a grant may be on its way.
+/// A node that stops releases its leases and its pending requests, since a grant may be on its way.
 #[test]
 fn a_stop_gives_back_what_is_asked_for_as_well() {
     let mut node = Node::new(3, settings(Forward::Off));
@@ -140,7 +142,7 @@ fn a_stop_gives_back_what_is_asked_for_as_well() {
     node.touch(at(300));
     let asked = node.asked().expect("extended");
     node.leases.stop(at(310), &mut node.out);
-    let (sent, changes) = node.told();
+    let (sent, changes) = node.effects();
     assert_eq!(changes, [(LeaseChange::Ended(EndWhy::Stopped), at(310))]);
     let release = |to, ballot| (to, ballot, LeaseBody::Release);
     assert_eq!(sent, [release(2, held), release(3, held), release(2, asked), release(3, asked)]);
@@ -148,9 +150,9 @@ fn a_stop_gives_back_what_is_asked_for_as_well() {
         node.touch(at(now));
         assert_eq!(node.asked(), None, "it asks for nothing any more");
     }
-    // One that had run out by then had expired.
+    // A lease that had run out by then has expired instead.
     let mut node = Node::new(3, settings(Forward::Off));
     node.acquire(at(0));
     node.leases.stop(at(LEASE_MS + 5), &mut node.out);
-    assert_eq!(node.told(), (vec![], vec![(LeaseChange::Ended(EndWhy::Expired), at(LEASE_MS))]));
+    assert_eq!(node.effects(), (vec![], vec![(LeaseChange::Ended(EndWhy::Expired), at(LEASE_MS))]));
 }

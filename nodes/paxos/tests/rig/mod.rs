@@ -1,4 +1,4 @@
-//! One replica, n1 of three, and a test that plays everybody else: clients, peers, disk and clock.
+//! One replica, n1 of three, and a test that plays everything else: clients, peers, disk and clock.
 
 #![allow(dead_code)] // Each test file uses its own part.
 
@@ -11,22 +11,22 @@ pub(crate) const MS: u64 = 1_000_000;
 /// Time limit of the operations below.
 pub(crate) const TIMEOUT_NS: u64 = 1_000 * MS;
 
-/// What the disk does with batches.
+/// How the disk handles batches.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DiskMode {
-    /// Everything is durable at once.
+    /// Everything is durable immediately.
     Instant,
     /// Nothing is durable until [`Rig::sync`].
     Held,
 }
 
-/// The replica under test and what it has asked for.
+/// The replica under test, and its pending actions.
 pub(crate) struct Rig {
     pub(crate) replica: Replica,
     pub(crate) disk: DiskMode,
     pub(crate) now: MonoTime,
     pub(crate) wall: WallTime,
-    /// Every message sent and not yet looked at, with its batch if one must be durable first.
+    /// Messages sent but not yet examined, each with the batch that must be durable first, if any.
     pub(crate) sent: Vec<(NodeId, Message, Option<IoId>)>,
     pub(crate) replies: Vec<(ClientToken, Outcome, Diagnostics)>,
     pub(crate) records: Vec<Record>,
@@ -90,7 +90,7 @@ impl Rig {
         Self::recovered(config, Vec::new())
     }
 
-    /// A replica that finds these records on its disk.
+    /// A replica that recovers these records.
     pub(crate) fn recovered(config: Config, records: Vec<Record>) -> Self {
         let mut replica = Replica::new(config).expect("valid settings");
         records.into_iter().for_each(|record| replica.recover(record));
@@ -159,12 +159,12 @@ impl Rig {
         self.step(Event::Persisted { io_id });
     }
 
-    /// A client asks, with the default time limit.
+    /// A client sends a request, with the default time limit.
     pub(crate) fn ask(&mut self, op: OpId, call: Call) -> ClientToken {
         self.request(ClientRequest { op, key: key(), call, timeout_ns: TIMEOUT_NS, provenance: Provenance::First })
     }
 
-    /// A client puts or gets on the cheap path.
+    /// A client puts or gets on the last-write-wins path.
     pub(crate) fn ask_cheap(&mut self, op: OpId, call: PlainCall, level: Level) -> ClientToken {
         self.next_token += 1;
         let token = ClientToken(self.next_token);
@@ -180,7 +180,7 @@ impl Rig {
         token
     }
 
-    /// A peer answers the running attempt.
+    /// A peer replies to the running attempt.
     pub(crate) fn answer(&mut self, from: u16, body: Body) {
         let tag = self.tag.expect("a request was sent");
         self.answer_to(tag, from, body);
@@ -190,7 +190,7 @@ impl Rig {
         self.step(Event::Peer { from: n(from), message: Message { key: key(), tag, body } });
     }
 
-    /// A peer promises, having nothing.
+    /// A peer without a row promises.
     pub(crate) fn promise(&mut self, from: u16) {
         self.promise_with(from, None, Ballot::ZERO);
     }
@@ -213,14 +213,14 @@ impl Rig {
         self.answer(from, Body::Learned { learned });
     }
 
-    /// A peer rejects because of a ballot far above.
+    /// A peer rejects because of a much higher ballot.
     pub(crate) fn reject(&mut self, from: u16, request: RequestKind) {
         let ballot = self.tag.expect("a request was sent").ballot;
         let seen = Ballot { micros: ballot.micros + 1_000_000, ..b(0, 3) };
         self.answer(from, Body::Reject { request, seen });
     }
 
-    /// Time passes, and timers go off when due.
+    /// Time passes, and due timers fire.
     pub(crate) fn elapse(&mut self, ns: u64) {
         let end = self.now.after_ns(ns);
         loop {
@@ -235,17 +235,17 @@ impl Rig {
         self.now = end;
     }
 
-    /// Timers that have not gone off.
+    /// Timers that have not fired.
     pub(crate) fn armed(&self) -> usize {
         self.timers.len()
     }
 
-    /// Takes the messages sent so far.
+    /// Takes the messages sent since the last call.
     pub(crate) fn take_sent(&mut self) -> Vec<(NodeId, Message)> {
         self.sent.drain(..).map(|(to, message, _)| (to, message)).collect()
     }
 
-    /// The kinds of the messages sent since the last look, in order, as `kind>node`.
+    /// The kinds of the messages sent since the last call, in order, as `kind>node`.
     pub(crate) fn kinds(&mut self) -> Vec<String> {
         self.take_sent().iter().map(|(to, message)| format!("{}>{to}", kind(&message.body))).collect()
     }

@@ -108,7 +108,7 @@ async fn serve(shell: &Shell, stream: TcpStream, place: &Place) -> std::io::Resu
                     }
                     Ok(request) => handle(shell, request, (&sender, &lease_sender), &mut subscription),
                     Err(cause) => {
-                        // Whoever sends this may speak another protocol, such as HTTP, whose next lines could look like requests.
+                        // The sender may speak another protocol, such as HTTP, whose next lines could look like requests.
                         return refuse(&mut write, &format!("not a control request: {cause}")).await;
                     }
                 };

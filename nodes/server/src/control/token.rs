@@ -1,5 +1,5 @@
 //! The token that allows a program to change a node over its control port. The node writes it into its data folder, in
-//! a file that only the node's own user can read: whoever can read that file could harm the node in other ways.
+//! a file that only the node's own user can read: anyone who can read that file could harm the node in other ways.
 
 use std::fmt;
 use std::io::{self, Read, Write};

@@ -1,5 +1,6 @@
-//! Nothing leaves before its sync: a real core, event loop and log, with a disk that syncs when the test says so. Whatever
-//! leaves makes a claim about what this node holds, and each claim is compared with the records that were synced by then.
+//! Nothing leaves before its sync: a real core, event loop and log, with a disk that syncs when the test says so.
+//! Each message and reply makes a claim about what this node stores, and each claim is compared with the records that
+//! were synced by then.
 
 mod held_disk;
 
@@ -24,7 +25,8 @@ use crate::storage::Store;
 use crate::testing::TempDir;
 use held_disk::{DiskGate, HeldStore, TEST_TIMEOUT};
 
-/// Whether the records that were synced hold what a message or reply says. `None` if it says nothing about this node's disk.
+/// Whether the synced records contain what a message or reply claims. `None` if it claims nothing about this node's
+/// disk.
 fn backed(outgoing: &Outgoing, synced: &[Record]) -> Option<bool> {
     let claim = |key: &Key, holds: &dyn Fn(&Record) -> bool| {
         let of_key = |record: &&Record| match record {
@@ -46,7 +48,7 @@ fn backed(outgoing: &Outgoing, synced: &[Record]) -> Option<bool> {
             Body::PutDone => claim(key, &|r| matches!(r, Record::Put { .. })),
             _ => None,
         },
-        // The only node of its cluster: what it answers, it holds.
+        // The only node of its cluster: it stores whatever it replies.
         Outgoing::Reply { token, outcome: Outcome::Applied, .. } => {
             claim(&key(token.0), &|r| matches!(r, Record::Accepted { accepted, .. } if accepted.update != Update::Empty))
         }
@@ -75,11 +77,11 @@ fn key(number: u64) -> Key {
     Key::from(format!("k{number}").as_str())
 }
 
-/// What left: its name, and whether it was backed by what was synced when it left.
+/// A message or reply that left: its name, and whether synced records backed it then.
 type Left = Rc<RefCell<Vec<(&'static str, bool)>>>;
 
 struct Rig {
-    // Dropped first: the disk's thread must not wait for a test that has failed.
+    // Dropped first, because the disk's thread must not wait for a failed test.
     hold: FreeAtEnd,
     event_loop: EventLoop,
     shell: Rc<Shell>,
@@ -97,7 +99,7 @@ impl Drop for FreeAtEnd {
 impl Rig {
     async fn start(dir: &Path, peers: &[u16], rounds: Rounds, mutants: &[&str]) -> Rig {
         let mut options = NodeOptions::new(NodeId::new(1).unwrap(), "test", dir);
-        // Nothing connects in here, so the addresses are never used.
+        // Nothing connects here, so the addresses are never used.
         options.peers = peers.iter().map(|&id| (NodeId::new(id).unwrap(), "127.0.0.1:0".parse().unwrap())).collect();
         options.rounds = rounds;
         options.mutants = mutants.iter().map(|&name| name.to_owned()).collect();
@@ -130,7 +132,7 @@ impl Rig {
         self.event_loop.turn().await.unwrap();
     }
 
-    /// Whether a batch has come to the disk and is not synced yet.
+    /// Whether a batch has been written and is not synced yet.
     fn holds_a_batch(&self) -> bool {
         let held = self.hold.0.lock();
         held.come > held.allowed
@@ -141,7 +143,7 @@ impl Rig {
         self.hold.0.until("a batch comes to the disk", |held| held.come > held.allowed);
     }
 
-    /// Lets the batch that has come be synced, up to the batch `io` of the core, and takes a turn with the news.
+    /// Lets the pending batch be synced, up to batch `io` of the core, and runs one turn of the loop.
     async fn sync(&mut self, io: IoId) {
         self.hold.0.change(|held| held.allowed += 1);
         self.hold.0.until("a batch is synced", |held| held.done >= held.allowed);
@@ -153,7 +155,7 @@ impl Rig {
         self.turn().await;
     }
 
-    /// What left. What was not backed by the disk when it left is marked.
+    /// The messages and replies that left. Those that synced records did not back are marked.
     fn left(&self) -> Vec<String> {
         let mark = |(name, backed): (&str, bool)| if backed { name.to_owned() } else { format!("{name} too early") };
         self.left.borrow().iter().copied().map(mark).collect()
@@ -189,7 +191,7 @@ fn ballot() -> Ballot {
     Ballot { micros: 1_000_000, node: CoreNodeId(2), nonce: 7 }
 }
 
-/// What n2 asks of this node, in the order of Paxos. Each comes twice, as on a link that duplicates: an answer to the second
+/// Requests from n2, in the order of Paxos. Each comes twice, as on a link that duplicates: the reply to the second
 /// copy relies on the record of the first. (The second copy of a prepare is rejected, which relies on nothing.)
 fn requests() -> [Body; 4] {
     let data = Arc::new(RowData { version: 1, value: Some(Value::from("a")), dedupe: Dedupe::default() });
@@ -201,8 +203,8 @@ fn requests() -> [Body; 4] {
     ]
 }
 
-/// All answers to n2. Each request's batch gathers while the one before it is being synced, so an answer that leaves one
-/// batch early leaves when the disk has only the batch before its own.
+/// All replies to n2. Each request's batch gathers while the previous one is being synced. So a reply that leaves one
+/// batch early leaves when the disk has only the previous batch.
 fn answers_to_a_peer(mutants: &[&str]) -> Vec<String> {
     run(async |dir| {
         let mut rig = Rig::start(dir, &[2, 3], Rounds::Classic, mutants).await;
@@ -229,7 +231,7 @@ fn answers_to_a_peer(mutants: &[&str]) -> Vec<String> {
     })
 }
 
-/// The replies to two clients of a node that is alone, whose batches take turns.
+/// The replies to two clients of a single-node cluster, whose batches alternate.
 fn replies_to_clients(rounds: Rounds) -> Vec<String> {
     run(async |dir| {
         let mut rig = Rig::start(dir, &[], rounds, &[]).await;
@@ -269,7 +271,7 @@ fn no_reply_to_a_client_leaves_before_its_sync() {
     }
 }
 
-/// The test above fails for servers that answer too early.
+/// The test above fails for servers that reply too early.
 #[cfg(feature = "mutants")]
 #[test]
 fn planted_bugs_let_answers_leave_too_early() {

@@ -1,4 +1,4 @@
-//! Writes log lines in a thread of its own. The event loop only queues them: a pipe that is not read blocks its writer,
+//! Writes log lines in a separate thread. The event loop only queues them: a pipe that is not read blocks its writer,
 //! and a node that stops because its log is not read would look like a node that has failed.
 
 use std::collections::VecDeque;

@@ -27,9 +27,9 @@ use crate::{Node, NodeHandle};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const MESSAGES: u32 = 3_000;
-/// So that a node has a chance to hang up before all of it is in its socket.
+/// Pauses, so that a node can hang up before everything is in its socket.
 const MESSAGES_PER_CONNECTION: u32 = 50;
-/// The one that lies, of n1, n2, n3.
+/// The lying node, of n1, n2, n3.
 const LIAR: u16 = 3;
 
 fn next<T: serde::de::DeserializeOwned>(stream: &mut TcpStream, frames: &mut FrameReader) -> T {
@@ -128,7 +128,7 @@ fn message(rng: &mut Pcg64) -> core::Message {
         _ => core::Body::NotHolder { serial: rng.random() },
     };
     let op = core::OpId { client: rng.random_range(0..4), seq: rng.random_range(0..9) };
-    // Not the key of the honest client: a plausible lie about it could stop it.
+    // Never the honest client's key, because a plausible false message could block it.
     let key = core::Key::from(format!("lies-{}", rng.random_range(0..8)).as_str());
     core::Message { key, tag: core::Tag { op, attempt: rng.random_range(0..4), incarnation: rng.random_range(0..3), ballot: at }, body }
 }
@@ -137,8 +137,8 @@ fn status(node: &NodeHandle) -> Status {
     Client::connect(node.ready().control, PATIENCE).unwrap().status().unwrap()
 }
 
-/// Sends nonsense, some of it not even a message, until the node hangs up or all is sent and handled. Returns how much
-/// was sent.
+/// Sends nonsense, part of it not even messages, until the node hangs up or everything is sent and handled. Returns
+/// the number of messages sent.
 fn lie(mut stream: TcpStream, rng: &mut Pcg64, left: u32, garbled: bool) -> u32 {
     for sent in 0..left {
         let mut out = BytesMut::new();
@@ -164,7 +164,7 @@ fn lie(mut stream: TcpStream, rng: &mut Pcg64, left: u32, garbled: bool) -> u32 
         send_message(&last, &mut out);
         let _ = stream.write_all(&out);
     }
-    // The node has handled all of it when it closes.
+    // The node has handled all of it when it closes the connection.
     loop {
         match stream.read(&mut [0; 1_024]) {
             Ok(0) => return left,
@@ -178,7 +178,7 @@ fn lie(mut stream: TcpStream, rng: &mut Pcg64, left: u32, garbled: bool) -> u32 
 }
 
 #[test]
-fn a_peer_that_sends_nonsense_loses_its_connection_and_ends_nobody() {
+fn a_peer_that_sends_nonsense_loses_its_connection_and_ends_no_node() {
     let dir = TempDir::new("nonsense");
     let claim = LoopbackClaim::new().unwrap();
     let addrs = claim.addresses(3).unwrap();
@@ -215,7 +215,7 @@ fn a_peer_that_sends_nonsense_loses_its_connection_and_ends_nobody() {
     for node in &nodes {
         assert!(node.is_running(), "{}", node.log_lines().join(""));
         let deadline = Instant::now() + PATIENCE;
-        // What was sent last may still be on its way.
+        // The last messages may still be on their way.
         while status(node).bad_connections < connections / 3 {
             assert!(Instant::now() < deadline, "{} of {connections} connections ended", status(node).bad_connections);
         }

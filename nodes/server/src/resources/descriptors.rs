@@ -1,4 +1,4 @@
-//! File descriptors. The process raises its own limit as far as it needs and may. What the log and the peers need is
+//! File descriptors. The process raises its own limit to what it needs, up to the hard limit. What the log and the peers need is
 //! set aside first, and clients are admitted into what is left: a node that runs out of descriptors can neither open
 //! the next segment of its log nor reconnect to a peer.
 
@@ -66,7 +66,7 @@ impl Descriptors {
     }
 }
 
-/// Raises this process's limit of open files to `needed`, or as far as it may. Returns the limit.
+/// Raises this process's limit on open files to `needed`, but at most to the hard limit. Returns the new limit.
 ///
 /// # Errors
 /// If the limit cannot be read.

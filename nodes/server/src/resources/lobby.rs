@@ -79,7 +79,7 @@ mod tests {
         assert_eq!(lobby.count(), 3);
         drop(stranger);
         newer.keep();
-        assert!(lobby.admit(2).is_none(), "nobody makes room");
+        assert!(lobby.admit(2).is_none(), "no connection makes room");
         drop((known, newer));
         assert_eq!(lobby.count(), 0);
         assert!(lobby.admit(1).is_some());

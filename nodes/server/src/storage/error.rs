@@ -28,7 +28,7 @@ pub enum StorageError {
         cause: io::Error,
     },
     /// Another process uses the folder.
-    #[error("data folder {path} is in use by another process: give each node a folder of its own")]
+    #[error("data folder {path} is in use by another process: give each node its own folder")]
     Locked {
         /// The folder.
         path: PathBuf,

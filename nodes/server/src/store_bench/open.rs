@@ -23,7 +23,7 @@ const CLUSTER: &str = "bench";
 pub(super) struct OpenStore {
     pub(super) store: Box<dyn Store>,
     pub(super) at: LogFolder,
-    /// Locks the folder, if the store has no lock of its own.
+    /// Locks the folder, if the store does not lock it itself.
     _folder: Option<Folder>,
 }
 

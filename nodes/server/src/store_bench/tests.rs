@@ -1,4 +1,4 @@
-//! Every candidate holds what it was given, and one that does not is found out.
+//! Every candidate keeps its data, and one that does not is detected.
 
 use std::path::Path;
 
@@ -28,7 +28,7 @@ fn each_candidate_recovers_what_was_written() {
             assert_eq!(expected.keys(), 50);
             let recovery = recover(candidate, dir.path(), &expected).unwrap();
             assert!(recovery.records >= 50, "{recovery:?}");
-            // Opening changes nothing that matters.
+            // Opening changes no data.
             recover(candidate, dir.path(), &expected).unwrap();
         }
     }
@@ -42,10 +42,10 @@ fn the_log_is_compacted_meanwhile_and_recovers_from_its_snapshot() {
     recover(Candidate::WriteAheadLog, dir.path(), &expected(&workload).unwrap()).unwrap();
 }
 
-/// Says that a batch is durable, and drops it.
+/// Reports a batch as durable, and drops it.
 struct Lossy {
     store: Box<dyn Store>,
-    /// Which is lost, counted from one.
+    /// The number of the lost batch, from one.
     lost: u32,
     batches: u32,
 }
@@ -86,7 +86,7 @@ fn a_store_that_loses_a_batch_is_found_out() {
 }
 
 #[test]
-fn a_disk_that_fails_is_told_of() {
+fn a_failing_disk_is_reported() {
     struct Failing;
     impl Store for Failing {
         fn append(&mut self, _: &mut BatchBuilder) -> Result<(), StorageError> {

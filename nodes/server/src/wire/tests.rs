@@ -1,4 +1,4 @@
-//! Every message, record and answer goes round, and garbage is refused without a panic.
+//! Every message, record and reply round-trips, and garbage is refused without a panic.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ struct Draw(Pcg64);
 
 impl Draw {
     fn number(&mut self) -> u64 {
-        // Small and large numbers take different numbers of bytes.
+        // Numbers of different sizes take different numbers of bytes.
         let bits = self.0.random_range(0..=64);
         self.0.next_u64().checked_shr(64 - bits).unwrap_or(0)
     }
@@ -150,7 +150,7 @@ impl Draw {
         bodies.into_iter().map(|body| LeaseMessage { range: RangeId(self.number() as u16), ballot: self.lease_ballot(), body }).collect()
     }
 
-    /// What a holder answers; its operation is that of the message around it.
+    /// The reply of a holder; its operation is that of the enclosing message.
     fn forwarded(&mut self, op: OpId) -> Vec<Forwarded> {
         let value = Some(vec![3; 12].into());
         let outcomes = [
@@ -250,7 +250,8 @@ fn a_message_is_encoded_alike_for_socket_and_disk() {
     }
 }
 
-/// The bytes on the wire and on the disk are a contract: a change of them needs a new version, not this test changed.
+/// The bytes on the wire and on the disk are a contract: changing them requires a new version, not a change of this
+/// test.
 #[test]
 fn the_first_version_stays_as_it_is() {
     let ballot = Ballot { micros: 300, node: NodeId(2), nonce: 5 };

@@ -17,7 +17,7 @@ use heckle_server::{Node, NodeHandle, NodeId, NodeOptions, control};
 
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A folder that goes with the test, also with one that fails.
+/// A folder that is removed with the test, even if it fails.
 pub struct TempDir(PathBuf);
 
 impl TempDir {
@@ -44,12 +44,12 @@ pub fn n(number: u16) -> NodeId {
     NodeId::new(number).unwrap()
 }
 
-/// A loopback address that is this test's until the test program ends.
+/// A loopback address that this test holds until its process ends.
 pub fn claim() -> &'static LoopbackClaim {
     Box::leak(Box::new(LoopbackClaim::new().unwrap()))
 }
 
-/// Options of `count` nodes that know each other. Small segments, so that rotation and snapshots are used as well.
+/// Options of `count` nodes that know each other. Small segments, so that rotation and snapshots are exercised.
 pub fn options_of_cluster(dir: &Path, count: u16) -> Vec<NodeOptions> {
     let claim = claim();
     let addrs = claim.addresses(usize::from(count)).unwrap();

@@ -1,11 +1,11 @@
-//! Every interleaving of a small world, explored with `stateright`: the very same core as in the server, three acceptors,
-//! coordinators at two of them, messages late, lost, doubled and out of order, power losses, timers, time limits.
+//! Every interleaving of a small world, explored with `stateright`: the same core as in the server, three acceptors,
+//! coordinators at two of them, messages late, lost, duplicated and out of order, power losses, timers, time limits.
 //!
-//! What the simulator samples at length, this explores to the end, in worlds small enough to have one. `docs/model.md`
-//! says what that proves and what it does not.
+//! The simulator takes long random samples. This explores exhaustively, in worlds small enough for that.
+//! `docs/model.md` says what it proves and what it does not.
 //!
-//! `HECKLE_MODEL_STEPS=20000000 cargo test -p heckle-sim --release --test model -- --nocapture` goes further: the wide
-//! worlds to that many steps each.
+//! `HECKLE_MODEL_STEPS=20000000 cargo test -p heckle-sim --release --test model -- --nocapture` goes further: that
+//! many steps in each of the wide worlds.
 
 mod scope;
 mod watch;
@@ -21,7 +21,7 @@ const BLACKOUT: Budget = Budget { blackouts: 1, ..CALM };
 const TIMER: Budget = Budget { timers: 1, ..CALM };
 const TIMEOUT: Budget = Budget { timeouts: 1, ..CALM };
 
-/// Explored to the end, each time.
+/// Explored exhaustively, each time.
 const SMALL: &[Scope] = &[
     freely(Rounds::Classic, "w1", CRASH_AND_TIMER, 3),
     freely(Rounds::Classic, "c1 c2", CALM, 1),
@@ -41,7 +41,7 @@ const SMALL: &[Scope] = &[
     in_turn(Rounds::Fast, "w1 w1 r2", CALM, 4),
 ];
 
-/// Explored as far as the number of steps allows.
+/// Explored up to a number of steps.
 const WIDE: &[Scope] = &[
     freely(Rounds::Classic, "c1 c2", CALM, 2),
     freely(Rounds::Classic, "w1 r2", CALM, 2),
@@ -57,7 +57,7 @@ const WIDE: &[Scope] = &[
     Scope { prune: Prune::On, ..freely(Rounds::Merged, "w1 w2", Budget { timers: 2, ..CALM }, 2) },
 ];
 
-/// Steps in each of the wide worlds: some seconds in the test profile.
+/// Steps in each of the wide worlds: a few seconds in the test profile.
 const STEPS: usize = 40_000;
 
 fn steps() -> usize {
@@ -67,7 +67,7 @@ fn steps() -> usize {
     text.parse().unwrap_or_else(|_| panic!("HECKLE_MODEL_STEPS is `{text}`: give it the number of steps in each wide world"))
 }
 
-/// Far above what the small worlds have.
+/// Far above the number of steps of the small worlds.
 const NO_LIMIT: usize = 5_000_000;
 
 #[track_caller]
@@ -84,7 +84,8 @@ fn small_worlds_are_clean_to_the_last_state() {
     for scope in SMALL {
         let explored = check_clean(scope, Order::Depth, NO_LIMIT);
         assert!(explored.exhausted, "{}", explored.line);
-        // A world in which nothing gets done keeps every promise. Two that start at once need more than one ballot.
+        // A world in which nothing completes breaks no rule. Two operations that start at once need more than one
+        // ballot.
         assert!(explored.answered || scope.bound == 1, "not in one run was every operation answered: {}", explored.line);
         sum += explored.unique;
     }
@@ -107,7 +108,7 @@ fn wide_worlds_are_clean_as_far_as_explored() {
     println!("{} worlds explored for {} steps each, breadth first and depth first: {sum} states, nothing wrong", WIDE.len(), steps());
 }
 
-/// Planted bugs: each is found within a bounded number of steps, and the same steps without it find nothing.
+/// Planted bugs: each is found within a bounded number of steps, and the same steps without the bug find nothing.
 #[cfg(feature = "mutants")]
 mod planted {
     use super::*;
@@ -115,7 +116,7 @@ mod planted {
     use std::collections::{BTreeMap, BTreeSet};
     use watch::Rule;
 
-    /// Where each is found, and the most steps of exploration that may be needed: about three times what is.
+    /// Where each is found, and the maximum number of exploration steps: about three times the number needed.
     const FOUND: &[(Mutant, Scope, Order, usize)] = &[
         (Mutant::AcceptIgnoresPromise, freely(Rounds::Classic, "c1 c2", CALM, 2), Order::Breadth, 200_000),
         (Mutant::AcceptKeepsPromisedLow, freely(Rounds::AsyncLearn, "w1 w2", CALM, 2), Order::Breadth, 250_000),
@@ -143,20 +144,21 @@ mod planted {
             Order::Depth,
             160_000,
         ),
-        // The prune must have reached the disk: the first read's promise takes it along.
+        // The prune must have reached the disk: the first read's promise syncs it as well.
         (
             Mutant::LearnNotSynced,
             Scope { prune: Prune::On, ..in_turn(Rounds::Merged, "w1 r1 r2", Budget { blackouts: 1, timers: 1, ..CALM }, 4) },
             Order::Depth,
             280_000,
         ),
-        // Controls as far as a history can show them. That an update from before the fence is chosen after it is seen here.
+        // Controls that no history can reveal. This exploration does see an update from before the fence that is
+        // chosen after it.
         (Mutant::SkipEmptyFenceRead, freely(Rounds::Merged, "w1 r2 r2", CALM, 3), Order::Breadth, 160_000),
         (Mutant::SkipEmptyFenceCas, freely(Rounds::Merged, "w1 x2 r2", CALM, 3), Order::Breadth, 160_000),
     ];
 
-    /// What does not fit into these worlds. All of these but the one in the shell that loses synced records are found by
-    /// the simulator, see `tests/mutants.rs`.
+    /// Bugs that these worlds cannot show. The simulator finds all of them, see `tests/mutants.rs`, except the one in the
+    /// shell that loses synced records.
     const OUTSIDE: &[(Mutant, &str)] = &[
         (Mutant::NoReprepareAfterRefresh, "needs three coordinators, and more steps than are explored here"),
         (Mutant::TtlByLocalTime, "there are no clocks here, and nothing expires"),
@@ -171,7 +173,7 @@ mod planted {
 
     #[test]
     fn each_that_fits_is_found_and_its_world_is_clean_without_it() {
-        // Each world, and the most steps that were needed in it.
+        // Each world, and the maximum number of steps that it needed.
         let mut needed: BTreeMap<String, (&Scope, Order, usize)> = BTreeMap::new();
         for (mutant, scope, order, within) in FOUND {
             let (name, explored) = (mutant.info().name, scope.explore(Mutants::only(*mutant), *order, *within));
@@ -179,7 +181,7 @@ mod planted {
                 panic!("{name} was not found: {}", explored.line);
             };
             println!("{name}: {rule:?}, {what}: a trace of {steps} steps. {}", explored.line);
-            // What breaks only a fence does so before anybody can tell; all others break what clients rely on.
+            // A bug that breaks only a fence shows before a client can notice; all others break what clients rely on.
             assert_eq!(rule == Rule::Fence, mutant.info().class == MutantClass::Control, "{name}: {what}");
             let world = needed.entry(format!("{scope:?} {order:?}")).or_insert((scope, *order, 0));
             world.2 = world.2.max(explored.steps);

@@ -1,4 +1,4 @@
-//! What is explored, how far, and what must hold in every state of it.
+//! What is explored, how far, and what must hold in every state.
 
 use heckle_paxos::{Backoff, Ballot, Call, Config, Mutants, NodeId, Prune, Queue, Rounds};
 use stateright::{Checker, HasDiscoveries, Model, Property};
@@ -10,18 +10,18 @@ use super::world::{self, Ask, Asking, Budget, Progress, Step, World, value};
 #[derive(Debug, Clone)]
 pub(crate) struct Scope {
     pub(crate) rounds: Rounds,
-    /// One letter and the place of a node for each operation: `w` writes, `c` is a CAS that expects no value, `x` a CAS
-    /// that expects a value nobody writes, `r` reads, `f` asks for the fate of the first operation.
+    /// One letter and the index of a node for each operation: `w` writes, `c` is a CAS that expects no value, `x` a
+    /// CAS that expects a value that is never written, `r` reads, `f` queries the fate of the first operation.
     pub(crate) asks: &'static str,
     pub(crate) asking: Asking,
     pub(crate) left: Budget,
     pub(crate) prune: Prune,
-    /// Worlds with a ballot of a later time, or an operation with more attempts, are not looked at: coordinators can
-    /// outbid each other for ever. Ballots count from 1.
+    /// Worlds with a later ballot time, or an operation with more attempts, are not explored, because coordinators
+    /// can outbid each other for ever. Ballots count from 1.
     pub(crate) bound: u64,
 }
 
-/// Nothing happens but that messages are late, lost, doubled and out of order.
+/// Only messages are late, lost, duplicated and out of order.
 pub(crate) const CALM: Budget = Budget { crashes: 0, blackouts: 0, timers: 0, timeouts: 0 };
 
 /// Operations at any time.
@@ -34,33 +34,33 @@ pub(crate) const fn in_turn(rounds: Rounds, asks: &'static str, left: Budget, bo
     Scope { asking: Asking::OneByOne, ..freely(rounds, asks, left, bound) }
 }
 
-/// In which order states are visited.
+/// The order in which states are visited.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Order {
-    /// Everything near the beginning first: the first counterexample is a shortest one.
+    /// Breadth first: the first counterexample is a shortest one.
     Breadth,
-    /// To the end of one run after the other: takes little memory, and gets to where deep bugs are.
+    /// Depth first: takes little memory, and reaches deep bugs.
     Depth,
 }
 
-/// What an exploration came to.
+/// The result of an exploration.
 pub(crate) struct Explored {
     pub(crate) unique: usize,
-    /// With repeats.
+    /// With repetitions.
     pub(crate) steps: usize,
-    /// Whether there was nothing left to explore.
+    /// Whether all states were explored.
     pub(crate) exhausted: bool,
-    /// Whether in some run every operation was answered.
+    /// Whether every operation was answered in some run.
     pub(crate) answered: bool,
-    /// The first rule broken, by how many steps.
+    /// The first broken rule, and the number of steps to it.
     pub(crate) broken: Option<(Rule, String, usize)>,
     /// All of that in words.
     pub(crate) line: String,
 }
 
 impl Scope {
-    /// Explores this world until it is exhausted, a rule is broken, or that many steps were taken. One thread: every run
-    /// visits the same states in the same order.
+    /// Explores this world until it is exhausted, a rule is broken, or that many steps were taken. One thread: every
+    /// run visits the same states in the same order.
     pub(crate) fn explore(&self, mutants: Mutants, order: Order, steps: usize) -> Explored {
         let explored = Exploring { config: self.config(mutants), asks: self.asks(), scope: self.clone() };
         let builder = explored.checker().target_state_count(steps).finish_when(HasDiscoveries::AnyFailures);
@@ -105,7 +105,7 @@ impl Scope {
         config.lease.ranges = 1;
         config.rounds = self.rounds;
         config.prune = self.prune;
-        // A fair queue goes by the clock, and time stands still here.
+        // A fair queue depends on the clock, which does not advance here.
         config.queue = Queue::Fifo;
         config.mutants = mutants;
         config
@@ -128,7 +128,7 @@ impl Scope {
     }
 }
 
-/// A scope as `stateright` takes it.
+/// A scope as a `stateright` model.
 #[derive(Clone)]
 struct Exploring {
     scope: Scope,
@@ -136,7 +136,7 @@ struct Exploring {
     asks: Vec<Ask>,
 }
 
-/// Name of the property that shows that something gets done.
+/// Name of the property that shows progress.
 const ANSWERED: &str = "every operation is answered";
 
 impl Model for Exploring {
@@ -163,7 +163,7 @@ impl Model for Exploring {
         vec![
             Property::always("agreement", |_, world: &World| !world.watch.broke(Rule::Agreement)),
             Property::always("no acknowledged update is lost", |_, world: &World| !world.watch.broke(Rule::Acknowledged)),
-            Property::always("what was told stays true", |_, world: &World| !world.watch.broke(Rule::Told)),
+            Property::always("what clients were answered stays true", |_, world: &World| !world.watch.broke(Rule::Reported)),
             Property::always("fences are permanent", |_, world: &World| !world.watch.broke(Rule::Fence)),
             Property::sometimes(ANSWERED, |_, world: &World| world.ops.iter().all(|op| matches!(op, Progress::Answered(_)))),
         ]

@@ -1,4 +1,5 @@
-//! What is watched while the world is explored: what was ever accepted, chosen and told, and what may never be so.
+//! Observations during the exploration: everything accepted, chosen and reported to clients, and what must never
+//! happen.
 
 use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
@@ -8,40 +9,41 @@ use heckle_paxos::{Ballot, Call, Config, Diagnostics, Fate, Message, OpFate, Out
 
 use super::world::{Ask, id, op_of};
 
-/// The memory of what happened. Part of the state: two states that differ in it have different futures of being wrong.
+/// The memory of past events. It is part of the state: two states that differ in it differ in which future steps
+/// break a rule.
 #[derive(Clone)]
 pub(crate) struct Watch {
     quorum: u32,
     rounds: Rounds,
     asks: Arc<Vec<Ask>>,
-    /// The update accepted at each ballot, and by whom.
+    /// The update accepted at each ballot, and the nodes that accepted it.
     accepts: BTreeMap<Ballot, (Update, u64)>,
     /// Rows chosen so far, by version.
     chosen: BTreeMap<u64, Arc<RowData>>,
-    /// What each version is: whose update, and the value. Operations that share a proposal have a version each.
+    /// For each version: whose update it is, and the value. Operations that share a proposal have a version each.
     line: Vec<(Option<usize>, Option<Value>)>,
-    /// The newest version that somebody was told of, for each operation as of when it was asked.
+    /// The newest version that had been reported to a client when each operation was requested.
     floors: Vec<usize>,
-    /// The newest version that somebody was told of.
-    told: usize,
+    /// The newest version that has been reported to a client.
+    reported: usize,
     /// Operations answered as never to be applied.
     refused: Vec<usize>,
-    /// Time of the highest ballot whose fence was told to stand.
+    /// Time of the highest ballot whose fence was reported as complete.
     fence: u64,
     highest: u64,
     wrong: Option<(Rule, String)>,
 }
 
-/// What may not be broken.
+/// The rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Rule {
-    /// One update a ballot, one row a version, each row on the one before it.
+    /// One update per ballot, one row per version, each row built on the previous one.
     Agreement,
-    /// What was acknowledged is chosen, and no later row has forgotten it.
+    /// Every acknowledged update is chosen, and no later row has forgotten it.
     Acknowledged,
-    /// What clients were told stays true: values, refusals, fates.
-    Told,
-    /// After the answer to a read or a refused CAS, nothing from before it is chosen.
+    /// What was reported to clients stays true: values, refusals, fates.
+    Reported,
+    /// After the reply to a read or a refused CAS, nothing proposed before it is chosen.
     Fence,
 }
 
@@ -55,7 +57,7 @@ impl Watch {
             chosen: BTreeMap::from([(0, Arc::new(RowData::default()))]),
             line: vec![(None, None)],
             floors: vec![0; asks.len()],
-            told: 0,
+            reported: 0,
             refused: vec![],
             fence: 0,
             highest: 0,
@@ -63,14 +65,14 @@ impl Watch {
         }
     }
 
-    /// Hashes what makes a difference from here on: what was told if something is yet to be asked, and for each running
-    /// operation what had been told when it was asked.
+    /// Hashes what can still matter: what was reported if a request is still to come, and for each running operation
+    /// what had been reported when it was requested.
     pub(crate) fn fingerprint<H: Hasher>(&self, asks_left: bool, running: impl Iterator<Item = usize>, state: &mut H) {
         // Settings are the same in all states, and the line follows from the rows.
-        let Watch { quorum: _, rounds: _, asks: _, accepts, chosen, line: _, floors, told, refused, fence, highest, wrong } = self;
+        let Watch { quorum: _, rounds: _, asks: _, accepts, chosen, line: _, floors, reported, refused, fence, highest, wrong } = self;
         (accepts, chosen, refused, fence, highest, wrong).hash(state);
         if asks_left {
-            told.hash(state);
+            reported.hash(state);
         }
         for op in running {
             (op, floors[op]).hash(state);
@@ -82,12 +84,12 @@ impl Watch {
         self.wrong.as_ref().map(|(rule, what)| (*rule, what.as_str()))
     }
 
-    /// Whether this rule was broken first.
+    /// Whether this is the first broken rule.
     pub(crate) fn broke(&self, rule: Rule) -> bool {
         self.wrong.as_ref().is_some_and(|(broken, _)| *broken == rule)
     }
 
-    /// The highest time of a ballot, or number of an attempt, that was ever used: what bounds the exploration.
+    /// The highest ballot time or attempt number so far, which bounds the exploration.
     pub(crate) fn highest(&self) -> u64 {
         self.highest
     }
@@ -97,10 +99,10 @@ impl Watch {
     }
 
     pub(crate) fn asked(&mut self, op: usize) {
-        self.floors[op] = self.told;
+        self.floors[op] = self.reported;
     }
 
-    /// A replica wrote a record down.
+    /// A replica has stored a record.
     pub(crate) fn persisted(&mut self, node: usize, record: &Record) {
         match record {
             Record::Accepted { accepted, .. } => self.accepted(node, accepted.ballot, &accepted.update),
@@ -127,7 +129,7 @@ impl Watch {
         }
         *nodes |= 1 << node;
         let chosen = nodes.count_ones() >= self.quorum;
-        // Who accepted is asked no more: neither of a fence nor of what is chosen.
+        // The accepting nodes no longer matter, neither for a fence nor for a chosen update.
         if chosen || *update == Update::Empty {
             *nodes = u64::MAX;
         }
@@ -154,7 +156,10 @@ impl Watch {
         for entry in added {
             if entry.proposed_us < self.fence {
                 let fence = self.fence;
-                self.fail(Rule::Fence, format!("an update of {} us was chosen after a fence of {fence} us was told", entry.proposed_us));
+                self.fail(
+                    Rule::Fence,
+                    format!("an update of {} us was chosen after a fence of {fence} us was reported", entry.proposed_us),
+                );
             }
             self.apply(op_of(entry.op).expect("an operation of the model"), entry.fate);
         }
@@ -164,7 +169,7 @@ impl Watch {
         self.chosen.insert(version, Arc::clone(data));
     }
 
-    /// One more operation has taken effect, or been declared aborted.
+    /// Another operation has taken effect, or been declared aborted.
     fn apply(&mut self, op: usize, fate: OpFate) {
         let value = self.line.last().and_then(|(_, value)| value.clone());
         let (by, value) = match (fate, self.asks[op].call.clone()) {
@@ -172,33 +177,33 @@ impl Watch {
             (OpFate::Applied, Call::Write { new }) => (Some(op), Some(new)),
             (OpFate::Applied, Call::Cas { expected, new }) => {
                 if expected != value {
-                    self.fail(Rule::Told, format!("a CAS that expected {expected:?} was applied to {value:?}"));
+                    self.fail(Rule::Reported, format!("a CAS that expected {expected:?} was applied to {value:?}"));
                 }
                 (Some(op), Some(new))
             }
         };
         if by.is_some() && self.refused.contains(&op) {
-            self.fail(Rule::Told, format!("operation {op} was answered as never to be applied, and then it was"));
+            self.fail(Rule::Reported, format!("operation {op} was answered as never to be applied, and then it was"));
         }
         self.line.push((by, value));
     }
 
-    /// A client was told.
+    /// A client got a reply.
     pub(crate) fn answered(&mut self, op: usize, outcome: &Outcome, diagnostics: &Diagnostics) {
         match outcome {
             Outcome::Applied => match self.version_of(op) {
                 None => self.fail(Rule::Acknowledged, format!("operation {op} was acknowledged, and is in no chosen row")),
                 Some(version) if version <= self.floors[op] => {
-                    self.fail(Rule::Told, format!("operation {op} was put before what had been told when it was asked"));
+                    self.fail(Rule::Reported, format!("operation {op} was put before what had been reported when it was requested"));
                 }
-                Some(version) => self.told = self.told.max(version),
+                Some(version) => self.reported = self.reported.max(version),
             },
             Outcome::Read { current } => self.saw(op, current.as_ref(), diagnostics),
             Outcome::ConditionNotMet { current } => {
                 if let Call::Cas { expected, .. } = &self.asks[op].call
                     && expected == current
                 {
-                    self.fail(Rule::Told, format!("operation {op} was refused although it met what it expected"));
+                    self.fail(Rule::Reported, format!("operation {op} was refused although it met what it expected"));
                 }
                 self.refuse(op);
                 self.saw(op, current.as_ref(), diagnostics);
@@ -207,7 +212,7 @@ impl Watch {
             Outcome::Fate { fate: Fate::Applied } => {
                 let of = self.asked_about(op);
                 if self.version_of(of).is_none() {
-                    self.fail(Rule::Told, format!("operation {of} is in no chosen row, and its fate was told as applied"));
+                    self.fail(Rule::Reported, format!("operation {of} is in no chosen row, and its fate was reported as applied"));
                 }
             }
             Outcome::NotApplied { .. } => self.refuse(op),
@@ -220,10 +225,10 @@ impl Watch {
         self.line.iter().position(|(by, _)| *by == Some(op))
     }
 
-    /// A client was told that this operation will never be applied.
+    /// A client got the answer that this operation will never be applied.
     fn refuse(&mut self, op: usize) {
         if self.version_of(op).is_some() {
-            self.fail(Rule::Told, format!("operation {op} was answered as never to be applied, and had been"));
+            self.fail(Rule::Reported, format!("operation {op} was answered as never to be applied, and had been"));
         }
         if !self.refused.contains(&op) {
             self.refused.push(op);
@@ -232,22 +237,22 @@ impl Watch {
     }
 
     fn asked_about(&self, op: usize) -> usize {
-        let Call::Fate { of, .. } = &self.asks[op].call else { panic!("a fate was told to who asked for something else") };
+        let Call::Fate { of, .. } = &self.asks[op].call else { panic!("a fate was reported for another kind of request") };
         (0..self.asks.len()).find(|op| id(*op) == *of).expect("fates are asked of operations of the model")
     }
 
-    /// A client was told a value.
+    /// A client got a value.
     fn saw(&mut self, op: usize, current: Option<&Value>, diagnostics: &Diagnostics) {
         let floor = self.floors[op];
-        // Values are unique but for aborts, which keep the value: the newest version that has it counts.
+        // Values are unique except for aborts, which keep the value: the newest version with the value counts.
         match self.line.iter().rposition(|(_, value)| value.as_ref() == current) {
-            None => self.fail(Rule::Told, format!("operation {op} was told a value that was never chosen")),
+            None => self.fail(Rule::Reported, format!("operation {op} got a value that was never chosen")),
             Some(version) if version < floor => {
-                self.fail(Rule::Told, format!("operation {op} was told an older value than had been told before it was asked"));
+                self.fail(Rule::Reported, format!("operation {op} got an older value than had been reported before it was requested"));
             }
-            Some(version) => self.told = self.told.max(version),
+            Some(version) => self.reported = self.reported.max(version),
         }
-        // Where learning is not waited for, a read that finds nothing unfinished needs no fence and claims none.
+        // If learning is not awaited, a read that finds nothing unfinished needs no fence and claims none.
         let claims = match self.rounds {
             Rounds::Classic | Rounds::Merged => true,
             Rounds::AsyncLearn | Rounds::Fast => diagnostics.phase == Phase::Fence,

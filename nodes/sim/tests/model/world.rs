@@ -1,12 +1,12 @@
-//! The world that is explored: the very replicas that the server runs, a network, disks, and a few operations.
+//! The explored world: the same replicas that the server runs, a network, disks, and a few operations.
 //!
-//! **Network.** What was sent stays: it may arrive now, later, again, in any order, or never. So loss, delay, reordering
-//! and duplication need no steps of their own, and a state has no part that says which copies are left.
+//! **Network.** Messages are never removed: each may arrive now, later, again, in any order, or never. So loss,
+//! delay, reordering and duplication need no separate steps, and a state need not record which copies are left.
 //!
-//! **Time.** There is none but the order of steps. A timer may go off whenever it is set, late enough for all that it was
-//! set for; time limits pass by a step of their own.
+//! **Time** is only the order of steps. A timer may fire whenever it is set, at a time late enough for everything
+//! that it was set for; time limits expire in a separate step.
 //!
-//! **What is left out of a state** is what makes no difference any more, see [`World::tidy`].
+//! **Left out of a state** is everything that can no longer matter, see [`World::tidy`].
 
 mod net; // which messages still matter
 
@@ -24,9 +24,9 @@ use rand_pcg::Pcg64;
 use super::watch::Watch;
 use net::{RoundKind, round_kind};
 
-/// The one key.
+/// The only key.
 const KEY: &str = "k";
-/// Later than all that a timer is ever set for, but for time limits.
+/// Later than every time for which a timer is set, except time limits.
 const TIMER_LATE_NS: u64 = 10_000_000_000;
 /// Later than all timers of one run together.
 const TIMEOUT_NS: u64 = 1_000 * TIMER_LATE_NS;
@@ -37,19 +37,19 @@ fn digest(fill: impl FnOnce(&mut DefaultHasher)) -> u64 {
     hasher.finish()
 }
 
-/// What a client asks, through which node.
+/// A client's operation, and the node that it uses.
 #[derive(Debug, Clone)]
 pub(crate) struct Ask {
     pub(crate) node: usize,
     pub(crate) call: Call,
 }
 
-/// When operations may be asked.
+/// When operations may be requested.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Asking {
     /// At any time, in any order.
     Freely,
-    /// In their order, each when those before it are answered or lost.
+    /// In order, each after those before it are answered or lost.
     OneByOne,
 }
 
@@ -73,10 +73,10 @@ impl Debug for Envelope {
 #[derive(Clone)]
 struct Node {
     replica: Replica,
-    /// The replica that a crash would leave: all synced records, recovered. Not kept up to date where nothing can crash
+    /// The replica that a crash would leave: all synced records, recovered. Not kept current once nothing can crash
     /// any more.
     durable: Arc<Replica>,
-    /// Records that nothing waits for and no sync has covered yet.
+    /// Un-synced records for which nothing waits.
     lazy: Vec<Record>,
     timers: Vec<TimerId>,
     now: MonoTime,
@@ -84,34 +84,34 @@ struct Node {
     durable_digest: u64,
 }
 
-/// How far a client's operation is.
+/// The progress of a client's operation.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Progress {
     Waiting,
     Running,
     Answered(Outcome),
-    /// Its node died: nobody will answer.
+    /// Its node died, so it gets no reply.
     Lost,
 }
 
-/// How often what may still happen.
+/// How often each event may still happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Budget {
-    /// A node loses power, and starts again.
+    /// A node loses power and restarts.
     pub(crate) crashes: u8,
-    /// All nodes lose power at once, and start again.
+    /// All nodes lose power at the same moment and restart.
     pub(crate) blackouts: u8,
-    /// A timer goes off: resend, another attempt, housekeeping.
+    /// A timer fires: resend, another attempt, housekeeping.
     pub(crate) timers: u8,
-    /// The time limits of a node's operations pass.
+    /// The time limits of a node's operations expire.
     pub(crate) timeouts: u8,
 }
 
-/// What can happen.
+/// The possible steps.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Step {
     Ask(usize),
-    /// The message of this digest arrives.
+    /// The message with this digest arrives.
     Deliver(u64),
     Timer(usize, TimerId),
     TimeOut(usize),
@@ -123,10 +123,10 @@ pub(crate) enum Step {
 #[derive(Clone)]
 pub(crate) struct World {
     nodes: Vec<Arc<Node>>,
-    /// In the order of their digests, each once.
+    /// Sorted by their digests, without repetition.
     net: Vec<Envelope>,
     pub(crate) ops: Vec<Progress>,
-    /// The round that each operation's coordinator has sent last: answers to earlier ones are for nobody.
+    /// The last round that each operation's coordinator has sent: replies to earlier rounds are ignored.
     rounds: Vec<Option<(Tag, RoundKind)>>,
     left: Budget,
     pub(crate) watch: Arc<Watch>,
@@ -143,7 +143,7 @@ impl Hash for World {
         for envelope in &self.net {
             envelope.digest.hash(state);
         }
-        // What an answered operation was told is in what is watched.
+        // What an answered operation returned is part of the watch.
         self.ops.iter().map(std::mem::discriminant).for_each(|progress| progress.hash(state));
         self.left.hash(state);
         let asks_left = self.ops.contains(&Progress::Waiting);
@@ -168,7 +168,7 @@ impl Debug for World {
 }
 
 impl World {
-    /// The nodes have started, nothing has been asked.
+    /// The nodes have started, and nothing has been requested.
     pub(crate) fn new(config: &Config, asks: &[Ask], left: Budget) -> World {
         let mut world = World {
             nodes: vec![],
@@ -188,7 +188,7 @@ impl World {
         world
     }
 
-    /// What can happen next, things without effect included.
+    /// The steps that can come next, including those without effect.
     pub(crate) fn steps(&self, asking: Asking, steps: &mut Vec<Step>) {
         if self.watch.wrong().is_some() {
             return;
@@ -216,7 +216,7 @@ impl World {
         }
     }
 
-    /// The state after a step; none if the step has no effect.
+    /// The state after a step; `None` if the step has no effect.
     pub(crate) fn after(&self, step: &Step, asks: &[Ask]) -> Option<World> {
         let mut next = self.clone();
         match *step {
@@ -277,7 +277,7 @@ impl World {
         Some(next)
     }
 
-    /// Whether a step of one node has changed nothing. Messages only come.
+    /// Whether a step of one node has changed nothing. Messages are only added.
     fn is_as(&self, before: &World, at: usize) -> bool {
         let disk = |world: &World| (world.nodes[at].digest, world.nodes[at].durable_digest, world.nodes[at].lazy.len());
         disk(self) == disk(before) && self.net.len() == before.net.len() && self.ops == before.ops
@@ -297,7 +297,7 @@ impl World {
         self.step(node, Event::Timer { id });
     }
 
-    /// Power is lost, and comes back: what was not synced is gone.
+    /// Power fails and returns: what was not synced is gone.
     fn crash(&mut self, node: usize, asks: &[Ask]) {
         for (op, progress) in self.ops.iter_mut().enumerate() {
             if asks[op].node == node && *progress == Progress::Running {
@@ -340,8 +340,8 @@ impl World {
                         synced = Some(io_id);
                     }
                 }
-                // What waits for a sync leaves when it is done, which here is at once. A crash between the two is one
-                // after which the message is never delivered.
+                // A message that waits for a sync leaves after it, which here is immediately. A crash between the two
+                // is like a crash after which the message is never delivered.
                 CoreAction::Send { to, message, after: _ } => self.send(at, to, message),
                 CoreAction::Reply { token, outcome, diagnostics, .. } => {
                     let op = token.0 as usize;
@@ -382,17 +382,17 @@ impl World {
     }
 }
 
-/// Chance only spreads nonces and backoffs: it is the same in every step, and ballots differ by their times.
+/// Randomness only affects nonces and backoffs. It is the same in every step, and ballots differ by their times.
 fn advance(node: &mut Node, event: Event, out: &mut Actions) {
     node.replica.step(node.now, WallTime(0), event, &mut Pcg64::seed_from_u64(0), out);
 }
 
-/// The id of the operation at this place: a client each.
+/// The id of the operation with this index, each from another client.
 pub(crate) fn id(op: usize) -> OpId {
     OpId { client: op as u64 + 1, seq: 1 }
 }
 
-/// The place of an operation; none for what a node does by itself.
+/// The index of an operation; `None` for what a node does by itself.
 pub(crate) fn op_of(id: OpId) -> Option<usize> {
     (id.seq == 1).then(|| usize::try_from(id.client).ok()?.checked_sub(1)).flatten()
 }

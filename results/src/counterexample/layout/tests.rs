@@ -31,7 +31,7 @@ fn argument(ops: Vec<DrawnOp>, faults: Vec<DrawnFault>) -> Argument {
     Argument { key: "k1".into(), title, ops, left_out: 0, faults, marks: vec![], more_faults: 0, walk: Walk::default(), decimals: 3 }
 }
 
-/// Arguments of every shape that was thought of: of no duration, at one instant, over hours, with long names, with many parts.
+/// Arguments of many shapes: without duration, at one instant, over hours, with long names, with many parts.
 fn all() -> Vec<Argument> {
     let s = |ms: u64| ms * 1_000_000;
     let usual = argument(

@@ -32,8 +32,8 @@ fn quiet() -> Results {
     Results { load, strain: Some(strain), ..Results::default() }
 }
 
-/// Changes one figure of a quiet run: exactly the rule `what` fires (none, if empty), with these words, and says what is
-/// worthless and what to change.
+/// Changes one figure of a quiet run. Exactly the rule `what` must fire (none if it is empty), with these words, and
+/// must name the affected figures and the remedy.
 #[track_caller]
 fn check(change: impl FnOnce(&mut Load, &mut Strain), what: &str, words: &str) {
     let mut results = quiet();
@@ -76,7 +76,7 @@ fn each_rule_fires_beyond_its_limit_and_not_at_it() {
 }
 
 #[test]
-fn what_was_not_measured_accuses_nobody() {
+fn a_figure_that_was_not_measured_blames_nothing() {
     check(|_, s| *s = Strain::default(), "", "");
     check(
         |_, s| {
@@ -94,7 +94,7 @@ fn the_edges_of_a_short_window_and_closed_loops_are_not_taken_for_saturation() {
     // 16 ops are expected, and 12 were sent.
     check(|l, _| (l.target_per_s, l.window_s, l.begun, l.unsent, l.achieved_ratio) = (Some(8.0), 2.0, 12, 0, Some(0.75)), "", "");
     check(|l, _| (l.target_per_s, l.achieved_ratio, l.max_rate) = (None, None, true), "", "");
-    // Stopped early, at a violation: there is no ratio.
+    // Stopped early by a violation: there is no ratio.
     check(|l, _| (l.begun, l.unsent, l.achieved_ratio) = (1_000, 0, None), "", "");
     // Nothing was sent at all.
     check(|l, _| (l.begun, l.sent, l.unsent, l.achieved_ratio) = (0, 0, 0, None), "saturation", "(0 %,");

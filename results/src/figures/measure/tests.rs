@@ -3,7 +3,7 @@ use crate::faults::Recovery;
 use crate::results_json::OpCounts;
 use heckle_history::drawn;
 use heckle_history::event::{Completion, Event, FaultEvent, FaultState, Header, Invoke};
-use heckle_history::{Call, Measure, Names, NodeIx, OpId, Path, ProcessId, Value};
+use heckle_history::{Call, Measure, Names, NodeIx, OpId, ProcessId, Value};
 
 /// Ops of one process each: due, sent and answered at these milliseconds; `None` is an unknown outcome at 1 s.
 fn history(header: Header, ops: &[(u64, u64, Option<u64>)]) -> History {
@@ -14,20 +14,7 @@ fn history(header: Header, ops: &[(u64, u64, Option<u64>)]) -> History {
         let (op, call) = (OpId(i), Call::Write { new: Value(i as i64 + 1) });
         let (t, intended) = (Nanos::from_ms(*sent), Some(Nanos::from_ms(*due)));
         let process = ProcessId(i as u32);
-        events.push(Event::Invoke(Invoke {
-            op,
-            process,
-            client: None,
-            t,
-            intended,
-            key,
-            call,
-            node: Some(node),
-            intent: None,
-            attempt: None,
-            payload: None,
-            path: Path::Consensus,
-        }));
+        events.push(Event::Invoke(Invoke { intended, node: Some(node), ..Invoke::new(op, process, t, key, call) }));
         events.push(match answered {
             Some(ms) => {
                 let t = Nanos::from_ms(*ms);
@@ -40,7 +27,7 @@ fn history(header: Header, ops: &[(u64, u64, Option<u64>)]) -> History {
         });
     }
     events.sort_by_key(|e| (e.t(), !matches!(e, Event::Invoke(_))));
-    // Ids follow the order of invokes, as a recorder gives them.
+    // Ids follow the order of invokes, as a recorder assigns them.
     History::from_events(header, names, events).unwrap()
 }
 
@@ -50,7 +37,7 @@ fn window(start_ms: u64, end_ms: u64) -> Header {
 
 #[test]
 fn percentiles_of_a_known_history() {
-    // Latencies of 1, 2, … 1000 ms: percentiles are known to a bucket's width, a thousandth.
+    // Latencies of 1, 2, … 1000 ms: percentiles are exact to the width of a bucket, a thousandth.
     let ops: Vec<_> = (1..=1_000u64).map(|ms| (ms, ms, Some(2 * ms))).collect();
     let measured = analyze(&history(window(0, 2_000), &ops));
     let p = measured.latency_ms[ALL].from_intended;
@@ -63,7 +50,7 @@ fn percentiles_of_a_known_history() {
 
 #[test]
 fn a_stall_counts_from_when_ops_were_due() {
-    // The cluster stalls for a second; ten ops due meanwhile are sent when it is over and answered in a millisecond.
+    // The cluster stalls for a second. Ten ops due meanwhile are sent afterwards and answered within a millisecond.
     let ops: Vec<_> = (0..10u64).map(|i| (i * 100, 1_000, Some(1_001))).collect();
     let all = analyze(&history(window(0, 2_000), &ops)).latency_ms[ALL].clone();
     assert!(all.from_invoked.max <= 1.001, "{all:?}");
@@ -86,7 +73,7 @@ fn warm_up_and_tail_are_counted_and_not_timed() {
 }
 
 #[test]
-fn outcomes_are_told_apart() {
+fn outcomes_are_distinguished() {
     let measured = analyze(&drawn::history(
         "c1 |w 1--> cas 1 2--> cas 1 3 saw 2--> |
          c2 |   r 2--!   r 2--> cas 2 9---?     |
@@ -101,7 +88,7 @@ fn late_is_what_the_harness_did_and_not_what_the_limit_did() {
     // Two of four are sent 6 ms and 5 ms after they were due: more than 5 ms is late.
     let ops = [(0, 6, Some(7)), (10, 15, Some(16)), (20, 20, Some(21)), (30, 30, Some(31))];
     assert_eq!(analyze(&history(window(0, 40), &ops)).load.late_ratio, 0.25);
-    // With one op in flight at most, the second waits for the first: no fault of the harness.
+    // With at most one op in flight, the second waits for the first, which is not the harness's fault.
     let ops = [(0, 0, Some(50)), (10, 50, Some(51)), (60, 70, Some(71))];
     let mut header = window(0, 100);
     assert!((analyze(&history(header.clone(), &ops)).load.late_ratio - 2.0 / 3.0).abs() < 1e-5);
@@ -109,7 +96,7 @@ fn late_is_what_the_harness_did_and_not_what_the_limit_did() {
     assert!((analyze(&history(header, &ops)).load.late_ratio - 1.0 / 3.0).abs() < 1e-5);
 }
 
-/// An intent is asked for once: its attempts are neither asked for nor late.
+/// An intent counts once: its attempts count neither as asked for nor as late.
 #[test]
 fn a_rate_of_intents_is_compared_with_intents() {
     // Intent 1 needs three attempts, intent 2 one; a column is a millisecond.
@@ -148,7 +135,7 @@ fn figures_of_the_system_are_of_what_it_reported_in_the_window() {
     assert!((figures.round_trips_per_op.unwrap() - trips as f64 / reported.len() as f64).abs() < 0.001);
 }
 
-/// A fault from 100 ms to 200 ms on `target`, beside ops `(node, sent, answered)` in milliseconds.
+/// A fault from 100 ms to 200 ms on `target`, with ops `(node, sent, answered)` in milliseconds.
 #[track_caller]
 fn check_recovery(target: &str, ops: &[(u16, u64, Option<u64>)], want: Recovery) {
     let timed: Vec<_> = ops.iter().map(|(_, sent, answered)| (*sent, *sent, *answered)).collect();
@@ -170,31 +157,32 @@ fn check_recovery(target: &str, ops: &[(u16, u64, Option<u64>)], want: Recovery)
 fn recovery_is_until_every_struck_node_answers_what_was_sent_after_the_lift() {
     let after = |ms| Recovery::After(Nanos::from_ms(ms));
     check_recovery("n1", &[(1, 90, Some(91)), (1, 210, Some(240))], after(30));
-    // Sent before the lift: it may have been decided before, and says nothing, but its client waited until 201.
+    // Sent before the lift: it may have been decided before, so it shows no recovery, but its client waited until
+    // 201.
     check_recovery("n1", &[(1, 150, Some(201)), (1, 220, Some(280))], after(61));
-    // Another node's answer says nothing of this one.
+    // The reply of another node shows nothing about this one.
     check_recovery("n1", &[(2, 201, Some(202)), (1, 220, Some(300))], after(80));
-    // The slowest of the struck nodes counts; one that nobody asked is left out.
+    // The slowest of the affected nodes counts; one without requests is left out.
     check_recovery("n1|n2,n3", &[(1, 201, Some(205)), (2, 203, Some(260))], after(57));
     // A later op may be answered earlier.
     check_recovery("n1", &[(1, 201, Some(290)), (1, 230, Some(240))], after(39));
     check_recovery("n1", &[(1, 210, None), (1, 220, None)], Recovery::Never);
     check_recovery("n1", &[(1, 90, Some(91)), (2, 210, Some(220))], Recovery::NotSeen);
-    // Targets that name no node strike all.
+    // Targets that name no node affect all.
     check_recovery("clients", &[(1, 201, Some(205)), (3, 203, Some(270))], after(67));
-    // Timed out at 1,210, and nobody asked before the final reads: the quiet tail is no outage.
+    // Timed out at 1,210, and nothing was requested before the final reads: the quiet tail is no outage.
     check_recovery("n1", &[(1, 210, None), (1, 9_000, Some(9_004))], after(1_004));
 }
 
 #[test]
 fn effect_is_judged_as_the_checker_judges_it() {
     let mut history = crate::sample::history(crate::sample::Sample { faults: 6, ..Default::default() });
-    // Three events a fault: the evidence of a fault is that of any of them.
+    // Three events per fault: the evidence may be in any of them.
     let evidence = serde_json::json!([0, 0, 0, 0, true, 0, "words", "words", false, 0.5, 0, 0, null, [1], {"n": 1}, -1, 0, 7]);
     for (event, evidence) in history.faults.iter_mut().zip(evidence.as_array().unwrap()) {
         event.evidence = [("x".to_owned(), evidence.clone())].into();
     }
-    // A figure above zero that is said to show no effect.
+    // A figure above zero that is marked as showing no effect.
     let denied = history.faults.iter_mut().filter(|event| event.id == 6).last().expect("six faults");
     denied.evidence = [("x".to_owned(), 1.into()), ("effective".to_owned(), false.into())].into();
     let ours: Vec<_> = analyze(&history).faults.iter().map(|f| (f.id, f.effective, f.began)).collect();
@@ -205,7 +193,7 @@ fn effect_is_judged_as_the_checker_judges_it() {
 
 #[test]
 fn fates_are_counted_and_late_effects_timed() {
-    // A column is a millisecond. 2 comes to light 9 ms after its client gave up, 3 by its fate 5 ms after, 4 before.
+    // A column is a millisecond. 2 is seen 9 ms after its client gave up, 3 by its fate 5 ms after, 4 before.
     let measured = analyze(&drawn::history(
         "c1  |w 2-?                    |
          c2  |           r 2->         |

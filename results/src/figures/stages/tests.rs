@@ -2,11 +2,12 @@ use super::*;
 use crate::measure::analyze;
 use crate::results_json::Results;
 use heckle_history::event::{Completion, Event, Header, Invoke};
-use heckle_history::{Call, Names, OpId, Path, ProcessId, Seen, Value};
+use heckle_history::{Call, Names, OpId, ProcessId, Seen, Value};
 
 const SECOND: u64 = 1_000_000_000;
 
-/// Stages of one second each after a warm-up of one second: rate or clients at the beginning and the end.
+/// Stages of one second each after a warm-up of one second: the rate or number of clients at the beginning and the
+/// end.
 fn header(unit: StageUnit, stages: &[(f64, f64)]) -> Header {
     let planned = (1u64..).zip(stages).map(|(i, (from, to))| PlannedStage {
         start_ns: i * SECOND,
@@ -20,7 +21,7 @@ fn header(unit: StageUnit, stages: &[(f64, f64)]) -> Header {
     Header { load_window: Some((SECOND, end)), more: [(IN_HEADER.to_owned(), list)].into(), ..Header::default() }
 }
 
-/// Writes of a process each: due, sent and answered at these milliseconds; `None` is an unknown outcome.
+/// Writes of one process each: due, sent and answered at these milliseconds; `None` is an unknown outcome.
 fn history(header: Header, ops: &[(u64, u64, Option<u64>)]) -> History {
     let mut names = Names::default();
     let key = names.key("k1");
@@ -29,21 +30,7 @@ fn history(header: Header, ops: &[(u64, u64, Option<u64>)]) -> History {
     for (i, (due, sent, answered)) in (0u64..).zip(ops) {
         let (op, process, call) = (OpId(i), ProcessId(i as u32), Call::Write { new: Value(i as i64 + 1) });
         let (t, intended) = (ms(*sent), Some(ms(*due)));
-        let (intent, attempt, payload, path) = (None, None, None, Path::Consensus);
-        events.push(Event::Invoke(Invoke {
-            op,
-            process,
-            client: None,
-            t,
-            intended,
-            key,
-            call,
-            node: None,
-            intent,
-            attempt,
-            payload,
-            path,
-        }));
+        events.push(Event::Invoke(Invoke { intended, ..Invoke::new(op, process, t, key, call) }));
         let t = ms(answered.unwrap_or(sent + 100));
         events.push(match answered {
             Some(_) => Event::Ok(Completion { op, t, seen: Seen::Written, node: None, reason: None, diagnostics: None }),
@@ -57,8 +44,8 @@ fn history(header: Header, ops: &[(u64, u64, Option<u64>)]) -> History {
 #[test]
 fn each_op_counts_in_the_stage_in_which_it_was_due() {
     let header = header(StageUnit::Rate, &[(2.0, 2.0), (2.0, 4.0)]);
-    // One in the warm-up; two in the first stage, of which one is answered in the second; two in the second stage, the last of them
-    // late and unknown; one after the load.
+    // One in the warm-up; two in the first stage, one of them answered in the second; two in the second stage, the
+    // last of them late and unknown; one after the load.
     let ops = [
         (500, 500, Some(501)),
         (1_100, 1_100, Some(1_110)),
@@ -91,7 +78,7 @@ fn clients_ask_for_no_number_of_ops() {
 #[test]
 fn a_load_that_was_cut_has_the_stages_that_it_reached() {
     let mut header = header(StageUnit::Rate, &[(2.0, 2.0), (2.0, 2.0), (2.0, 2.0)]);
-    // What the reader makes of an end record with the time at which the load ended.
+    // What a reader gets from an end record with the time at which the load ended.
     header.load_window = Some((SECOND, 2_500_000_000));
     let ops = [(1_000, 1_000, Some(1_001)), (2_400, 2_400, Some(2_401)), (3_900, 3_900, Some(3_901))];
     let stages = analyze(&history(header, &ops)).stages;

@@ -52,7 +52,7 @@ fn runs_of_suites_comparisons_and_sweeps_are_parts() {
     out.run("lease/20260103T000000Z-0004/off/20260103T000001Z-0005", "off", RunVerdict::Valid);
     out.write("curve/20260104T000000Z-0006/sweep.json", r#"{"name":{"of":"later versions"},"exit_code":2,"verdict":"no knee"}"#);
     out.run("curve/20260104T000000Z-0006/point/20260104T000001Z-0007", "point", RunVerdict::Valid);
-    // A link to a folder of another place shows nothing of it.
+    // A link to a folder elsewhere reveals nothing about it.
     let other = Folder::new("parts-other");
     other.run("run", "other", RunVerdict::Valid);
     std::os::unix::fs::symlink(&other.0, out.0.join("linked")).expect("a link");
@@ -111,7 +111,7 @@ fn a_group_without_a_process_was_killed() {
     old.set_modified(std::time::SystemTime::UNIX_EPOCH).expect("a time");
     let status = |entries: &[Entry]| entries.iter().map(|e| e.status).collect::<Vec<_>>();
     assert_eq!(status(&out.entries()), [Status::Killed, Status::Running, Status::Running, Status::Killed]);
-    // A run in progress below it shows that its own process is alive.
+    // A run in progress below it shows that its process is alive.
     let running = Results { harness: Some(me), run_id: "20260104T000001Z-0005".into(), ..Results::default() };
     out.write("d/20260104T000000Z-0004/arm/20260104T000001Z-0005/results.json", &running.to_json());
     assert_eq!(status(&out.entries())[3..], [Status::Running, Status::Running]);

@@ -56,7 +56,7 @@ pub(super) struct OpColumns {
     /// 1 for operations that are shown initially: slow, failed, unknown, or part of a counterexample.
     notable: Vec<u8>,
     /// Other details, by index.
-    told: BTreeMap<usize, Map<String, Json>>,
+    details: BTreeMap<usize, Map<String, Json>>,
     /// Number of failed and unknown operations in the history, and number of those included here.
     without_answer: [usize; 2],
 }
@@ -151,8 +151,8 @@ impl OpColumns {
         self.reason.push(reason);
         self.notable.push(u8::from(notable));
         let rest = other_details(detail, names, ends.history.fates.get(&place).map(|(fate, t)| (*fate, super::seconds(*t))));
-        if !rest.is_empty() && (notable || ends.history.ops.len() <= MAX_DETAILED) && self.told.len() < MAX_DETAILED {
-            self.told.insert(self.op.len() - 1, rest);
+        if !rest.is_empty() && (notable || ends.history.ops.len() <= MAX_DETAILED) && self.details.len() < MAX_DETAILED {
+            self.details.insert(self.op.len() - 1, rest);
         }
     }
 }

@@ -59,9 +59,9 @@ fn check_advice(check: &Check) -> Option<String> {
         }
         "availability" => "Nothing was answered ok: look at nodes/*/node.log, and at how long `--op-timeout` is.",
         "recovery" => "Leave more time after the last fault: a longer `--duration`.",
-        "panics" | "crash" => "A node ended of its own accord: its nodes/*/node.log ends with the reason.",
+        "panics" | "crash" => "A node ended by itself. Its nodes/*/node.log ends with the reason.",
         "lease_overlap" => {
-            "Two nodes held one lease: a clock is beyond the stated bound, or the lease was granted twice; the nodes' logs tell which."
+            "Two nodes held one lease: a clock is beyond the stated bound, or the lease was granted twice; the nodes' logs show which."
         }
         "state" => "A node keeps what it should have given back: see its metrics.jsonl and log.",
         "starvation" if check.verdict == Verdict::Unknown => "Let intents succeed: a longer `--duration`, fewer clients, or fewer faults.",

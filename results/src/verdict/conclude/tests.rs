@@ -78,7 +78,7 @@ fn crash(r: &mut Results) {
 }
 
 #[test]
-fn a_crash_is_a_violation_and_is_told_once() {
+fn a_crash_is_a_violation_and_is_reported_once() {
     check(Ending::Done, crash, RunVerdict::Invalid, 1, "crash: n2 crashed at 3 s (signal 6");
     let mut results = held();
     crash(&mut results);
@@ -92,7 +92,7 @@ fn a_crash_is_a_violation_and_is_told_once() {
 }
 
 #[test]
-fn a_failed_restart_is_told_before_the_violation_that_it_must_not_hide() {
+fn a_failed_restart_is_reported_before_the_violation_that_it_must_not_hide() {
     let why = "n3 could not be restarted";
     for change in [violate, crash] {
         let mut results = held();
@@ -130,7 +130,7 @@ fn an_aborted_load_is_a_missed_gate_unless_the_rest_is_in_doubt() {
     let aborted = || Ending::Aborted("p99_ms>500 for 5s: 812".into());
     check(aborted(), |_| {}, GateMissed, 3, "p99_ms>500");
     check(aborted(), violate, Invalid, 1, "stale read");
-    // What the load did not get to is no doubt about what was recorded, and it is still named.
+    // A load that ended early does not call the recorded part into doubt, but is named.
     let cut_off = |r: &mut Results| {
         r.coverage.passed = false;
         r.coverage.rules = vec![CoverageRule { id: "ok_cas".into(), need: 10, got: 3, passed: false }];

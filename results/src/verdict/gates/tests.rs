@@ -5,7 +5,7 @@ fn results() -> Results {
     let mut r = Results::default();
     let from_intended = Percentiles { p50: 2.0, p90: 10.0, p95: 20.0, p99: 50.0, p999: 90.0, max: 100.0 };
     r.latency_ms.insert(ALL.into(), Latency { ok: 10, from_intended, ..Latency::default() });
-    // The whole run has final reads in it, which are no part of a gate.
+    // The whole run includes final reads, which gates ignore.
     r.ops = OpCounts { invoked: 9_000, ok: 8_980, unknown: 20, ..OpCounts::default() };
     let ops = OpCounts { invoked: 1_000, ok: 980, unknown: 20, ..OpCounts::default() };
     r.window = Some(WindowCounts { ops, ..WindowCounts::default() });
@@ -26,14 +26,14 @@ fn limits_hold_or_do_not() {
     check("p99_ms>50.5", Some(50.0), false);
     check("unknown_ratio<0.05", Some(0.02), true);
     check("unknown_ratio<1e-2", Some(0.02), false);
-    // No figure is never within a limit.
+    // A missing figure never meets a limit.
     check("jain>0.9", None, false);
     check("cas_p99_ms<50", None, false);
 }
 
 #[test]
 fn a_figure_without_a_sample_in_the_load_window_meets_no_limit() {
-    // All that was answered were final reads: the window was empty.
+    // Only final reads were answered: the window was empty.
     let mut idle = results();
     idle.window = Some(WindowCounts::default());
     idle.latency_ms.clear();

@@ -40,7 +40,7 @@ impl Reader {
         };
         let closing = {
             let mut table = lock(&self.table);
-            // Dropping the senders tells every open operation that no answer will come.
+            // Dropping the senders ends every open operation without a reply.
             table.open.clear();
             table.closing
         };

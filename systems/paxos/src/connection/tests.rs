@@ -107,7 +107,7 @@ fn what_is_no_node_ends_the_run_and_a_fault_does_not() {
             None => assert_eq!((answer.outcome, reason), (Outcome::NotApplied, None)),
         }
     }
-    let nobody = claim.address().expect("a port");
-    let (answer, reason) = write(nobody, nobody);
+    let unused = claim.address().expect("a port");
+    let (answer, reason) = write(unused, unused);
     assert_eq!((answer.outcome, reason), (Outcome::NotApplied, None), "a dead node refuses");
 }

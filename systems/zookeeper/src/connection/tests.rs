@@ -85,7 +85,7 @@ fn not_met(value: Option<i64>) -> Outcome {
 }
 
 #[test]
-fn reads_sync_first_unless_they_are_told_not_to() {
+fn reads_sync_first_unless_configured_otherwise() {
     use Kind::{GetData, Sync};
     let found = Outcome::Ok(Seen::Value(Some(Value(7))));
     check(Reads::AfterSync, Call::Read, &[SYNCED, (OK, Some((7, 0)))], found, &[Sync, GetData]);

@@ -96,18 +96,18 @@ struct Repetition {
 ///
 /// # Errors
 /// What could not be started or measured.
-pub fn measure(setup: &Setup, tell: &dyn Fn(&str)) -> Result<Measurements, String> {
+pub fn measure(setup: &Setup, progress: &dyn Fn(&str)) -> Result<Measurements, String> {
     let mut measured = Measurements::new(setup.clone());
     for round in 1..=setup.repetitions {
-        tell(&format!("repetition {round} of {}: the limits of this machine", setup.repetitions));
+        progress(&format!("repetition {round} of {}: the limits of this machine", setup.repetitions));
         measured.limits.push(Limit::measure(&setup.folder)?);
         for (system, settings) in systems_to_compare() {
-            tell(&format!("repetition {round} of {}: {}", setup.repetitions, system));
+            progress(&format!("repetition {round} of {}: {}", setup.repetitions, system));
             let repetition = repetition(setup, system, settings)?;
             measured.of(system).push(repetition);
         }
         for mode in MODES {
-            tell(&format!("repetition {round} of {}: one client, rounds {}", setup.repetitions, mode.name));
+            progress(&format!("repetition {round} of {}: one client, rounds {}", setup.repetitions, mode.name));
             let settings = format!("[system.paxos]\nrounds = \"{}\"\n", mode.name);
             let standing = BenchCluster::start(&setup.folder, plan(BUNDLED_SERVER, &settings)?)?;
             let alone = load::run(&standing, &Load::wide(1, KEYS, setup.load_for))?;

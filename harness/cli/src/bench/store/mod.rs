@@ -57,7 +57,7 @@ struct Row {
 ///
 /// # Errors
 /// If a measurement fails, or a store does not contain what was written to it.
-pub fn measure(setup: &Setup, tell: &dyn Fn(&str)) -> Result<Measurements, String> {
+pub fn measure(setup: &Setup, progress: &dyn Fn(&str)) -> Result<Measurements, String> {
     let scratch = ScratchFolder::new(&setup.folder)?;
     let mut measured = Measurements { setup: setup.clone(), rows: vec![] };
     for per_batch in BATCH_SIZES {
@@ -65,7 +65,7 @@ pub fn measure(setup: &Setup, tell: &dyn Fn(&str)) -> Result<Measurements, Strin
         let expected = store_bench::expected(&workload).map_err(|e| e.to_string())?;
         let mut rows: Vec<Row> = Candidate::ALL.iter().map(|store| Row::new(*store, per_batch, &expected)).collect();
         for round in 0..setup.repetitions {
-            tell(&format!("batches of {per_batch}: repetition {} of {}", round + 1, setup.repetitions));
+            progress(&format!("batches of {per_batch}: repetition {} of {}", round + 1, setup.repetitions));
             // The stores alternate in going first.
             let first = round as usize % rows.len();
             rows.rotate_left(first);
@@ -75,7 +75,7 @@ pub fn measure(setup: &Setup, tell: &dyn Fn(&str)) -> Result<Measurements, Strin
             rows.rotate_right(first);
         }
         for row in &mut rows {
-            tell(&format!("batches of {per_batch}: syncs of {}", row.store.name()));
+            progress(&format!("batches of {per_batch}: syncs of {}", row.store.name()));
             row.syncs_per_batch = syncs::per_batch(row.store, &workload, &scratch)?;
         }
         measured.rows.extend(rows);

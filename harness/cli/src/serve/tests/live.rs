@@ -35,7 +35,7 @@ impl Rig {
     fn write(&self, file: &str, text: &str) {
         let path = self.root.join("runs").join(LIVE).join(file);
         std::fs::create_dir_all(path.parent().expect("a folder")).expect("writable");
-        // As a run does it: a reader sees a whole file.
+        // Replaced atomically, as a run does, so that a reader sees a whole file.
         let temp = path.with_extension("tmp");
         std::fs::write(&temp, text).and_then(|()| std::fs::rename(&temp, &path)).expect("writable");
     }
@@ -52,7 +52,7 @@ impl Rig {
 struct Events(BufReader<TcpStream>);
 
 impl Events {
-    /// The next event: its name and its data. Names are empty at the end of the stream.
+    /// The next event: its name and its data. The name is empty at the end of the stream.
     fn next(&mut self) -> (String, serde_json::Value) {
         let (mut name, mut data) = (String::new(), serde_json::Value::Null);
         loop {

@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 const RUN: &str = "plan/20260101T000000Z-0001";
 const SECRET: &str = "the secret outside";
 
-/// A folder of runs beside a secret, and a server for it.
+/// A folder of runs next to a secret file, and a server for it.
 struct Rig {
     root: PathBuf,
     address: SocketAddr,
@@ -62,7 +62,7 @@ impl Rig {
         TcpStream::connect(self.address).expect("it listens")
     }
 
-    /// Sends bytes and returns everything that comes back.
+    /// Sends bytes and returns the whole response.
     fn send(&self, bytes: &[u8]) -> String {
         let mut stream = self.connect();
         // The server may refuse, and close, before it has read everything.
@@ -167,7 +167,7 @@ fn nothing_outside_of_the_folder_is_read() {
             "plan/20260101T000000Z-0001/.hidden.tmp",
         ] {
             let mut reply = rig.get(&format!("{prefix}{path}"));
-            // The links `latest` and `latest-failed` are followed as far as they stay inside.
+            // The links `latest` and `latest-failed` are followed only inside the folder.
             if status(&reply) == 307 {
                 reply = rig.get(header(&reply, "Location").expect("an address"));
             }
@@ -267,7 +267,7 @@ fn bad_requests_get_their_status() {
 fn connections_beyond_the_limit_are_refused_and_places_are_given_back() {
     let rig = Rig::new("limit", false);
     let idle: Vec<TcpStream> = (0..MAX_CONNECTIONS).map(|_| rig.connect()).collect();
-    // The server takes connections in order, so by now all places are taken.
+    // The server accepts connections in order, so all slots are taken by now.
     assert_eq!(status(&rig.send(b"")), 503);
     drop(idle);
     let deadline = Instant::now() + Duration::from_secs(20);

@@ -68,7 +68,7 @@ pub(super) struct Experiment {
 /// The setting that is invalid, and valid ones.
 pub(super) fn experiment(args: &CompareArgs) -> Result<Experiment, String> {
     let (base, name, arms) = read_arms(args)?;
-    let seed = match args.seed.as_deref().or(base.seed.as_deref()) {
+    let seed = match args.arms.seed.as_deref().or(base.seed.as_deref()) {
         None | Some("random") => Seed(rand::random()),
         Some(text) => text.parse()?,
     };
@@ -125,7 +125,7 @@ fn read_arms(args: &CompareArgs) -> Result<(Settings, String, Vec<Named>), Strin
         (None, Some(preset)) => fit_load(self::preset(preset)?.settings(), &flags, !args.voice.quiet),
         (None, None) => Settings::default(),
     };
-    let from_flags = args.arms.iter().map(|arm| parse_arm(arm)).collect::<Result<Vec<_>, String>>()?;
+    let from_flags = args.arms.arms.iter().map(|arm| parse_arm(arm)).collect::<Result<Vec<_>, String>>()?;
     let mut arms = if from_flags.is_empty() { file.arm.iter().map(arm_from_file).collect() } else { from_flags };
     let name = file.name.clone().unwrap_or_else(|| "compare".to_owned());
     let mut base = apply_to_exposing_plan(file.overlaid(&flags), !args.voice.quiet)?;

@@ -18,6 +18,7 @@ use heckle_results::compare::figures;
 use heckle_results::compare::folder::CompareFolder;
 use heckle_results::compare::phases::RECOVERY;
 use heckle_results::compare::text;
+use heckle_results::experiment::ExperimentHead;
 use heckle_results::rerun;
 use heckle_results::results_json::Status;
 use heckle_results::summary::View;
@@ -40,7 +41,7 @@ pub(super) fn main(args: &CompareArgs) -> ExitCode {
                 let shown = folder.root().display().to_string();
                 out!("{}", text::text(&comparison, View { folder: &shown, width: super::width(), colour: super::colour() }));
             }
-            ExitCode::from(u8::try_from(comparison.exit_code).unwrap_or(exit::BROKEN))
+            ExitCode::from(u8::try_from(comparison.head.exit_code).unwrap_or(exit::BROKEN))
         }
         Err(e) => super::broken("compare", &e),
     }
@@ -53,7 +54,7 @@ fn compare(experiment: &Experiment, args: &CompareArgs) -> Result<(CompareFolder
     let folder = CompareFolder::create(&args.out.out, &experiment.name, started, rand::random(), &mut comparison)
         .map_err(|e| format!("cannot keep a comparison: {e}; name a writable folder with --out"))?;
     let env = environment::gather(folder.root(), build_info());
-    (comparison.env, comparison.build_profile) = (env.info(), env.build_profile.clone());
+    (comparison.head.env, comparison.head.build_profile) = (env.info(), env.build_profile.clone());
     let write = |what: std::io::Result<()>| what.map_err(|e| format!("cannot write the comparison's folder: {e}"));
     write(folder.write_comparison(&comparison))?;
     if !args.voice.quiet {
@@ -62,13 +63,14 @@ fn compare(experiment: &Experiment, args: &CompareArgs) -> Result<(CompareFolder
     let completed = match runner::run_pairs(experiment, &mut comparison, folder.root(), args.voice.quiet) {
         Ok(completed) => completed,
         Err(why) => {
-            (comparison.status, comparison.exit_code, comparison.verdict) = (Status::Done, i32::from(exit::BROKEN), vec![why.clone()]);
+            (comparison.head.status, comparison.head.exit_code, comparison.head.verdict) =
+                (Status::Done, i32::from(exit::BROKEN), vec![why.clone()]);
             write(folder.write_comparison(&comparison))?;
             return Err(why);
         }
     };
     let mut comparison = conclude(comparison, completed.made, completed.ending);
-    comparison.wall_s = (began.elapsed().as_secs_f64() * 10.0).round() / 10.0;
+    comparison.head.wall_s = (began.elapsed().as_secs_f64() * 10.0).round() / 10.0;
     write(folder.write_all(&mut comparison))?;
     Ok((folder, comparison))
 }
@@ -80,11 +82,13 @@ fn planned_comparison(experiment: &Experiment) -> Comparison {
         Rate::Max => (LoadMode::Saturation, None),
     };
     Comparison {
-        name: experiment.name.clone(),
-        status: Status::Running,
-        seed: experiment.seed.to_string(),
-        again: repeat_command(experiment),
-        build: build_info(),
+        head: ExperimentHead {
+            name: experiment.name.clone(),
+            seed: experiment.seed.to_string(),
+            again: repeat_command(experiment),
+            build: build_info(),
+            ..ExperimentHead::default()
+        },
         design: Design {
             pairs: experiment.pairs,
             pairs_needed: PAIRS_NEEDED as u32,

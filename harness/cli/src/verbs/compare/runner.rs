@@ -12,12 +12,13 @@ use heckle_checker::judge::Checker;
 use heckle_faults::schedule_file;
 use heckle_history::prng::Seed;
 use heckle_results::charts::axis::{digits, duration};
-use heckle_results::compare::compare_json::{Comparison, Disqualified, Run};
+use heckle_results::compare::compare_json::{Comparison, Run};
 use heckle_results::compare::conclude::MeasuredRun;
 use heckle_results::compare::decide::Ending;
 use heckle_results::compare::figures::{FIGURES, Kind, RunFigures, compute_figures};
 use heckle_results::compare::phases::Phase;
 use heckle_results::compare::runs::{self, Eligibility, Limits, Pilot, eligibility, pairs_possible};
+use heckle_results::experiment::Disqualified;
 use heckle_results::gates::Expression;
 use heckle_results::results_json::{Results, RunVerdict};
 use heckle_results::{RunFolder, measure};
@@ -37,7 +38,7 @@ pub(super) struct CompletedRuns {
 /// If the harness or the machine fails. The comparison ends then, because an arm whose first run fails would fail again.
 pub(super) fn run_pairs(experiment: &Experiment, comparison: &mut Comparison, folder: &Path, quiet: bool) -> Result<CompletedRuns, String> {
     let mut made: Vec<MeasuredRun> = vec![];
-    let mut told = false;
+    let mut announced = false;
     for pair in 1..=experiment.pairs {
         let order = experiment.order(pair);
         let stay: Vec<usize> = order.into_iter().filter(|i| comparison.arms[*i].disqualified.is_none()).collect();
@@ -73,10 +74,10 @@ pub(super) fn run_pairs(experiment: &Experiment, comparison: &mut Comparison, fo
             }
         }
         if let Some(words) = no_claim_possible(experiment, comparison, &made, pair) {
-            if !quiet && !told {
+            if !quiet && !announced {
                 errln!("{words}");
             }
-            told = true;
+            announced = true;
             if !experiment.finish {
                 break;
             }

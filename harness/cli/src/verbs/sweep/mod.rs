@@ -14,6 +14,7 @@ use crate::sweep::design::{Spec, plan_text};
 use crate::sweep::drive::{Hooks, Made, drive};
 use crate::sweep::order::Cell;
 use crate::sweep::runner::{self, Common};
+use heckle_results::experiment::ExperimentHead;
 use heckle_results::gates::Expression;
 use heckle_results::rerun;
 use heckle_results::results_json::{BuildInfo, Status};
@@ -65,7 +66,7 @@ pub(super) fn main(args: &SweepArgs) -> ExitCode {
                 let shown = super::relative_to_here(folder.root()).display().to_string();
                 out!("{}", text::text(&sweep, View { folder: &shown, width: super::width(), colour: super::colour() }));
             }
-            ExitCode::from(u8::try_from(sweep.exit_code).unwrap_or(exit::BROKEN))
+            ExitCode::from(u8::try_from(sweep.head.exit_code).unwrap_or(exit::BROKEN))
         }
         Err(e) => super::broken("sweep", &e),
     }
@@ -77,10 +78,13 @@ fn begin(request: Request, args: &SweepArgs) -> Result<Session, String> {
     check_limits(&spec)?;
     let started = UnixSeconds(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs()));
     let mut sweep = Sweep {
-        name: name.clone(),
-        seed: spec.seed.to_string(),
-        again: repeat_command(&spec),
-        build: build_info(),
+        head: ExperimentHead {
+            name: name.clone(),
+            seed: spec.seed.to_string(),
+            again: repeat_command(&spec),
+            build: build_info(),
+            ..ExperimentHead::default()
+        },
         arms: spec.describe_arms()?,
         design,
         ..Sweep::default()
@@ -88,7 +92,7 @@ fn begin(request: Request, args: &SweepArgs) -> Result<Session, String> {
     let folder = SweepFolder::create(&args.out.out, &name, started, rand::random(), &mut sweep)
         .map_err(|e| format!("cannot keep a sweep: {e}; name a writable folder with --out"))?;
     let env = environment::gather(folder.root(), build_info());
-    (sweep.env, sweep.build_profile) = (env.info(), env.build_profile.clone());
+    (sweep.head.env, sweep.head.build_profile) = (env.info(), env.build_profile.clone());
     let texts: Vec<String> = spec.arms.iter().map(|arm| plan_text(&arm.settings)).collect();
     let written = spec.arms.iter().zip(&texts).try_for_each(|(arm, text)| folder.write_arm(&arm.name, text));
     written
@@ -167,7 +171,7 @@ fn repeat_command(spec: &Spec) -> String {
 
 /// Marks a sweep as running in this process again.
 fn begin_session(sweep: &mut Sweep) {
-    sweep.status = Status::Running;
+    sweep.head.status = Status::Running;
     sweep.sessions += 1;
     sweep.owner = heckle_results::alive::this_process();
 }

@@ -46,12 +46,12 @@ pub(super) fn request(args: &SweepArgs) -> Result<Request, String> {
     if states(&flags, axis.key) {
         return Err(format!("--{} and --over {over}: the axis sets it, so leave out the flag", axis.key.replace('_', "-")));
     }
-    let seed = match args.seed.as_deref().or(file.seed.as_deref()) {
+    let seed = match args.arms.seed.as_deref().or(file.seed.as_deref()) {
         None | Some("random") => Seed(rand::random()),
         Some(text) => text.parse()?,
     };
     let name = file.name.clone().unwrap_or_else(|| "sweep".to_owned());
-    let from_flags = args.arms.iter().map(|arm| parse_arm(arm)).collect::<Result<Vec<_>, String>>()?;
+    let from_flags = args.arms.arms.iter().map(|arm| parse_arm(arm)).collect::<Result<Vec<_>, String>>()?;
     let stated = if from_flags.is_empty() { file.arm.iter().map(arm_from_file).collect() } else { from_flags };
     let mut base = apply_to_exposing_plan(file.overlaid(&flags), !args.voice.quiet)?;
     (base.arm, base.sweep, base.suite, base.canary) = (vec![], None, None, vec![]);
@@ -73,7 +73,7 @@ fn states(flags: &Settings, key: &str) -> bool {
 /// Leaves out arms that cannot run, and decides the length of the points.
 fn plan_length(mut spec: Spec, name: String, args: &SweepArgs, flags: &Settings, of_file: &SweepSettings) -> Result<Request, String> {
     spec.leave_out_missing_systems()?;
-    if let Some(why) = spec.arms.iter().find_map(|a| a.left_out.clone()).filter(|_| !args.arms.is_empty() || spec.arms.len() == 1) {
+    if let Some(why) = spec.arms.iter().find_map(|a| a.left_out.clone()).filter(|_| !args.arms.arms.is_empty() || spec.arms.len() == 1) {
         return Err(why);
     }
     let plan = spec.check()?;

@@ -26,12 +26,12 @@ pub(super) fn session(root: &Path, args: &SweepArgs) -> Result<Session, String> 
     }
     let folder = SweepFolder::open(root).map_err(at)?;
     let mut sweep = folder.read().map_err(at)?;
-    if sweep.status == Status::Running && sweep.owner.as_ref().is_some_and(alive::is_running) {
+    if sweep.head.status == Status::Running && sweep.owner.as_ref().is_some_and(alive::is_running) {
         let pid = sweep.owner.as_ref().map_or(0, |h| h.pid);
         return Err(at(format!("process {pid} works on it already: wait for it")));
     }
     let spec = spec(&folder, &sweep).map_err(at)?;
-    let left = sweep.design.budget_s.map(|s| Duration::from_secs_f64((s - sweep.wall_s).max(0.0)));
+    let left = sweep.design.budget_s.map(|s| Duration::from_secs_f64((s - sweep.head.wall_s).max(0.0)));
     let budget = args.budget.map(|b| b.0).or(left);
     begin_session(&mut sweep);
     folder.write_sweep(&sweep).map_err(|e| at(format!("cannot write: {e}")))?;
@@ -54,7 +54,7 @@ fn spec(folder: &SweepFolder, sweep: &Sweep) -> Result<Spec, String> {
         repeats: design.repeats,
         find_max: design.find_max,
         slo: design.slo.iter().map(|text| limit(text)).collect::<Result<_, _>>()?,
-        seed: sweep.seed.parse()?,
+        seed: sweep.head.seed.parse()?,
         systems: crate::systems::all(),
     };
     let plan = spec.check()?;

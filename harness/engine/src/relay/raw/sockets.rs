@@ -38,8 +38,8 @@ impl Sockets {
     /// Whether a process listens at an address; `None` if the kernel cannot be queried.
     pub(in crate::relay) fn listens(&self, at: SocketAddrV4) -> Option<bool> {
         // No connection has this remote address, so the lookup finds the socket that would accept a new one.
-        let nobody = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0);
-        let found = query_diag(self.diag.as_ref()?, at, nobody).ok()?;
+        let unspecified = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0);
+        let found = query_diag(self.diag.as_ref()?, at, unspecified).ok()?;
         Some(found.is_some_and(|socket| socket.state == LISTENING))
     }
 

@@ -1,4 +1,4 @@
-//! What a relayed connection owes to both its ends, with and without faults.
+//! Properties of relayed connections at both ends, with and without faults.
 
 use super::*;
 use heckle_loopback::LoopbackClaim;
@@ -12,7 +12,7 @@ fn everything_passes_however_it_is_cut() {
     }
     n2.hear(FrameKind::PeerMessage, b"trickled");
 
-    // From one byte to the longest frame there may be, many in one write and one in many.
+    // Frames from one byte to the maximum length, many in one write and one in many.
     let sizes = [1, 100, 65_536, 131_060, 131_073, 262_144, 300_000, 1 << 20, 8 << 20, 3, 0];
     let payload = |len: usize| (0..len).map(|i| (i * 31 + len) as u8).collect::<Vec<u8>>();
     let mut wire = BytesMut::new();
@@ -27,7 +27,7 @@ fn everything_passes_however_it_is_cut() {
     }
     let written = writing.join().unwrap();
     until("all of it is counted", || rig.relay.flow(link("n1>n2")).bytes >= written);
-    // The hello, the trickled frame and the sizes.
+    // The hello, the frame sent byte by byte, and the different sizes.
     assert_eq!(rig.relay.flow(link("n1>n2")).frames, 2 + sizes.len() as u64);
     assert_eq!(rig.relay.flow(link("n2>n1")).frames, 0, "an answer to a handshake is no message of the other link");
 }
@@ -50,7 +50,7 @@ fn large_frames_pass_under_a_rule_too() {
 }
 
 #[test]
-fn a_reader_that_does_not_read_stops_its_own_writer_and_nobody_else() {
+fn a_reader_that_does_not_read_stops_only_its_own_writer() {
     for effect in
         [None, Some(LinkEffect::Delay { delay_us: 100, jitter_us: 0 }), Some(LinkEffect::Delay { delay_us: 3_600_000_000, jitter_us: 0 })]
     {
@@ -71,7 +71,7 @@ fn a_reader_that_does_not_read_stops_its_own_writer_and_nobody_else() {
             other.say_numbers([n]);
             assert_eq!(n3.hear_numbers(n), [n]);
         }
-        // Once it reads, all that was written comes.
+        // Once it reads, everything that was written arrives.
         rig.relay.remove_fault(1);
         let mut reader = n2;
         let mut got = 0;
@@ -95,7 +95,7 @@ fn a_cut_drops_what_comes_even_if_the_reader_is_stuck() {
     }
     rig.relay.apply(1, &[link("n1>n2")], LinkEffect::Cut);
     n1.socket.set_write_timeout(Some(PATIENCE)).unwrap();
-    // Frames that were begun must be ended, or the stream would lose its place.
+    // A frame that was begun must be completed, or the stream would lose its framing.
     n1.socket.write_all(&message[written % message.len()..]).unwrap();
     (0..500).for_each(|_| n1.socket.write_all(&message).unwrap());
     until("the cut drops them", || rig.relay.evidence(1).blocked_frames >= 500);
@@ -113,7 +113,7 @@ fn nonsense_passes_as_it_is_and_is_counted() {
     assert_eq!(&heard, b"GET / HTTP/1.1\r\n\r\n");
     assert_eq!(rig.relay.stats().unframed, 1);
 
-    // No piece of it is ever lost, not even to a cut.
+    // No piece of it is ever lost, not even during a cut.
     let links = ["clients>n1", "n1>clients"];
     let did = rig.during(&links, LinkEffect::Loss { percent: 100.0 }, || {
         browser.write_all(b"more").unwrap();
@@ -155,13 +155,13 @@ fn ends_pass_in_order_behind_what_was_said() {
     client.socket.shutdown(std::net::Shutdown::Write).unwrap();
     node.hear(FrameKind::Request, b"last words");
     assert_eq!(node.hear_end(), Quiet::Closed);
-    // Half open: the answer still gets back.
+    // Half closed: the reply still arrives.
     node.say(FrameKind::Response, b"answer");
     drop(node);
     client.hear(FrameKind::Response, b"answer");
     assert_eq!(client.hear_end(), Quiet::Closed);
 
-    // Under a delay the end waits its turn.
+    // A delay applies to the end of the stream as well.
     let (mut n1, mut n2) = rig.connect(nodes(1, 2));
     rig.during(&["n1>n2"], LinkEffect::Delay { delay_us: 20_000, jitter_us: 0 }, || {
         n1.say_numbers([1]);
@@ -188,7 +188,7 @@ fn the_death_of_either_end_reaches_the_other() {
     let rig = Rig::new(&[nodes(1, 2)]);
     for far_dies in [true, false] {
         let (mut n1, mut n2) = rig.connect(nodes(1, 2));
-        // Unread bytes make the close an RST, as when a process is killed in the middle of things.
+        // Unread bytes turn the close into an RST, as when a process is killed.
         n1.say_numbers([1]);
         n2.say(FrameKind::PeerWelcome, b"again");
         until("both are there", || n1.socket.peek(&mut [0]).is_ok() && n2.socket.peek(&mut [0]).is_ok());

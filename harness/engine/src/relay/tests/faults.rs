@@ -1,4 +1,4 @@
-//! What each effect does, and what it claims to have done.
+//! The effects of faults on frames, and their evidence.
 
 use super::*;
 
@@ -96,7 +96,7 @@ fn a_dial_into_a_cut_hangs_and_comes_up_with_the_heal() {
         let mut patient = rig.dial(nodes(1, 2));
         patient.say(FrameKind::PeerHello, b"patient");
         patient.hear_nothing();
-        rig.nobody_dials(nodes(1, 2));
+        rig.expect_no_dial(nodes(1, 2));
         until("the connection that gave up is forgotten", || rig.relay.flow(link(LINK)).connections == 1);
         n1 = Some(patient);
     });
@@ -105,7 +105,7 @@ fn a_dial_into_a_cut_hangs_and_comes_up_with_the_heal() {
     n2.hear(FrameKind::PeerHello, b"patient");
     n2.say(FrameKind::PeerWelcome, b"");
     n1.unwrap().hear(FrameKind::PeerWelcome, b"");
-    rig.nobody_dials(nodes(1, 2));
+    rig.expect_no_dial(nodes(1, 2));
 }
 
 #[test]
@@ -201,7 +201,7 @@ fn copies_are_whole_frames_and_all_counted() {
     let did = rig.during(&[LINK], LinkEffect::Duplicate { percent: 40.0 }, || {
         n1.say_numbers(0..SENT);
         until("all frames passed", || rig.so_far().passed_frames == SENT);
-        // Copies that were held aside leave within 20 ms.
+        // Copies that were held back leave within 20 ms.
         std::thread::sleep(SILENCE);
     });
     n1.say_numbers([SENT]);
@@ -241,7 +241,7 @@ fn a_reset_strikes_both_ends_and_every_return() {
     let did = rig.during(&[LINK], LinkEffect::Reset, || {
         assert_eq!((n1.hear_end(), n2.hear_end()), (Quiet::Reset, Quiet::Reset));
         rig.dial(nodes(1, 2)).hear_end();
-        rig.nobody_dials(nodes(1, 2));
+        rig.expect_no_dial(nodes(1, 2));
     });
     assert_eq!(did.resets, 2);
     client.say(FrameKind::Request, b"untouched");
@@ -264,7 +264,7 @@ fn a_corrupted_frame_is_refused_by_its_receiver_and_counted() {
         until("all frames passed", || rig.so_far().passed_frames == SENT);
     });
     assert_eq!((did.corrupted_frames, did.strikes[&link(LINK)]), (SENT, SENT));
-    // One bit of each frame differs, in its header or its payload: no frame is read.
+    // One bit of each frame is flipped, in its header or its payload, so no frame is accepted.
     let mut received = vec![0; SENT as usize * (HEADER_LEN + 8)];
     n2.socket.read_exact(&mut received).unwrap();
     let (mut positions, mut unread) = (std::collections::BTreeSet::new(), 0);
@@ -294,12 +294,12 @@ fn a_hang_accepts_connections_and_never_answers_them() {
         let mut again = rig.dial(nodes(1, 2));
         again.say(FrameKind::PeerHello, b"again");
         again.hear_nothing();
-        rig.nobody_dials(nodes(1, 2));
+        rig.expect_no_dial(nodes(1, 2));
         dialled = Some(again);
     });
     assert_eq!((did.resets, did.hung_connections, did.strikes[&link(LINK)]), (1, 1, 2));
     assert_eq!(dialled.unwrap().hear_end(), Quiet::Reset, "what was sent meanwhile is not delivered late");
-    rig.nobody_dials(nodes(1, 2));
+    rig.expect_no_dial(nodes(1, 2));
     client.say(FrameKind::Request, b"untouched");
     node.hear(FrameKind::Request, b"untouched");
     rig.connect(nodes(1, 2));
@@ -356,7 +356,7 @@ fn an_effect_that_met_no_traffic_claims_nothing() {
     let rig = Rig::new(&[nodes(1, 2), nodes(1, 3)]);
     let (mut n1, mut n3) = rig.connect(nodes(1, 3));
     for effect in all_effects() {
-        // One link that nobody dialled, and one that was never even opened.
+        // One link that was never dialled, and one that was never opened.
         let did = rig.during(&[LINK, "n4>n5"], effect, || {
             n1.say_numbers([1]);
             n3.hear_numbers(1);
@@ -373,7 +373,7 @@ fn every_effect_shows_when_it_did_something() {
         let rig = Rig::new(&[nodes(1, 2)]);
         let (mut n1, _n2) = rig.connect(nodes(1, 2));
         let did = rig.during(&[LINK], effect, || {
-            // A reset may come between the two.
+            // A reset may occur between the two.
             let _ = n1.socket.write_all(&frame(FrameKind::PeerMessage, b"1"));
             let _ = n1.socket.write_all(&frame(FrameKind::PeerMessage, b"2"));
             if effect == LinkEffect::Hang {
@@ -381,7 +381,7 @@ fn every_effect_shows_when_it_did_something() {
                 rig.dial(nodes(1, 2));
             }
             if matches!(effect, LinkEffect::Reorder { .. }) {
-                // Two frames held aside overtake nobody; a handshake is never held aside.
+                // Two frames that are both held back do not overtake each other. A handshake is never held back.
                 n1.say(FrameKind::PeerHello, b"");
             }
             until("it strikes", || rig.so_far().shows_effect());
@@ -417,7 +417,7 @@ fn a_rule_strikes_links_that_open_later() {
     let rig = Rig::of(relay, vec![(nodes(1, 2), listener, address)]);
     let mut n1 = rig.dial(nodes(1, 2));
     n1.say(FrameKind::PeerHello, b"");
-    rig.nobody_dials(nodes(1, 2));
+    rig.expect_no_dial(nodes(1, 2));
     assert_eq!(rig.relay.remove_fault(1).blocked_connections, 1);
     rig.accept(nodes(1, 2)).hear(FrameKind::PeerHello, b"");
 }

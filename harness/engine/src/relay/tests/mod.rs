@@ -15,9 +15,9 @@ use heckle_server::frame::{FrameKind, FrameReader, HEADER_LEN, encode_frame};
 
 use super::{Evidence, Relay, Route};
 
-/// What must come comes within this, on however busy a machine.
+/// Expected data arrive within this time, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// What must not come is waited for this long.
+/// How long to wait for data that must not arrive.
 const SILENCE: Duration = Duration::from_millis(60);
 
 fn link(text: &str) -> Link {
@@ -44,7 +44,7 @@ fn frame(kind: FrameKind, payload: &[u8]) -> BytesMut {
     out
 }
 
-/// Waits until `done`, or fails.
+/// Waits until `done`, or panics.
 #[track_caller]
 fn until(what: &str, mut done: impl FnMut() -> bool) {
     let start = Instant::now();
@@ -54,7 +54,7 @@ fn until(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
-/// How a connection looks when nothing more comes.
+/// How the end of a connection shows.
 #[derive(Debug, PartialEq, Eq)]
 enum Quiet {
     Open,
@@ -62,7 +62,7 @@ enum Quiet {
     Reset,
 }
 
-/// One end of a connection that speaks frames.
+/// One end of a connection that carries frames.
 struct Peer {
     socket: TcpStream,
     reader: FrameReader,
@@ -87,7 +87,7 @@ impl Peer {
         }
     }
 
-    /// Reads for at most `limit`; hands every whole, checked frame to `each` until that returns false.
+    /// Reads for at most `limit`. Passes every complete, valid frame to `each` until that returns false.
     fn read(&mut self, limit: Duration, mut each: impl FnMut(FrameKind, &[u8]) -> bool) -> Quiet {
         let start = Instant::now();
         let mut buffer = vec![0; 64 << 10];
@@ -121,7 +121,7 @@ impl Peer {
         assert_eq!(heard, Some((kind, payload.to_vec())), "connection: {state:?}");
     }
 
-    /// The numbers that come, up to and including `last`.
+    /// The numbers received, up to and including `last`.
     #[track_caller]
     fn hear_numbers(&mut self, last: u64) -> Vec<u64> {
         let mut numbers = vec![];
@@ -147,7 +147,7 @@ impl Peer {
     }
 }
 
-/// A relay with some doors, each with a listener behind it.
+/// A relay with several ports, each with a listener behind it.
 struct Rig {
     relay: Relay,
     doors: Vec<(Route, TcpListener, SocketAddr)>,
@@ -193,14 +193,14 @@ impl Rig {
     }
 
     #[track_caller]
-    fn nobody_dials(&self, route: Route) {
+    fn expect_no_dial(&self, route: Route) {
         let listener = &self.door(route).1;
         listener.set_nonblocking(true).unwrap();
         std::thread::sleep(SILENCE);
         assert_eq!(listener.accept().map(drop).map_err(|e: io::Error| e.kind()), Err(ErrorKind::WouldBlock));
     }
 
-    /// Both ends of a connection that has shaken hands.
+    /// Both ends of a connection after the handshake.
     #[track_caller]
     fn connect(&self, route: Route) -> (Peer, Peer) {
         let (mut near, mut far) = (self.dial(route), self.accept(route));
@@ -215,7 +215,7 @@ impl Rig {
         (near, far)
     }
 
-    /// Applies, runs, lifts.
+    /// Applies the fault, runs, and lifts the fault.
     fn during(&self, links: &[&str], effect: LinkEffect, act: impl FnOnce()) -> Evidence {
         let links: Vec<Link> = links.iter().map(|l| link(l)).collect();
         self.faults.set(self.faults.get() + 1);
@@ -224,7 +224,7 @@ impl Rig {
         self.relay.remove_fault(self.faults.get())
     }
 
-    /// What the fault of [`Rig::during`] has done so far.
+    /// The evidence so far of the fault of [`Rig::during`].
     fn so_far(&self) -> Evidence {
         self.relay.evidence(self.faults.get())
     }

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::PathBuf;
 
 #[test]
-fn cells_with_long_names_are_told_apart() {
+fn cells_with_long_names_are_distinguished() {
     let long = "kinds=kill:holder+pause:holder+partition:holder,lease=priority,rounds=classic,workload=";
     let (a, b) = (run_name(&format!("{long}counter")), run_name(&format!("{long}cas-register")));
     assert_ne!(a, b);
@@ -45,8 +45,8 @@ impl Folder {
         Folder(path)
     }
 
-    /// A program in place of `heckle run`: notes whose turn it is, then does as `script` says. `$name` is the cell's, `$nth`
-    /// how often it ran; `results CODE` ends as a run does that came to CODE.
+    /// A program in place of `heckle run`: it records its turn, then does what `script` says. `$name` is the cell's
+    /// name and `$nth` how often it ran. `results CODE` ends like a run with that exit code.
     fn program(&self, script: &str) -> PathBuf {
         use std::os::unix::fs::PermissionsExt;
         let here = self.0.display();
@@ -66,7 +66,7 @@ impl Folder {
         path
     }
 
-    /// Whose turns it was, in order, since this was asked last.
+    /// The turns since the last call, in order.
     fn turns(&self) -> Vec<String> {
         let text = fs::read_to_string(self.0.join("turns")).unwrap_or_default();
         let _ = fs::remove_file(self.0.join("turns"));
@@ -96,7 +96,7 @@ fn night(folder: &Folder, exe: &Path, matrix: &Matrix, budget: Option<Span>) -> 
         build: BuildInfo::default(),
     };
     let mut book = Book::open(&begin).expect("a new folder");
-    let interrupted = drive(&mut book, matrix, &SuiteOptions { exe, out: &out, budget, tell: false }).expect("driven");
+    let interrupted = drive(&mut book, matrix, &SuiteOptions { exe, out: &out, budget, show_progress: false }).expect("driven");
     book.suite.conclude(interrupted);
     book
 }
@@ -135,7 +135,7 @@ fn what_breaks_twice_is_broken() {
 #[test]
 fn under_a_budget_what_failed_comes_first_and_every_cell_gets_its_turn() {
     let folder = Folder::new("budget");
-    // A run that nobody has made yet counts as 7 s and does not fit into 6; what was made is known to be short.
+    // A run without a past is estimated at 7 s and does not fit into 6; a run made before is known to be shorter.
     let exe = folder.program("case $name in nodes-5) results 2;; *) results 0;; esac");
     let all = matrix("");
     let first = night(&folder, &exe, &all, Some(Span::ms(6_000)));

@@ -76,7 +76,7 @@ fn planned(arms: &[&str], repeats: u32) -> Sweep {
     sweep.runs.clear();
     sweep.points.clear();
     sweep.knees.clear();
-    sweep.wall_s = 0.0;
+    sweep.head.wall_s = 0.0;
     sweep
 }
 
@@ -106,15 +106,15 @@ fn an_interrupted_sweep_continues_with_the_same_runs_in_the_same_order() {
     let mut first = World { stop_after: 7, ..World::new(&[500.0, 500.0]) };
     let (sweep, ending) = drive(planned(&["a", "b"], 2), Seed(7), None, &mut first);
     assert_eq!((ending, sweep.runs.len()), (Ending::Interrupted, 7), "the interrupted run does not count");
-    // Everything that a resumed sweep knows comes from its file.
+    // A resumed sweep knows only what is in its file.
     let stored = Sweep::from_json(&sweep.to_json()).expect("it reads back");
     let mut second = World::new(&[500.0, 500.0]);
     let (sweep, ending) = drive(stored, Seed(7), None, &mut second);
     assert_eq!((ending, sweep.runs.len()), (Ending::AsPlanned, 20));
     let both: Vec<Cell> = first.made[..7].iter().chain(&second.made).cloned().collect();
     assert_eq!(keys(&both), keys(&whole.made));
-    assert!((sweep.wall_s - 280.0 / 10.0 * 10.0).abs() < 80.0, "both sessions count: {}", sweep.wall_s);
-    // Nothing is left.
+    assert!((sweep.head.wall_s - 280.0 / 10.0 * 10.0).abs() < 80.0, "both sessions count: {}", sweep.head.wall_s);
+    // No run is left.
     let mut third = World::new(&[500.0, 500.0]);
     assert_eq!(drive(sweep, Seed(7), None, &mut third).1, Ending::AsPlanned);
     assert!(third.made.is_empty());

@@ -194,29 +194,11 @@ impl Keys {
         let message = match message.body {
             Body::PutDone => return self.on_plain_reply(from, &message.key, message.tag, None, env),
             Body::Got { cell } => return self.on_plain_reply(from, &message.key, message.tag, Some(cell), env),
+            Body::Pruned { pruned } => return env.note_pruned(&message.key, from, pruned),
             body => Message { body, ..message },
         };
-        match &message.body {
-            Body::Learned { learned } => env.note_learned(&message.key, from, *learned),
-            Body::Pruned { pruned } => return env.note_pruned(&message.key, from, *pruned),
-            Body::Promise { .. }
-            | Body::RowRead { .. }
-            | Body::Accepted
-            | Body::Reject { .. }
-            | Body::Prepare { .. }
-            | Body::Chosen
-            | Body::Read { .. }
-            | Body::Propose { .. }
-            | Body::Learn { .. }
-            | Body::Prune { .. }
-            | Body::Busy { .. }
-            | Body::Forward(_)
-            | Body::Forwarded(_)
-            | Body::NotHolder { .. }
-            | Body::Put { .. }
-            | Body::PutDone
-            | Body::Get
-            | Body::Got { .. } => {}
+        if let Body::Learned { learned } = message.body {
+            env.note_learned(&message.key, from, learned);
         }
         match self.find(&message.key) {
             Some(at) => self.slots[at].answer(from, message, env),

@@ -1,5 +1,5 @@
-//! The log over an overlay: power fails at every step of a log's life, on real files. And the overlay changes nothing about
-//! what the storage asks of its files.
+//! The log over an overlay: power fails at every step of a log's life, on real files. The overlay does not change
+//! which file operations the storage requests.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -66,10 +66,10 @@ fn an_overlay_is_not_ignored() {
     assert!(refused.is_usage() && refused.to_string().contains("--overlay"), "{refused}");
 }
 
-/// The calls that reached a file system, in order, with the names of the files.
+/// The calls that reached the file system, in order, with file names.
 type Calls = Arc<Mutex<Vec<String>>>;
 
-/// Passes calls on and records them. Does all work on one thread, so that two runs have one order.
+/// Forwards calls and records them. Does all work on one thread, so that two runs have the same order.
 #[derive(Debug)]
 struct Recording<V> {
     vfs: V,
@@ -203,7 +203,7 @@ impl VfsFile for RecordingFile {
     }
 }
 
-/// The calls of two lives of a log, with a kill in between.
+/// The calls of a log over two processes, with a kill between them.
 fn calls_of<V: Vfs + 'static>(vfs: impl Fn(&Path) -> V) -> Vec<String> {
     let dir = TempDir::new("overlay-calls");
     let calls = Calls::default();

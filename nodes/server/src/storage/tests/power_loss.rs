@@ -1,5 +1,5 @@
-//! Power fails at every step of a log's life, over files in memory: nothing that was acknowledged is lost, what is torn is
-//! cut, and a storage that forgets one sync is found out.
+//! Power fails at every step of a log's life, over files in memory: no acknowledged record is lost, torn data is cut
+//! off, and a storage that forgets one sync is detected.
 
 mod careless;
 
@@ -32,7 +32,7 @@ fn log(vfs: impl Vfs + 'static) -> LogFolder {
     LogFolder { vfs: Arc::new(vfs), path: FOLDER.into(), owner, points: Arc::default() }
 }
 
-/// What was seen over many power losses.
+/// The observations over many power losses.
 #[derive(Debug, Default)]
 struct Seen {
     torn_tails: u64,
@@ -40,16 +40,16 @@ struct Seen {
     names_lost: u64,
 }
 
-/// What ends a process before the power fails.
+/// How a process ends before the power fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum First {
     PowerLoss,
-    /// A kill. The next process finds what was not synced, which is not durable yet.
+    /// A kill. The next process finds un-synced data, which is not durable yet.
     Kill,
 }
 
-/// Runs into `step`, is killed or loses power, recovers (losing power again at a step drawn from `seed`), and goes on. `None` if there are
-/// fewer steps.
+/// Runs until `step`, is killed or loses power, recovers (losing power again at a step drawn from `seed`), and
+/// continues. `None` if there are fewer steps.
 fn lose_power_at(step: u32, seed: u64, first: First, skipped: Option<SkippedSync>, seen: &mut Seen) -> Option<Result<(), String>> {
     let memory = MemoryVfs::new(SyncMode::Immediate);
     let at = match skipped {
@@ -89,7 +89,7 @@ fn lose_power_at(step: u32, seed: u64, first: First, skipped: Option<SkippedSync
         if !ledger.agrees(found) {
             return Err(format!("step {step}, seed {seed}: {len} records, {known} acknowledged"));
         }
-        // It goes on where it was, and what it adds is safe as well.
+        // The log continues where it was, and what it adds is safe as well.
         compact(&at, &mut ledger).map_err(before)?;
         lose_power(&mut rng);
         let (_, found) = open(&at).map_err(before)?;
@@ -113,7 +113,7 @@ fn nothing_acknowledged_is_lost_at_any_step_and_torn_tails_are_cut() {
     assert!(seen.torn_tails > 5 && seen.sectors_lost > 50 && seen.names_lost > 50, "{seen:?}");
 }
 
-/// What a killed process had not synced is read by the next one, and must not be relied on before it is durable.
+/// The next process reads what a killed process had not synced, and must not rely on it before it is durable.
 #[test]
 fn nothing_acknowledged_is_lost_when_power_fails_after_a_kill_and_a_recovery() {
     let mut seen = Seen::default();
@@ -138,7 +138,7 @@ fn a_forgotten_sync_is_found_out() {
     }
 }
 
-/// The identity is one that was written, whole, whenever power fails.
+/// The identity is always one that was written, as a whole, whenever power fails.
 fn identity_after(seed: u64, skipped: Option<SkippedSync>) -> Result<(), String> {
     let memory = MemoryVfs::new(SyncMode::Immediate);
     let vfs: Arc<dyn Vfs> = match skipped {
@@ -202,12 +202,12 @@ fn a_batch_in_flight_may_be_lost_and_one_whose_sync_ended_may_not() {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Answers {
     AfterSync,
-    /// A mistake.
+    /// Never; a planted mistake.
     OneBatchEarly,
 }
 
-/// A node's storage without threads or clock: group sync and log, over files whose syncs take as long as `seed` says. Ends
-/// with a power loss; an error if a record was durable and is gone.
+/// A node's storage without threads or clock: group sync and log, over files whose syncs take a time drawn from
+/// `seed`. Ends with a power loss. Returns an error if a durable record is gone.
 fn simulate(seed: u64, answers: Answers) -> Result<(), String> {
     let memory = MemoryVfs::new(SyncMode::InFlight);
     let at = log(memory.clone());

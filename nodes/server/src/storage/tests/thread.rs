@@ -1,4 +1,4 @@
-//! Group sync: what is durable when, and how few syncs that takes.
+//! Group sync: when batches become durable, and how few syncs that takes.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -115,8 +115,9 @@ fn a_lazy_batch_waits_for_company_but_not_for_ever() {
     assert_eq!(recovered_records(rig.dir.path()), names(1..=4), "a clean end writes what gathers");
 }
 
-/// What is submitted right after a snapshot was taken is not in it, and must survive it. Without the sealing of the
-/// gathering batch it would share a batch with what the snapshot replaces, and vanish with the log.
+/// A record submitted right after a snapshot was taken is not in the snapshot and must survive it. If the gathering
+/// batch were not sealed, the record would share a batch with records that the snapshot replaces, and vanish with the
+/// log.
 #[test]
 fn a_snapshot_takes_nothing_with_it_that_it_does_not_hold() {
     for pause_us in [0, 30, 300, 3_000] {
@@ -150,7 +151,7 @@ fn a_snapshot_takes_nothing_with_it_that_it_does_not_hold() {
 }
 
 #[test]
-fn a_failed_sync_is_told_at_once_and_nothing_is_durable_after_it() {
+fn a_failed_sync_is_reported_at_once_and_nothing_is_durable_after_it() {
     let rig = Rig::start(Durability::AfterSync);
     rig.submit(1, Sync::Required);
     rig.until_durable(1);
@@ -158,7 +159,7 @@ fn a_failed_sync_is_told_at_once_and_nothing_is_durable_after_it() {
     rig.submit(2, Sync::Required);
     let why = rig.failures.recv_timeout(PATIENCE).unwrap();
     assert!(why.contains("Input/output error"), "{why}");
-    // A sync is never tried again: the disk may be well now, the page cache is not.
+    // A failed sync is never repeated: the disk may work again, but the page cache has dropped the data.
     rig.points.disarm_failpoint(Failpoint::FailSync);
     rig.submit(3, Sync::Required);
     std::thread::sleep(Duration::from_millis(50));

@@ -1,11 +1,11 @@
-//! The network's state: which messages still matter. A message from which nothing can come any more is left out, so that
-//! ways to one state meet.
+//! The state of the network: which messages still matter. Messages that can no longer have an effect are left out, so
+//! that different paths reach the same state.
 
 use super::{Budget, Envelope, Node, Progress, World, advance, digest, op_of};
 use heckle_paxos::{Action as CoreAction, Actions, Ballot, Body, Event, Message, Tag};
 use std::sync::Arc;
 
-/// The kinds of request that a round consists of, in the order of the rounds.
+/// The kinds of request of a round, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum RoundKind {
     Prepare,
@@ -15,18 +15,17 @@ pub(super) enum RoundKind {
 }
 
 impl World {
-    /// Takes away what can make no difference any more, so that states which differ in nothing else are one.
+    /// Removes what can no longer matter, so that states which differ in nothing else become one.
     ///
-    /// - An **answer** that changes nothing where it goes: it is of an earlier round, or was counted. Rounds only go
-    ///   forward, so it never will change anything.
-    /// - A **request** of an earlier round, whose answers are for nobody, that changes nothing where it goes: what it asks
-    ///   for was refused or is there already, and both stay so, since promises and rows only rise.
+    /// - A **reply** that has no effect: its round is over, or it was counted already. Rounds only advance, so it will never
+    ///   have one.
+    /// - A **request** of an earlier round, whose replies are ignored, without an effect: what it requests was refused or
+    ///   exists already, which stays true because promises and rows only rise.
+    /// - When **all operations are over**, every message but a propose: no client waits for a reply, no more replies are
+    ///   sent, and a promise or a learn could only keep out a propose that would break something.
     ///
-    /// - When **all operations are over**, every message but a propose: nobody waits for an answer, nothing more is told, and
-    ///   a promise or a learn only keeps a propose out that could break something.
-    ///
-    /// With a planted bug they may fall; then something is lost here that could have arrived, which is nothing worse than
-    /// a lossy network.
+    /// With a planted bug, promises and rows may fall. Then a message is lost here that could have arrived, as in a lossy
+    /// network.
     pub(super) fn tidy(&mut self, changed: usize) {
         if self.is_over() {
             self.net.retain(|held| matches!(held.message.body, Body::Propose { .. }));
@@ -42,7 +41,7 @@ impl World {
         }
     }
 
-    /// Whether no coordinator does anything any more, nor starts again.
+    /// Whether no coordinator is active, or will be again.
     pub(super) fn is_over(&self) -> bool {
         let over = |progress: &Progress| matches!(progress, Progress::Answered(_) | Progress::Lost);
         let Budget { crashes, blackouts, timers: _, timeouts: _ } = self.left;
@@ -62,12 +61,12 @@ impl World {
             Body::Promise { .. } | Body::RowRead { .. } | Body::Accepted | Body::Learned { .. } | Body::Pruned { .. } => true,
             Body::Reject { .. } => true,
             Body::Busy { .. } | Body::Forward(_) | Body::Forwarded(_) | Body::NotHolder { .. } => panic!("leases are off here"),
-            Body::Put { .. } | Body::PutDone | Body::Get | Body::Got { .. } => panic!("nobody puts or gets here"),
+            Body::Put { .. } | Body::PutDone | Body::Get | Body::Got { .. } => panic!("this world has no puts or gets"),
         };
         settled && !self.is_awaited(tag, body) && self.is_idle(held)
     }
 
-    /// Whether it asks for what its coordinator still waits for.
+    /// Whether it requests something for which its coordinator still waits.
     fn is_awaited(&self, tag: &Tag, body: &Body) -> bool {
         let Some(op) = op_of(tag.op) else {
             return false;
@@ -76,7 +75,7 @@ impl World {
         round_kind(body).is_some_and(|kind| running && self.rounds[op] == Some((*tag, kind)))
     }
 
-    /// Whether nothing comes of it, nor of its answer.
+    /// Whether neither the message nor its reply has an effect.
     fn is_idle(&self, held: &Envelope) -> bool {
         let mut node = Node::clone(&self.nodes[held.to]);
         let mut out = Actions::new();
@@ -100,7 +99,7 @@ impl World {
     }
 }
 
-/// What kind of round a request belongs to; none if it is an answer, or asks for no answer.
+/// The kind of round to which a request belongs; `None` for a reply, or a request without a reply.
 pub(super) fn round_kind(body: &Body) -> Option<RoundKind> {
     match body {
         Body::Prepare { .. } => Some(RoundKind::Prepare),

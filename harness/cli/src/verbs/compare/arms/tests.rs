@@ -1,7 +1,9 @@
 use super::*;
+use crate::cli::ArmArgs;
 
 fn args(arms: &[&str]) -> CompareArgs {
-    CompareArgs { arms: arms.iter().map(|a| (*a).to_owned()).collect(), seed: Some("7".into()), ..CompareArgs::default() }
+    let arms = ArmArgs { arms: arms.iter().map(|a| (*a).to_owned()).collect(), seed: Some("7".into()) };
+    CompareArgs { arms, ..CompareArgs::default() }
 }
 
 #[track_caller]
@@ -27,7 +29,7 @@ fn every_preset_makes_sense() {
     }
 }
 
-/// The rate of a preset is that of its workload: 20 intents a second leave a mutex idle, so that its runs would not count.
+/// A preset's rate fits its own workload: 20 intents a second leave a mutex idle, so that runs would not count.
 #[test]
 fn a_preset_with_another_workload_runs_at_the_rate_of_that_workload() {
     let rate = |workload: Option<&str>, rate: Option<Rate>| {
@@ -53,8 +55,9 @@ fn a_preset_with_another_workload_runs_at_the_rate_of_that_workload() {
 fn arms_differ_in_what_they_state_and_share_seed_and_faults() {
     let mut args = args(&["a:backoff=uniform", "b:backoff=none,mix=cas=50,read=50"]);
     args.settings.faults.kinds = Some(vec!["kill".into(), "pause".into()]);
-    refused(&CompareArgs { arms: vec!["a".into(), "b:mix=cas=50,raed=50".into()], ..args.clone() }, &["raed"]);
-    args.arms[1] = "b:backoff=none".into();
+    args.arms.arms = vec!["a".into(), "b:mix=cas=50,raed=50".into()];
+    refused(&args, &["raed"]);
+    args.arms.arms[1] = "b:backoff=none".into();
     let experiment = experiment(&args).expect("makes sense");
     let plans: Vec<Plan> = (0..2).map(|i| experiment.plan(i, 3).expect("a plan")).collect();
     assert_eq!((plans[0].seed, &plans[0].injections), (plans[1].seed, &plans[1].injections));

@@ -1,9 +1,9 @@
-//! Who is found to have dialled.
+//! How the relay identifies diallers.
 
 use super::program::Between;
 use super::*;
 
-/// Lets a program dial n2 and says whose links carry what it says and hears.
+/// Lets a program dial n2. Returns whose links carry its bytes in each direction.
 #[track_caller]
 fn check(name: &str, environment: impl Fn(&Rig) -> Vec<(String, String)>, between: Between, end: &str, register: Option<Node>) {
     let rig = Rig::new(name);
@@ -58,7 +58,8 @@ fn the_program_itself_is_a_client() {
     until("it is counted", || rig.relay.flow("clients>n2".parse().expect("a link")).bytes == 4);
 }
 
-/// A dialler that belongs to no run, or to another one: the relay holds its connection and reports what it knows about it.
+/// A dialler that belongs to no run, or to another one: the relay holds its connection and reports what it knows
+/// about it.
 #[test]
 fn a_stranger_is_held_and_named() {
     for other_run in [false, true] {
@@ -72,7 +73,7 @@ fn a_stranger_is_held_and_named() {
         }
         rig.nothing_accepted();
         assert_eq!((rig.relay.stats().identified, rig.relay.stats().unknown), (0, 1));
-        // Others are not in its way.
+        // Other diallers are unaffected.
         let _client = rig.client();
         rig.accepted();
     }
@@ -92,7 +93,7 @@ fn what_is_gone_before_it_is_known_is_dropped_and_counted() {
 
 /// Many clients and some nodes at once: each connection gets its own bytes back, and each link counts its own.
 #[test]
-fn many_connections_at_once_are_told_apart() {
+fn many_simultaneous_connections_are_distinguished() {
     const CLIENTS: usize = 300;
     let rig = Rig::new("many");
     let mut programs: Vec<(String, Program)> = (0..4)
@@ -105,7 +106,7 @@ fn many_connections_at_once_are_told_apart() {
         .collect();
     let clients: Vec<TcpStream> = (0..CLIENTS).map(|_| rig.client()).collect();
     programs.iter_mut().for_each(|(node, program)| program.say(format!("from {node} ").as_bytes()));
-    // Whatever comes is sent back.
+    // Echoes everything.
     let targets: Vec<TcpStream> = (0..CLIENTS + programs.len()).map(|_| rig.accepted()).collect();
     for target in targets {
         std::thread::spawn(move || std::io::copy(&mut &target, &mut &target));

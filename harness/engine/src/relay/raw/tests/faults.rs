@@ -1,4 +1,4 @@
-//! What a fault does to bytes, and what it claims to have done.
+//! The effects of faults on bytes, and their evidence.
 
 use super::program::Between;
 use super::*;
@@ -41,7 +41,7 @@ fn a_cut_holds_bytes_and_lets_them_out_in_order() {
 }
 
 #[test]
-fn a_one_way_cut_holds_one_direction_whoever_dialled() {
+fn a_one_way_cut_holds_one_direction_whichever_side_dialled() {
     let rig = Rig::new("one-way");
     let (mut n1, mut n2) = connected(&rig);
     for (cut, to_n2) in [("n2>n1", true), ("n1>n2", false)] {
@@ -96,7 +96,7 @@ fn who_dials_into_a_cut_connects_and_is_held() {
     hear(&mut rig.accepted(), b"hello");
 }
 
-/// Whatever a cut finds on its way is held, and a writer is stopped before the relay's memory is.
+/// Bytes on the way during a cut are held, and the writer is blocked before the relay's memory fills up.
 #[test]
 fn a_cut_in_the_middle_of_a_large_transfer_loses_nothing_and_holds_little() {
     const BYTES: usize = 64 << 20;
@@ -124,7 +124,7 @@ fn a_cut_in_the_middle_of_a_large_transfer_loses_nothing_and_holds_little() {
         read(&mut target, &mut got, &mut buffer);
     }
     rig.apply(&["clients>n2"], LinkEffect::Cut);
-    // What the receiver's kernel has already may still be read.
+    // The receiver may still read bytes that its kernel already has.
     target.set_read_timeout(Some(Duration::from_millis(300))).expect("open");
     while let Ok(n @ 1..) = target.peek(&mut buffer) {
         assert!(n > 0);
@@ -171,14 +171,14 @@ fn a_slow_link_carries_what_its_rate_allows() {
     let began = Instant::now();
     let writing = std::thread::spawn(move || writer.write_all(&[7; 200_000]).expect("open"));
     let mut got = vec![0; 200_000];
-    // Which end belongs to which client is not known: one of them has a byte.
+    // It is unknown which end belongs to which client: one of them has a byte.
     if target.peek(&mut [0; 2]).expect("something comes") == 1 && of_other.peek(&mut [0; 2]).is_ok_and(|n| n == 2) {
         std::mem::swap(&mut target, &mut of_other);
     }
     target.read_exact(&mut got).or_else(|_| of_other.read_exact(&mut got)).expect("it comes");
     let (took, want) = (began.elapsed().as_secs_f64(), 200_000.0 / RATE as f64);
     writing.join().expect("written");
-    // A machine may be late, but nothing makes a link faster.
+    // A machine may be slow, but nothing makes a link faster.
     assert!(took >= want * 0.95 && took <= want * 2.0 + 1.0, "{took:.2} s for what takes {want:.2} s");
     let did = rig.lift();
     assert!(did.slowed_frames >= 200_000 && did.to_json().contains_key("slowed_bytes"), "{did:?}");
@@ -219,7 +219,7 @@ fn a_reset_closes_what_is_open_and_what_comes_back() {
     assert_eq!((did.resets, did.strikes.values().sum::<u64>()), (2, 2));
 }
 
-/// A dialler tells a node that is down from one that hangs up, and a relay must not make the one look like the other.
+/// A client can distinguish a node that is down from one that hangs up, and a relay must not make one look like the other.
 #[test]
 fn who_dials_a_target_that_is_down_is_refused_until_it_is_up() {
     let mut rig = Rig::new("down");
@@ -236,7 +236,7 @@ fn who_dials_a_target_that_is_down_is_refused_until_it_is_up() {
         rig.listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         until("it is down", || refused(&rig));
     }
-    // A cut wire refuses nobody.
+    // A cut wire refuses no connection.
     rig.apply(&["n1>n2"], LinkEffect::Cut);
     until("it hangs", || !refused(&rig));
     rig.lift();

@@ -1,4 +1,4 @@
-//! The raw relay with real processes: nodes, their children, daemons, strangers, and this program as a client.
+//! The raw relay with real processes: nodes, their children, daemons, foreign programs, and this program as a client.
 
 mod diallers; // who is found to have dialled
 mod greeting; // addresses that a dialler advertises
@@ -16,12 +16,12 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-/// What must come comes within this, on however busy a machine.
+/// Expected data arrive within this time, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// What must not come is waited for this long.
+/// How long to wait for data that must not arrive.
 const SILENCE: Duration = Duration::from_millis(80);
 
-/// A relay with one port of n2, and what listens behind it.
+/// A relay with one port of n2, and a listener behind it.
 struct Rig {
     run: String,
     relay: Relay,
@@ -37,8 +37,8 @@ impl Rig {
 
     fn with_greeting(name: &str, greeting: Option<Arc<dyn Greeting>>) -> Rig {
         let run = format!("{name}-{}", std::process::id());
-        let (tell, strangers) = channel();
-        let relay = Relay::start_raw(Seed(7), Owners::new(&run), greeting, OnUnknown::new(move |who| drop(tell.send(who))));
+        let (reports, strangers) = channel();
+        let relay = Relay::start_raw(Seed(7), Owners::new(&run), greeting, OnUnknown::new(move |who| drop(reports.send(who))));
         let relay = relay.expect("a thread");
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         rustix::net::listen(&listener, 4096).expect("a longer queue");
@@ -57,7 +57,7 @@ impl Rig {
         stream
     }
 
-    /// The target's end of the next connection; none if none comes.
+    /// The target's end of the next connection; `None` if there is none in time.
     fn accept(&self, within: Duration) -> Option<TcpStream> {
         self.listener.set_nonblocking(true).expect("an open socket");
         let start = Instant::now();
@@ -94,7 +94,7 @@ impl Rig {
         self.relay.remove_fault(1)
     }
 
-    /// Bytes that evidence counts on a link.
+    /// Bytes of a link according to the evidence.
     fn bytes(evidence: &Evidence, link: &str) -> u64 {
         evidence.bytes.get(&link.parse().expect("a link")).copied().unwrap_or(0)
     }

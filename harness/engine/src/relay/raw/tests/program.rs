@@ -1,21 +1,21 @@
-//! This test program, started again as the program of a node: it dials, and passes on what it reads from either side.
+//! This test program, started again as the program of a node: it dials, and forwards bytes in both directions.
 
 use super::*;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
-/// Where it dials. Without it the test below does nothing.
+/// The address to dial. Without it the test below does nothing.
 const DIAL: &str = "RAW_RELAY_DIAL";
-/// How it gets there.
+/// How it is started.
 const STEPS: &str = "RAW_RELAY_STEPS";
 
-/// What stands between the process that is started and the one that dials.
+/// The processes between the one that is started and the one that dials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Between {
-    /// Nothing.
+    /// None.
     Nothing,
-    /// A parent that waits; the dialler has none of its environment.
+    /// A parent that waits. The dialler has a cleared environment.
     Parent,
-    /// A parent that is gone before it dials, and a group of its own: a daemon.
+    /// A parent that exits before the child dials from its own process group: a daemon.
     GoneParent,
 }
 
@@ -31,7 +31,7 @@ impl Program {
         command.args(["--exact", "relay::raw::tests::program::runs_when_it_is_asked_to"]);
         command.env(DIAL, address.to_string()).env(STEPS, format!("{between:?}"));
         command.envs(environment.iter().map(|(name, value)| (name, value)));
-        // What it hears goes to its standard error, since a test program greets on its standard output.
+        // Received bytes go to its standard error, because a test program prints to its standard output.
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
         let (input, mut heard) = (child.stdin.take(), child.stderr.take().expect("piped"));
         let (send, output) = channel();
@@ -67,7 +67,7 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // It ends with its input, as a daemon of it does.
+        // It ends when its input ends, as its daemon does.
         drop(self.input.take());
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -98,7 +98,7 @@ fn runs_when_it_is_asked_to() {
 }
 
 fn pass_on(address: &str) -> ! {
-    // The parent of a daemon may still be there.
+    // The parent of a daemon may still exist.
     std::thread::sleep(Duration::from_millis(50));
     let stream = TcpStream::connect(address).expect("the relay listens");
     let mut back = stream.try_clone().expect("a descriptor");

@@ -11,7 +11,7 @@ use crate::storage::vfs::{Completion, FolderLock, RequestId, Vfs, VfsFile};
 /// Which sync is forgotten.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SkippedSync {
-    /// A batch is answered for without a sync.
+    /// A batch is acknowledged without a sync.
     Batch,
     /// After a rename.
     Folder,

@@ -10,7 +10,7 @@ fn path(name: &str) -> PathBuf {
     Path::new("/data").join(name)
 }
 
-/// A file with this durable content under a durable name.
+/// A file with this durable content and a durable name.
 fn durable(vfs: &MemoryVfs, name: &str, bytes: &[u8]) -> Box<dyn VfsFile> {
     let file = vfs.create(&path(name)).unwrap();
     file.write_at(bytes, 0).unwrap();
@@ -19,7 +19,7 @@ fn durable(vfs: &MemoryVfs, name: &str, bytes: &[u8]) -> Box<dyn VfsFile> {
     file
 }
 
-/// What a power loss leaves of `name`, for many seeds.
+/// The contents of `name` after a power loss, for many seeds.
 fn left_by_power_loss(name: &str, act: impl Fn(&MemoryVfs)) -> BTreeSet<Option<Vec<u8>>> {
     let left = (0..200).map(|seed| {
         let vfs = MemoryVfs::new(SyncMode::Immediate);

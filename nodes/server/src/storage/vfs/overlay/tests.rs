@@ -8,7 +8,7 @@ use crate::storage::folder::LOCK;
 use crate::storage::vfs::unsynced::{PowerLoss, SECTOR};
 use crate::testing::TempDir;
 
-/// A running process with a data folder. Dropping it is what a SIGKILL does: nothing is written any more.
+/// A running process with a data folder. Dropping it acts like a SIGKILL: nothing more is written.
 struct Running {
     vfs: OverlayVfs,
     folder: PathBuf,
@@ -46,7 +46,7 @@ impl Running {
         self.vfs.read(&self.path(name)).ok()
     }
 
-    /// A file with this durable content under a durable name.
+    /// A file with this durable content and a durable name.
     fn durable(&self, name: &str, bytes: &[u8]) -> Box<dyn VfsFile> {
         let file = self.create(name);
         file.write_at(bytes, 0).unwrap();
@@ -56,7 +56,7 @@ impl Running {
     }
 }
 
-/// What a power loss leaves of `a`, for many seeds. Before it, the process is killed and started again.
+/// The contents of `a` after a power loss, for many seeds. Before it, the process is killed and started again.
 fn left_by_power_loss(act: impl Fn(&Running)) -> BTreeSet<Option<Vec<u8>>> {
     let left = (0..80).map(|seed| {
         let dir = TempDir::new("overlay");
@@ -137,7 +137,7 @@ fn a_new_file_and_a_removal_without_folder_sync_may_vanish() {
         on.remove("a");
     };
     assert_eq!(left_by_power_loss(remove), BTreeSet::from([None, bytes(b"a")]));
-    // A name for the new content may come without the content, as POSIX allows.
+    // The new name may survive without the content, as POSIX allows.
     let replaced = |on: &Running| {
         drop(on.durable("a", b"old"));
         on.create("tmp").write_at(b"new", 0).unwrap();
@@ -147,7 +147,7 @@ fn a_new_file_and_a_removal_without_folder_sync_may_vanish() {
     assert!(left_by_power_loss(replaced).is_superset(&BTreeSet::from([bytes(b"new"), bytes(b"")])));
 }
 
-/// A process may end in the middle of a sync of names. The next one finishes it.
+/// A process may end during a sync of names. The next one finishes it.
 #[test]
 fn a_sync_of_names_that_was_cut_short_is_finished() {
     let all = ["a", "b", "c", "d", "e"];

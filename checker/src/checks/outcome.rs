@@ -1,0 +1,28 @@
+//! The outcome of one check.
+
+use crate::verdict::Verdict;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+/// The outcome of one check.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CheckResult {
+    /// Its name.
+    pub name: &'static str,
+    /// Its verdict.
+    pub verdict: Verdict,
+    /// Its figures, with units in their names.
+    pub figure: Map<String, Value>,
+    /// A description for the user.
+    pub words: String,
+}
+
+/// Creates the outcome of the check `name`.
+pub(super) fn result(
+    name: &'static str,
+    verdict: Verdict,
+    words: String,
+    figure: impl IntoIterator<Item = (&'static str, Value)>,
+) -> CheckResult {
+    CheckResult { name, verdict, figure: figure.into_iter().map(|(k, v)| (k.to_owned(), v)).collect(), words }
+}

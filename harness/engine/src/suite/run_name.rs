@@ -1,0 +1,16 @@
+//! Names of the runs of a suite.
+
+use heckle_history::prng::Seed;
+use heckle_results::run_folder::slug;
+
+/// Returns the name of a cell's runs: a plan's name, which is also a folder name. A long name is cut and extended
+/// with its hash: two cells that differ in their last axis alone must not share a folder, a past or, since seeds are
+/// drawn by name, their seeds.
+pub fn run_name(cell: &str) -> String {
+    const MAX_LENGTH: usize = 64;
+    if cell.len() <= MAX_LENGTH {
+        return slug(cell);
+    }
+    let hash = format!("-{:08x}", Seed(0).part(cell).0 >> 32);
+    slug(&cell.chars().take(MAX_LENGTH - hash.len()).collect::<String>()) + &hash
+}
