@@ -166,7 +166,7 @@ impl Driver {
             }
             Input::Timer(Timer::Attempt(before)) => {
                 if let Some(turn) = self.waiting.remove(&before) {
-                    self.attempt(now, turn, actions);
+                    self.retry_or_end(now, turn, actions);
                 }
             }
             Input::Completed(op, result) => self.completed(now, op, result, actions),
@@ -249,15 +249,15 @@ impl Driver {
                     self.waiting.insert(op, turn);
                     actions.push(Action::Wake(Nanos(now.0.saturating_add(pause.0)), Timer::Attempt(op)));
                 } else {
-                    self.attempt(now, turn, actions);
+                    self.retry_or_end(now, turn, actions);
                 }
             }
             Next::Over => self.end(now, turn, actions),
         }
     }
 
-    /// Starts a later attempt of an intent, with the process of the first attempt.
-    fn attempt(&mut self, now: Nanos, turn: Turn, actions: &mut Vec<Action>) {
+    /// Starts another attempt of an intent, with the process of the first one, unless no more may follow.
+    fn retry_or_end(&mut self, now: Nanos, turn: Turn, actions: &mut Vec<Action>) {
         match turn.process {
             Some(process) if !self.is_over(now) => self.send(Turn { due: turn.due.map(|_| now), ..turn }, process, actions),
             // After an unknown outcome another attempt could apply the change twice.

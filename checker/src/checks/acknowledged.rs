@@ -144,7 +144,7 @@ fn on_key(history: &History, missed: &Missed) -> String {
     format!("on {}, {which}; op {}, invoked at {}, {saw}", history.names.key_name(missed.key), op(by).op, op(by).invoked)
 }
 
-/// The faults that were on while updates were acknowledged: ", during partition:leader (fault 2)".
+/// Names the faults that were active while updates were acknowledged: ", during partition:leader (fault 2)".
 fn during(history: &History, from: Nanos, to: Nanos) -> String {
     let faults = coverage::faults(history).into_iter().filter(|fault| fault.began <= to && fault.ended >= from);
     let faults: Vec<String> = faults.map(|fault| format!("{} (fault {})", fault.kind, fault.id)).collect();

@@ -50,7 +50,7 @@ fn shrink(request: &SearchRequest) -> SearchReply {
     let mut tries = MAX_TRIES;
     let mut at = 0;
     while at < core.len() && tries > 0 {
-        let observer = observes_only(&core[at].call);
+        let observer = is_read_only(&core[at].call);
         let kept = if observer { Some(core.remove(at)) } else { None };
         tries -= u32::from(observer);
         if let Some(op) = kept {
@@ -70,11 +70,11 @@ fn prefix(ops: &[SearchOp], end: u64) -> Vec<SearchOp> {
     for op in &mut kept {
         op.completed = op.completed.filter(|&t| t <= end);
     }
-    kept.retain(|o| o.completed.is_some() || !observes_only(&o.call));
+    kept.retain(|o| o.completed.is_some() || !is_read_only(&o.call));
     kept
 }
 
-pub(crate) fn observes_only(call: &ModelCall) -> bool {
+pub(crate) fn is_read_only(call: &ModelCall) -> bool {
     match call {
         ModelCall::Read { .. }
         | ModelCall::Refused { .. }

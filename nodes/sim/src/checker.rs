@@ -339,7 +339,7 @@ impl Checker {
         }
     }
 
-    /// Checks an operation that has taken effect on the row `before`.
+    /// Checks that an operation was allowed to take effect on the value `before`.
     fn check_effect(&mut self, key: &Key, op: OpId, version: u64, before: Option<Value>) {
         let Some(asked) = self.asked.get(&op) else {
             return;

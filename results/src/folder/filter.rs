@@ -90,7 +90,7 @@ impl Ended {
     fn matches(self, status: Status, verdict: RunVerdict, exit_code: i32) -> bool {
         let over = status != Status::Running;
         match self {
-            // Results that cannot be read have no status, and an error for a verdict.
+            // Unreadable results have no status, and their verdict is an error.
             Ended::Error => verdict == RunVerdict::Error,
             Ended::Valid => over && verdict == RunVerdict::Valid,
             Ended::Invalid => over && verdict == RunVerdict::Invalid,

@@ -36,7 +36,7 @@ pub enum Ending {
 /// What keeps a run from being conclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Because {
-    /// Too little happened, which a load that `--abort-on` ended explains.
+    /// Too little happened because `--abort-on` ended the load early.
     LittleLoad,
     /// Anything else.
     Other,

@@ -15,7 +15,7 @@ const MAX_OUTPUT: u64 = 64 << 10;
 const LOOK: Duration = Duration::from_millis(5);
 /// Time limit for the output to arrive after the command exits. It expires only if something that the command started still holds its
 /// output open.
-const DRAINED_WITHIN: Duration = Duration::from_millis(200);
+const DRAIN_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// Exit status and standard output of a command.
 #[derive(Debug)]
@@ -65,7 +65,7 @@ pub(crate) fn run(words: &[String], folder: &Path, within: Duration) -> Result<R
             Err(e) => return Err(format!("`{shown}`: {e}")),
         }
     };
-    let output = output.recv_timeout(DRAINED_WITHIN).unwrap_or_default();
+    let output = output.recv_timeout(DRAIN_TIMEOUT).unwrap_or_default();
     Ok(Ran { status, output: String::from_utf8_lossy(&output).into_owned() })
 }
 

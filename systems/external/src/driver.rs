@@ -21,13 +21,13 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// Time limit for a driver to introduce itself.
-const HELLO_WITHIN: Duration = Duration::from_secs(10);
+const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 /// Extra time, after an operation's own timeout, in which the driver may still answer.
 const GRACE: Duration = Duration::from_secs(1);
 /// Time limit for a driver to say which node leads.
-const LEADER_WITHIN: Duration = Duration::from_secs(2);
+const LEADER_TIMEOUT: Duration = Duration::from_secs(2);
 /// Time limit for a driver to exit after its input is closed.
-const ENDS_WITHIN: Duration = Duration::from_secs(2);
+const END_TIMEOUT: Duration = Duration::from_secs(2);
 /// Maximum number of lines waiting to be written. A driver never has this many operations open.
 const MAX_QUEUED: usize = 65_536;
 /// Maximum number of abandoned operations whose answers may still arrive.
@@ -96,9 +96,9 @@ impl Driver {
         thread("driver-reader", move || reader.run(stdout, &introduced)).map_err(|e| no_thread(&e))?;
         let silent = |_| {
             let said = lock(&helper).last_words();
-            format!("it did not introduce itself within {} s{}", HELLO_WITHIN.as_secs(), log_of(&said))
+            format!("it did not introduce itself within {} s{}", HELLO_TIMEOUT.as_secs(), log_of(&said))
         };
-        let hello = hello.recv_timeout(HELLO_WITHIN).map_err(silent).and_then(|line| protocol::hello(&line?));
+        let hello = hello.recv_timeout(HELLO_TIMEOUT).map_err(silent).and_then(|line| protocol::hello(&line?));
         let hello = hello.map_err(|why| {
             lock(&table).closing = true;
             lock(&helper).kill();
@@ -165,11 +165,11 @@ impl Driver {
         let (answer, answered) = sync_channel(1);
         let id = self.open(Waiting::Leader(answer));
         self.send(protocol::leader_request(id))?;
-        match answered.recv_timeout(LEADER_WITHIN) {
+        match answered.recv_timeout(LEADER_TIMEOUT) {
             Ok(node) => node.ok_or_else(|| "the driver knows no leader".to_owned()),
             Err(_) => {
                 self.abandon(id);
-                Err(format!("the driver did not say within {} s who leads", LEADER_WITHIN.as_secs()))
+                Err(format!("the driver did not say within {} s who leads", LEADER_TIMEOUT.as_secs()))
             }
         }
     }
@@ -215,7 +215,7 @@ impl Driver {
     pub(crate) fn finish(&self) -> bool {
         lock(&self.table).closing = true;
         *lock(&self.lines) = None;
-        let deadline = Instant::now() + ENDS_WITHIN;
+        let deadline = Instant::now() + END_TIMEOUT;
         while lock(&self.helper).ended().is_none() && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(5));
         }

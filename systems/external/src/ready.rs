@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Time limit for a running process to answer a check.
-const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 /// Interval between checks of a process that is not ready yet.
 const ASK_EVERY: Duration = Duration::from_millis(20);
 /// Maximum number of bytes read from an HTTP response.
@@ -74,7 +74,7 @@ fn is_ready(
         Some(Ready::Http(url)) => http(&filled(url, &ports, layout, node)?),
         Some(Ready::Command(words)) => {
             let words = words.iter().map(|word| filled(word, &ports, layout, node)).collect::<Result<Vec<_>, _>>()?;
-            let ran = command::run(&words, folder, ANSWERS_WITHIN)?;
+            let ran = command::run(&words, folder, ANSWER_TIMEOUT)?;
             if ran.status.success() { Ok(()) } else { Err(format!("`{}` ended with {}", words.join(" "), ran.status)) }
         }
         Some(Ready::Log(line)) => match process {
@@ -85,7 +85,7 @@ fn is_ready(
 }
 
 fn connects(addr: SocketAddr) -> Result<(), String> {
-    TcpStream::connect_timeout(&addr, ANSWERS_WITHIN).map(drop).map_err(|e| format!("{addr}: {e}"))
+    TcpStream::connect_timeout(&addr, ANSWER_TIMEOUT).map(drop).map_err(|e| format!("{addr}: {e}"))
 }
 
 /// Checks that a URL answers with status 200.
@@ -94,8 +94,8 @@ fn http(url: &str) -> Result<(), String> {
     let (host, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
     let get = || -> std::io::Result<String> {
         let addr = host.to_socket_addrs()?.next().ok_or_else(|| std::io::Error::other("no such host"))?;
-        let mut stream = TcpStream::connect_timeout(&addr, ANSWERS_WITHIN)?;
-        stream.set_read_timeout(Some(ANSWERS_WITHIN))?;
+        let mut stream = TcpStream::connect_timeout(&addr, ANSWER_TIMEOUT)?;
+        stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
         stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: {host}\r\nConnection: close\r\n\r\n").as_bytes())?;
         let mut answer = vec![];
         stream.take(MAX_ANSWER).read_to_end(&mut answer)?;

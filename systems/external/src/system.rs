@@ -28,7 +28,7 @@ use std::time::Duration;
 /// The role reported by a leader command or a driver.
 const LEADER: Role = Role { name: "leader", about: "the node that leads" };
 /// Time limit for commands that print a version or say which node leads.
-const COMMAND_WITHIN: Duration = Duration::from_secs(2);
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Systems described by plans, as an entry in the CLI's list of systems.
 #[derive(Debug, Clone, Copy)]
@@ -118,7 +118,7 @@ impl External {
     fn leads(&self, words: &[String], layout: &Layout, node: usize) -> Result<bool, String> {
         let ports = self.text.ports();
         let words = words.iter().map(|word| filled(word, &ports, layout, node)).collect::<Result<Vec<_>, _>>()?;
-        command::run(&words, &self.folder, COMMAND_WITHIN).map(|ran| ran.status.success())
+        command::run(&words, &self.folder, COMMAND_TIMEOUT).map(|ran| ran.status.success())
     }
 }
 
@@ -133,7 +133,7 @@ impl System for External {
     }
 
     fn version(&self) -> Option<String> {
-        let ran = command::run(&self.text.version.list(), &self.folder, COMMAND_WITHIN).ok()?;
+        let ran = command::run(&self.text.version.list(), &self.folder, COMMAND_TIMEOUT).ok()?;
         ran.output.lines().find(|line| !line.trim().is_empty()).map(|line| line.trim().to_owned())
     }
 

@@ -18,7 +18,7 @@ pub const INSTALL: &str = "install it (Debian and Ubuntu: apt-get install redis-
 /// Name by which the Sentinels know the primary.
 const MASTER: &str = "heckle";
 /// Time limit for a running server to answer a command from the harness.
-const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 /// Time after which a Sentinel considers an unreachable primary down. A failover then takes about 1.5 s.
 const DOWN_AFTER_MS: u64 = 1_000;
 const FAILOVER_TIMEOUT_MS: u64 = 5_000;
@@ -179,8 +179,8 @@ pub(crate) fn role(addr: SocketAddr) -> Result<Role, String> {
 /// Sends one command on a new connection and returns the reply.
 fn ask(addr: SocketAddr, words: &[&[u8]]) -> Result<Resp, String> {
     let exchange = || -> std::io::Result<Resp> {
-        let mut stream = TcpStream::connect_timeout(&addr, ANSWERS_WITHIN)?;
-        stream.set_read_timeout(Some(ANSWERS_WITHIN))?;
+        let mut stream = TcpStream::connect_timeout(&addr, ANSWER_TIMEOUT)?;
+        stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
         stream.write_all(&resp::command(words))?;
         let (mut got, mut chunk) = (vec![], [0; 4096]);
         loop {

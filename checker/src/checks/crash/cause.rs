@@ -1,4 +1,4 @@
-//! Classifies the end of a process by one table, and describes it.
+//! Classifies how a process ended, by a single table, and describes the cause.
 
 /// The phase in which a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

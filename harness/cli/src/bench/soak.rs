@@ -1,5 +1,4 @@
-//! A differential test of the checkers: three checkers judge random histories until the time is up, and each case has a number. Each
-//! register history is followed by a history of another object, with the models in turn, judged by its scan and by both searches.
+//! A differential test of the checkers: three checkers judge random histories until the time is up, and each case has a number. Alternates register histories with histories of other objects, one model after another. Each of the latter is judged by the scan of its model and by both searches.
 
 use heckle_checker::Verdict;
 use heckle_checker::differential::{Case, Engines, MODELS, case, compare, compare_object, file_events, object_case, show, show_object};

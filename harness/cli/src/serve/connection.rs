@@ -10,9 +10,9 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// Time for the head of a request to arrive completely.
-const HEAD_WITHIN: Duration = Duration::from_secs(5);
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time for a whole response, which may be a large history over a slow line.
-const RESPONSE_WITHIN: Duration = Duration::from_secs(600);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(600);
 /// Bytes of a response that are written at a time.
 const PIECE: usize = 64 * 1024;
 /// Bytes and time that are read after a response, so that the peer sees it before the connection is gone.
@@ -50,7 +50,7 @@ fn respond(stream: &TcpStream, request: &Request, site: &Site) -> io::Result<()>
     if site.watchers.fetch_add(1, Ordering::SeqCst) >= events::MAX_WATCHERS {
         return write(stream, Response::error(503, "Too many pages watch a run: close one."), request.method);
     }
-    write_until(stream, response.head().as_bytes(), Instant::now() + HEAD_WITHIN)?;
+    write_until(stream, response.head().as_bytes(), Instant::now() + HEAD_TIMEOUT)?;
     events::send(stream, request, site)
 }
 
@@ -66,7 +66,7 @@ pub(super) fn refuse(stream: &TcpStream) {
 
 /// Reads until the empty line. `None` if the peer closes before it sends anything.
 fn read_head(mut stream: &TcpStream) -> Result<Option<Vec<u8>>, Refusal> {
-    let deadline = Instant::now() + HEAD_WITHIN;
+    let deadline = Instant::now() + HEAD_TIMEOUT;
     let mut head = vec![];
     let mut piece = [0; 2048];
     loop {
@@ -94,7 +94,7 @@ fn read_head(mut stream: &TcpStream) -> Result<Option<Vec<u8>>, Refusal> {
 }
 
 fn write(stream: &TcpStream, response: Response, method: Method) -> io::Result<()> {
-    let mut out = Out { stream, deadline: Instant::now() + RESPONSE_WITHIN };
+    let mut out = Out { stream, deadline: Instant::now() + RESPONSE_TIMEOUT };
     out.bytes(response.head().as_bytes())?;
     if method == Method::Head {
         return Ok(());

@@ -24,7 +24,7 @@ const ALIVE_EVERY: Duration = Duration::from_secs(5);
 /// Maximum length of a connection. The browser makes a new one by itself.
 const LONGEST: Duration = Duration::from_secs(3600);
 /// Maximum time for an event to be taken.
-const EVENT_WITHIN: Duration = Duration::from_secs(10);
+const EVENT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What was sent last, so that nothing is sent twice.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,7 +65,7 @@ pub(super) fn send(stream: &TcpStream, request: &Request, site: &Site) -> io::Re
 }
 
 fn write_now(stream: &TcpStream, text: &str) -> io::Result<()> {
-    write_until(stream, text.as_bytes(), Instant::now() + EVENT_WITHIN)
+    write_until(stream, text.as_bytes(), Instant::now() + EVENT_TIMEOUT)
 }
 
 /// Waits for the next look, and returns whether the peer has closed its end meanwhile. What it sends is ignored.

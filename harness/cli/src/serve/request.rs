@@ -110,11 +110,11 @@ fn path_parts(path: &str) -> Result<(Vec<String>, bool), Refusal> {
         // Of `//`, the part between the slashes is empty.
         return if path.len() <= 1 { Ok((vec![], true)) } else { Err(NOT_FOUND) };
     }
-    let part = |part: &str| {
-        let part = decode(part, Plus::Literal)?;
+    let decode_part = |raw: &str| {
+        let part = decode(raw, Plus::Literal)?;
         if is_plain(&part) { Ok(part) } else { Err(NOT_FOUND) }
     };
-    Ok((inner.split('/').map(part).collect::<Result<_, _>>()?, is_folder))
+    Ok((inner.split('/').map(decode_part).collect::<Result<_, _>>()?, is_folder))
 }
 
 pub(super) const NOT_FOUND: Refusal = Refusal(404, "there is no such page or file");

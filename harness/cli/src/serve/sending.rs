@@ -5,12 +5,12 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 /// Time in which a peer must take something.
-const PIECE_WITHIN: Duration = Duration::from_secs(10);
+const PIECE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Sends bytes until a deadline. A peer that takes a byte now and then does not get more time.
 pub(super) fn write_until(mut stream: &TcpStream, mut bytes: &[u8], deadline: Instant) -> io::Result<()> {
     while !bytes.is_empty() {
-        let left = deadline.saturating_duration_since(Instant::now()).min(PIECE_WITHIN);
+        let left = deadline.saturating_duration_since(Instant::now()).min(PIECE_TIMEOUT);
         if left.is_zero() {
             return Err(io::ErrorKind::TimedOut.into());
         }

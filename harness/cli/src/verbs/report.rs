@@ -1,5 +1,4 @@
-//! `heckle report`: judges a run's history again and rewrites everything derived from it. For a comparison, it rewrites plots and
-//! page from `compare.json`, and for a sweep from `sweep.json`.
+//! `heckle report`: judges a run's history again and rewrites everything derived from it. For a comparison, it rewrites the plots and the page from `compare.json`; for a sweep, from `sweep.json`.
 
 use crate::cli::ReportArgs;
 use crate::history_file;

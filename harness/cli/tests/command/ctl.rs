@@ -156,7 +156,7 @@ fn what_is_not_known_is_not_claimed() {
     // A node that accepts the request and never replies: the command must not say that nothing happened.
     let addr = claim.address().expect("a port").to_string();
     let silent = std::net::TcpListener::bind(&addr).expect("it is this test's");
-    let welcomed = std::thread::spawn(move || {
+    let silent_server = std::thread::spawn(move || {
         let (mut stream, _) = silent.accept().expect("a client");
         let limits = Limits { max_key: 1, max_value: 1, max_frame: 1, max_in_flight: 1 };
         let mut out = bytes::BytesMut::new();
@@ -167,7 +167,7 @@ fn what_is_not_known_is_not_claimed() {
         let _ = stream.read_to_end(&mut vec![]);
     });
     let out = expect_code(&f, &["ctl", "write", "k", "v", "--timeout", "300ms", "--json", "--node", &addr], 2);
-    welcomed.join().expect("ends with its client");
+    silent_server.join().expect("ends with its client");
     let json: serde_json::Value = serde_json::from_slice(&out.stdout).expect("JSON");
     assert_eq!(json["outcome"], "unknown", "{json:#}");
     assert!(said(&out).contains("may have been applied"), "{}", said(&out));

@@ -3,7 +3,7 @@
 
 use super::self_end::SelfEnd;
 use super::signals::EndCause;
-use super::{Cluster, Evidence, SIGNAL_WITHIN};
+use super::{Cluster, Evidence, SIGNAL_TIMEOUT};
 use heckle_faults::{DiskLoss, Node};
 use heckle_system_api::launch::data_folder;
 use std::fs;
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// Time that a node has to refuse at the end of the fault, if others that could show what it lost were away.
-const REFUSES_WITHIN: Duration = Duration::from_secs(5);
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(5);
 /// The fault, in the history.
 const BY: &str = "lost-disk";
 
@@ -26,7 +26,7 @@ impl Cluster {
         self.shared.check_process(&mut slot);
         let Some(process) = slot.process.as_mut() else { return Ok(was_down(node)) };
         process.signal(libc::SIGSTOP).map_err(|e| format!("cannot stop {node}: {e}"))?;
-        process.await_stopped(true, SIGNAL_WITHIN);
+        process.await_stopped(true, SIGNAL_TIMEOUT);
         let folder = self.data_of(node);
         let copied = replace_with_copy(&folder, &beside(&folder, "copy"));
         process.signal(libc::SIGCONT).map_err(|e| format!("cannot continue {node}: {e}"))?;
@@ -75,7 +75,7 @@ impl Cluster {
             // It was down when the fault began, and nothing was taken away.
             return Ok(Evidence::new());
         }
-        let deadline = Instant::now() + REFUSES_WITHIN;
+        let deadline = Instant::now() + REFUSAL_TIMEOUT;
         while self.is_running(node) && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(5));
         }

@@ -46,11 +46,11 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Time limit for the recovery of a node. Beyond it the run is broken.
-const READY_WITHIN: Duration = Duration::from_secs(20);
+const READY_TIMEOUT: Duration = Duration::from_secs(20);
 /// Time limit for the kernel to show the effect of a signal.
-const SIGNAL_WITHIN: Duration = Duration::from_secs(2);
+const SIGNAL_TIMEOUT: Duration = Duration::from_secs(2);
 /// Time that a node has to end after SIGTERM, before it is killed.
-const STOP_WITHIN: Duration = Duration::from_secs(8);
+const STOP_TIMEOUT: Duration = Duration::from_secs(8);
 /// Interval between two checks of all processes.
 const WATCH_EVERY: Duration = Duration::from_millis(20);
 
@@ -263,7 +263,7 @@ impl Cluster {
         for (i, slot) in self.shared.nodes.iter().enumerate() {
             let mut slot = lock(slot);
             let Some(mut process) = slot.process.take() else { continue };
-            let status = process.wait_ended(STOP_WITHIN);
+            let status = process.wait_ended(STOP_TIMEOUT);
             let end = log_tail::end(status, &slot.log.path, slot.log.from);
             let mut detail = log_tail::detail(&end, Phase::Asked, "teardown");
             if status.is_none() {

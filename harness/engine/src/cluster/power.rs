@@ -1,7 +1,7 @@
 //! Power losses: all nodes that are hit stop at the same moment, are killed, and lose what they had not synced.
 
 use super::signals::kill_and_reap;
-use super::{Cluster, Evidence, NodeSlot, SIGNAL_WITHIN, lock, node_index};
+use super::{Cluster, Evidence, NodeSlot, SIGNAL_TIMEOUT, lock, node_index};
 use heckle_faults::Node;
 use heckle_system_api::capability::Disks;
 use heckle_system_api::launch::data_folder;
@@ -70,7 +70,7 @@ impl Cluster {
         let mut tries = 1;
         loop {
             signal_all(hit, libc::SIGSTOP)?;
-            let seen = |(_, slot): &Hit<'_>| slot.process.as_ref().is_some_and(|process| process.await_stopped(true, SIGNAL_WITHIN));
+            let seen = |(_, slot): &Hit<'_>| slot.process.as_ref().is_some_and(|process| process.await_stopped(true, SIGNAL_TIMEOUT));
             let stopped: Vec<bool> = hit.iter().map(seen).collect();
             let mut unsynced = Some(0);
             for (node, _) in hit.iter() {

@@ -58,7 +58,7 @@ impl Spawner {
 }
 
 /// Time for the last output of a process that has ended to reach its log. A process that it left behind may hold the log open.
-const LOG_WITHIN: Duration = Duration::from_millis(500);
+const LOG_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// A running process.
 pub struct NodeProcess {
@@ -147,9 +147,9 @@ impl NodeProcess {
         self.status
     }
 
-    /// Waits until everything that the process wrote is in its log, at most [`LOG_WITHIN`].
+    /// Waits until everything that the process wrote is in its log, at most [`LOG_TIMEOUT`].
     fn await_log(&mut self) {
-        let deadline = Instant::now() + LOG_WITHIN;
+        let deadline = Instant::now() + LOG_TIMEOUT;
         while self.log_writer.as_ref().is_some_and(|writer| !writer.is_finished()) && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(1));
         }

@@ -9,7 +9,7 @@ use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 /// Time that a node has to end after the cause could not be taken back any more.
-const ENDS_WITHIN: Duration = Duration::from_secs(2);
+const END_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How a node must end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,7 +66,7 @@ impl Cluster {
             return Ok(self.forget_expected_end(node));
         }
         let taken_back = take_back();
-        let deadline = Instant::now() + if taken_back.is_ok() { Duration::ZERO } else { ENDS_WITHIN };
+        let deadline = Instant::now() + if taken_back.is_ok() { Duration::ZERO } else { END_TIMEOUT };
         loop {
             if self.has_met_expected_end(node) || !self.is_running(node) {
                 return Ok(self.forget_expected_end(node));
@@ -84,7 +84,7 @@ impl Cluster {
     /// # Errors
     /// If the node goes on.
     pub fn unless_ended(&self, node: Node, asked: Result<(), String>) -> Result<(), String> {
-        let deadline = Instant::now() + ENDS_WITHIN;
+        let deadline = Instant::now() + END_TIMEOUT;
         while asked.is_err() && self.is_running(node) && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(5));
         }

@@ -1,7 +1,7 @@
 //! Signals that faults send to a node's process, their undoing, and the evidence of both.
 
 use super::running::RunningNode;
-use super::{Cluster, Evidence, NodeSlot, SIGNAL_WITHIN, Shared, log_tail, node_index};
+use super::{Cluster, Evidence, NodeSlot, SIGNAL_TIMEOUT, Shared, log_tail, node_index};
 use heckle_checker::checks::crash::{self, End, Phase};
 use heckle_faults::Node;
 use serde_json::Value as Json;
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 /// Time that a node has to end by itself after the SIGTERM of a fault. etcd first hands over its leadership, which
 /// took more than 3 s on a busy machine.
-const ENDS_WITHIN: Duration = Duration::from_secs(10);
+const END_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Whether a fault ended a process, or the process had ended before.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ impl Cluster {
         let Some(process) = slot.process.as_mut() else { return Ok(EndCause::Earlier) };
         let pid = process.pid();
         process.ask_to_end().map_err(|e| format!("cannot terminate {node}: {e}"))?;
-        let (status, effect) = match process.wait_ended(ENDS_WITHIN) {
+        let (status, effect) = match process.wait_ended(END_TIMEOUT) {
             Some(status) => (status, "terminated"),
             None => (kill_and_reap(node, process)?, "killed_after_sigterm"),
         };
@@ -90,7 +90,7 @@ impl Cluster {
         self.shared.check_process(&mut slot);
         let Some(process) = slot.process.as_mut() else { return Ok([("was_down".into(), node.to_string().into())].into()) };
         process.signal(libc::SIGSTOP).map_err(|e| format!("cannot pause {node}: {e}"))?;
-        let stopped = process.await_stopped(true, SIGNAL_WITHIN);
+        let stopped = process.await_stopped(true, SIGNAL_TIMEOUT);
         drop(slot);
         self.shared.record(node_index(node), "paused", BTreeMap::new());
         Ok([("seen_stopped".into(), u64::from(stopped).into())].into())
@@ -106,11 +106,11 @@ impl Cluster {
         let Some(process) = slot.process.as_mut() else { return Ok(Evidence::new()) };
         let still = process.state() == Some('T');
         process.signal(libc::SIGCONT).map_err(|e| format!("cannot resume {node}: {e}"))?;
-        let running = process.await_stopped(false, SIGNAL_WITHIN);
+        let running = process.await_stopped(false, SIGNAL_TIMEOUT);
         drop(slot);
         self.shared.record(node_index(node), "resumed", BTreeMap::new());
         if !running {
-            return Err(format!("{node} stayed stopped for {} s after SIGCONT", SIGNAL_WITHIN.as_secs()));
+            return Err(format!("{node} stayed stopped for {} s after SIGCONT", SIGNAL_TIMEOUT.as_secs()));
         }
         Ok([("stopped_until_the_end".into(), u64::from(still).into())].into())
     }
@@ -131,5 +131,5 @@ impl Shared {
 /// Sends SIGKILL, and returns how the process ended.
 pub(super) fn kill_and_reap(node: Node, process: &mut RunningNode) -> Result<ExitStatus, String> {
     process.signal(libc::SIGKILL).map_err(|e| format!("cannot kill {node}: {e}"))?;
-    process.wait_ended(SIGNAL_WITHIN).ok_or_else(|| format!("{node} survived SIGKILL for {} s", SIGNAL_WITHIN.as_secs()))
+    process.wait_ended(SIGNAL_TIMEOUT).ok_or_else(|| format!("{node} survived SIGKILL for {} s", SIGNAL_TIMEOUT.as_secs()))
 }

@@ -1,7 +1,7 @@
 //! Starting nodes, and waiting until they serve.
 
 use super::running::RunningNode;
-use super::{Cluster, Evidence, NodeSlot, READY_WITHIN, Shared, lock, log_tail, pids};
+use super::{Cluster, Evidence, NodeSlot, READY_TIMEOUT, Shared, lock, log_tail, pids};
 use crate::limits;
 use heckle_checker::checks::crash::{self, Phase};
 use heckle_system_api::capability::ClockState;
@@ -11,14 +11,14 @@ use std::time::{Duration, Instant};
 
 impl Cluster {
     pub(super) fn await_peers(&self) -> Result<(), String> {
-        let deadline = Instant::now() + READY_WITHIN;
+        let deadline = Instant::now() + READY_TIMEOUT;
         for slot in &self.shared.nodes {
             let spec = lock(slot).spec.clone();
             loop {
                 match self.shared.system.sees_peers(&spec) {
                     Ok(true) => break,
                     Ok(false) | Err(_) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(5)),
-                    Ok(false) => return Err(format!("{} did not reach its peers within {} s", spec.name, READY_WITHIN.as_secs())),
+                    Ok(false) => return Err(format!("{} did not reach its peers within {} s", spec.name, READY_TIMEOUT.as_secs())),
                     Err(e) => return Err(format!("{} does not answer the harness: {e}", spec.name)),
                 }
             }
@@ -48,7 +48,7 @@ impl Shared {
 
     pub(super) fn await_ready(&self, slot: &mut NodeSlot) -> Result<(), String> {
         let process = slot.process.as_mut().expect("it was just launched");
-        let ready = self.system.await_ready(&slot.spec, process, READY_WITHIN).and_then(|detail| Ok(self.set_clock(&slot.spec, detail)?));
+        let ready = self.system.await_ready(&slot.spec, process, READY_TIMEOUT).and_then(|detail| Ok(self.set_clock(&slot.spec, detail)?));
         let pid = process.pid();
         let mut detail = match ready {
             Ok(detail) => detail,

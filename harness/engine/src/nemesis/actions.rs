@@ -9,7 +9,7 @@ use heckle_faults::{Action, Signal, Step};
 use heckle_history::Nanos;
 
 /// Time limit for the return of a node that another fault holds.
-const BACK_WITHIN: Nanos = Nanos::from_ms(60_000);
+const RECOVERY_TIMEOUT: Nanos = Nanos::from_ms(60_000);
 
 impl Nemesis {
     /// Does the action; `rule` is the relay's name for an effect on links.
@@ -52,7 +52,7 @@ impl Nemesis {
     /// Waits for nodes that another fault has taken down: a node that is down or stopped now gets the request when it is
     /// back. The heal of that other fault bounds the wait.
     fn wait_back(&self, action: &Action) {
-        let limit = WaitLimit { clock: self.clock, until: Nanos(self.clock.now().0 + BACK_WITHIN.0), stop: &self.stop };
+        let limit = WaitLimit { clock: self.clock, until: Nanos(self.clock.now().0 + RECOVERY_TIMEOUT.0), stop: &self.stop };
         self.claims.wait_free(&action.needs_up(), limit);
     }
 

@@ -8,11 +8,11 @@ use heckle_system_api::capability::{DelayedSyncs, Disks, Points};
 use std::time::{Duration, Instant};
 
 /// Time limit for a node under load to begin a sync, and to end one that is no longer delayed.
-const SYNC_WITHIN: Duration = Duration::from_secs(1);
+const SYNC_TIMEOUT: Duration = Duration::from_secs(1);
 /// A delay that is waited for when it is injected.
 const SHORT: Duration = Duration::from_millis(100);
-/// Time limit for a node to answer that another fault has taken down.
-const BACK_WITHIN: Duration = Duration::from_secs(10);
+/// Time limit for the answer of a node that another fault has taken down.
+const RECOVERY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Makes every sync of these nodes slower, and waits until each has begun a delayed one, or ended it if that takes no
 /// longer than [`SHORT`]: what happens to a node later may take its figures with it.
@@ -27,7 +27,7 @@ pub(super) fn delay_syncs(cluster: &Cluster, nodes: &[Node], delay_us: u64, stop
     }
     let is_short = delay <= SHORT;
     let is_missing = |seen: &DelayedSyncs| seen.count == 0 || (is_short && seen.max_us == 0);
-    let deadline = Instant::now() + SYNC_WITHIN;
+    let deadline = Instant::now() + SYNC_TIMEOUT;
     let mut evidence = Evidence::from([("asked_delay_us".to_owned(), delay_us.into())]);
     for node in nodes {
         let mut seen = disks.delayed_syncs(&cluster.spec(*node));
@@ -43,7 +43,7 @@ pub(super) fn delay_syncs(cluster: &Cluster, nodes: &[Node], delay_us: u64, stop
 
 /// Asks a node until it answers: another fault may take it down in the middle of a request, and brings it back.
 fn until_back(mut ask: impl FnMut() -> Result<(), String>) -> Result<(), String> {
-    let deadline = Instant::now() + BACK_WITHIN;
+    let deadline = Instant::now() + RECOVERY_TIMEOUT;
     loop {
         match ask() {
             Err(_) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(20)),
@@ -67,7 +67,7 @@ pub(super) fn restore_syncs(cluster: &Cluster, nodes: &[Node]) -> Result<Evidenc
     for node in nodes {
         let spec = cluster.spec(*node);
         until_back(|| disks.restore_syncs(&spec))?;
-        let deadline = Instant::now() + SYNC_WITHIN;
+        let deadline = Instant::now() + SYNC_TIMEOUT;
         let mut seen = disks.delayed_syncs(&spec);
         while seen.as_ref().is_ok_and(|seen| seen.count > 0 && seen.max_us == 0) && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(2));

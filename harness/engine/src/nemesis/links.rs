@@ -7,7 +7,7 @@ use heckle_faults::{End, Link};
 use std::time::{Duration, Instant};
 
 /// Time limit for each affected link to carry a frame after the heal; otherwise it counts as not healed.
-const FLOW_WITHIN: Duration = Duration::from_secs(5);
+const FLOW_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Removes a rule from its links and returns its evidence. Only changes count as evidence: an effect that changed
 /// nothing has none, no matter how many frames passed.
@@ -29,7 +29,7 @@ pub(super) fn await_flow(relay: &Relay, links: &[Link], stop: &Stop) -> Option<E
         // Clients that were cut off may be idle, but an open link can be used.
         after || (matches!((link.from, link.to), (End::Clients, _) | (_, End::Clients)) && flow.connections == 0)
     };
-    while healed.elapsed() < FLOW_WITHIN {
+    while healed.elapsed() < FLOW_TIMEOUT {
         if links.iter().all(flowed) {
             let waited_ms = healed.elapsed().as_millis() as u64;
             return Some([("links_carrying".into(), (links.len() as u64).into()), ("waited_ms".into(), waited_ms.into())].into());

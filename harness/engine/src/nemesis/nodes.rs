@@ -7,7 +7,7 @@ use heckle_faults::{Node, Signal};
 use std::time::{Duration, Instant};
 
 /// Time limit for a node to answer after a restart or resume; otherwise it counts as not healed.
-const UP_WITHIN: Duration = Duration::from_secs(10);
+const START_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Sends a signal to each of these nodes, as close together in time as the machine allows.
 pub(super) fn signal(cluster: &Cluster, signal: Signal, nodes: &[Node]) -> Result<Evidence, String> {
@@ -62,7 +62,7 @@ pub(super) fn for_all(nodes: &[Node], act: impl Fn(Node) -> Result<Evidence, Str
 
 /// Waits until these nodes report that they are ready.
 pub(super) fn await_ready(cluster: &Cluster, nodes: &[Node]) -> Option<Evidence> {
-    let deadline = Instant::now() + UP_WITHIN;
+    let deadline = Instant::now() + START_TIMEOUT;
     for node in nodes {
         while !cluster.is_ready(*node) {
             if Instant::now() > deadline {

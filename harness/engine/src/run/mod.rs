@@ -46,10 +46,10 @@ use std::time::{Duration, Instant};
 use strain::StrainWatch;
 
 /// Time limit for nodes to drain their work after the last op and the last fault: a few of their longest waits.
-const SETTLE_WITHIN: Duration = Duration::from_secs(3);
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Time limit, in addition to the time of a takeover, for a node to have the role that final reads need.
-const ROLE_WITHIN: Duration = Duration::from_secs(5);
+const ROLE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Options of a run that do not affect its plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -205,7 +205,7 @@ fn with_cluster(
     live.enter(Phase::AskingFates);
     fates::query_remaining(plan, &outside, open)?;
     live.enter(Phase::Settling);
-    cluster.settle(stop, SETTLE_WITHIN);
+    cluster.settle(stop, SETTLE_TIMEOUT);
     live.enter(Phase::FinalReads);
     let (through, no_leader) = final_read_nodes(plan, &cluster, stop);
     warnings.extend(no_leader);
@@ -248,7 +248,7 @@ fn final_read_nodes(plan: &Plan, cluster: &Cluster, stop: &Stop) -> (Vec<NodeIx>
         FinalReads::None => return (vec![], None),
         FinalReads::Role(role) => role,
     };
-    let deadline = Instant::now() + Duration::from_nanos(plan.system.takeover().0) + ROLE_WITHIN;
+    let deadline = Instant::now() + Duration::from_nanos(plan.system.takeover().0) + ROLE_TIMEOUT;
     loop {
         match cluster.find_role(role) {
             Ok((node, _)) => return (vec![NodeIx(node.0 - 1)], None),

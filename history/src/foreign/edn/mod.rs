@@ -1,6 +1,6 @@
 //! Parses EDN, the notation of Clojure, as printed by `pr`, including unreadable objects.
 //!
-//! Forms are converted to JSON. A keyword or a symbol becomes the text of its name. A form without a JSON equivalent
+//! Forms are converted to JSON. A keyword or a symbol becomes a string with its name. A form without a JSON equivalent
 //! becomes an object with one entry whose name starts with `#`, such as `{"#ratio":"1/3"}` or `{"#inst":"…"}`, so that
 //! it can be compared and is never mistaken for a number or a text. The tag of a record (`#jepsen.history.Op{…}`) is
 //! dropped.

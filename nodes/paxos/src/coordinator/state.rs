@@ -95,7 +95,7 @@ pub(crate) enum State {
 pub(crate) enum Decision {
     /// The operation's own update is in the proposal.
     Own,
-    /// A read, or a CAS refused at its position among the others. `current` is the value to return.
+    /// A read, or a CAS whose condition was not met at its position in the batch. `current` is the value to return.
     Shown { current: Option<Value> },
     /// The row already determines the outcome.
     Decided(Outcome),

@@ -44,7 +44,7 @@ impl RangeId {
         for byte in key.as_bytes() {
             hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
         }
-        // The low bits of FNV vary most. The high ones are folded in.
+        // A low bit of this hash depends only on the same and lower bits of the bytes, so the high half is folded in.
         let folded = hash ^ (hash >> 32);
         RangeId(u16::try_from(folded % u64::from(ranges.max(1))).expect("below a u16"))
     }

@@ -107,7 +107,7 @@ pub fn estimate(pairs: &[Pair], scale: Scale, margin: f64) -> Option<Estimate> {
     } else if scale == Scale::Index {
         by_t(&numbers().map(|(r, a)| a - r).collect::<Vec<f64>>(), Method::MeanDifference, margin)
     } else {
-        // A ratio with a zero has no logarithm, and the margin of a ratio does not apply to a difference.
+        // The logarithm of a ratio does not exist if either value is zero, and a margin for ratios does not apply to differences.
         let margin = (scale != Scale::Ratio).then_some(margin);
         by_sign_flips(&numbers().map(|(r, a)| a - r).collect::<Vec<f64>>(), margin)
     };

@@ -14,7 +14,7 @@ const MAX_CONNECTIONS: usize = 64;
 /// Interval at which a thread checks whether its node is gone.
 const LOOK: Duration = Duration::from_millis(50);
 /// Time limit for connecting to a working node.
-const CONNECT_WITHIN: Duration = Duration::from_secs(2);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A claimed address without a listener.
 pub(super) struct Refusing {
@@ -70,7 +70,7 @@ impl Proxy {
         let (over, passes) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(true)));
         let (ended, passing) = (over.clone(), passes.clone());
         let addr = serve(&over, move |client| {
-            let node = TcpStream::connect_timeout(&node, CONNECT_WITHIN)?;
+            let node = TcpStream::connect_timeout(&node, CONNECT_TIMEOUT)?;
             let (back, forth) = (client.try_clone()?, node.try_clone()?);
             let always = Arc::new(AtomicBool::new(true));
             let (over, passing) = (ended.clone(), passing.clone());

@@ -15,7 +15,7 @@ const CLIENTS: &str = "50";
 /// Requests that each connection has in flight: the default, and enough that system calls are shared.
 const PIPELINES: [&str; 2] = ["1", "16"];
 /// Time limit for the server to answer.
-const READY_WITHIN: Duration = Duration::from_secs(10);
+const READY_TIMEOUT: Duration = Duration::from_secs(10);
 const ASK_EVERY: Duration = Duration::from_millis(10);
 
 /// What `redis-benchmark` reports about one test.
@@ -96,13 +96,13 @@ fn start(program: &Path, folder: &Path) -> Result<Server, String> {
         .spawn()
         .map_err(|e| format!("cannot start redis-server: {e}"))?;
     let mut server = Server { child, addr, _claim: claim };
-    let deadline = Instant::now() + READY_WITHIN;
+    let deadline = Instant::now() + READY_TIMEOUT;
     while !answers(addr) {
         if let Ok(Some(status)) = server.child.try_wait() {
             return Err(format!("redis-server ended with {status} before it answered"));
         }
         if Instant::now() > deadline {
-            return Err(format!("redis-server did not answer within {} s", READY_WITHIN.as_secs()));
+            return Err(format!("redis-server did not answer within {} s", READY_TIMEOUT.as_secs()));
         }
         std::thread::sleep(ASK_EVERY);
     }

@@ -25,7 +25,7 @@ use std::time::Duration;
 /// Load before the window, for connections and caches.
 const WARMUP: Span = Span::ms(500);
 /// Time limit for the null system to listen.
-const READY_WITHIN: Duration = Duration::from_secs(10);
+const READY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Maximum number of open operations: an eighth of a second at half a million a second.
 const MAX_IN_FLIGHT: u32 = 65_536;
 
@@ -94,10 +94,10 @@ impl NullNode {
             stop.ask(StopReason::Broken("the null system ended before its load did".to_owned()));
         };
         crate::limits::thread("null-watch", watch).map_err(|e| crate::limits::no_thread(&e))?;
-        match ready.recv_timeout(READY_WITHIN) {
+        match ready.recv_timeout(READY_TIMEOUT) {
             Ok(true) => Ok(node),
             Ok(false) => Err("the null system ended before it listened".to_owned()),
-            Err(_) => Err(format!("the null system did not listen within {} s", READY_WITHIN.as_secs())),
+            Err(_) => Err(format!("the null system did not listen within {} s", READY_TIMEOUT.as_secs())),
         }
     }
 

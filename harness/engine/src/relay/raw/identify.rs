@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 /// Time limit for identifying a dialler; after it, the dialler counts as a stranger. A process has its environment as
 /// soon as it runs its program, so only a busy machine can need this long.
-const IDENTIFY_WITHIN: Duration = Duration::from_secs(5);
+const IDENTIFY_TIMEOUT: Duration = Duration::from_secs(5);
 /// First pause between two lookups of a dialler, and the maximum up to which it doubles.
 const LOOKUP_PAUSES: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(50)];
 
@@ -127,7 +127,7 @@ fn look_up(
             },
             Err(_) => None,
         };
-        let late = pending.since.elapsed() > IDENTIFY_WITHIN;
+        let late = pending.since.elapsed() > IDENTIFY_TIMEOUT;
         let answer = answer.or_else(|| {
             late.then(|| {
                 on_unknown.call(describe_unknown(pending, &first));
@@ -154,6 +154,6 @@ fn describe_unknown(pending: &PendingLookup, inode: &io::Result<Option<u64>>) ->
     format!(
         "{dialler} dialled the relay's port {dialled} of {to}, and after {} s it is not known whether a node or a client did: {who}. Links can \
         only be cut where each dialler is known; `heckle doctor` says whether they can be identified here",
-        IDENTIFY_WITHIN.as_secs()
+        IDENTIFY_TIMEOUT.as_secs()
     )
 }

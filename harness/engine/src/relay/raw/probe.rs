@@ -11,7 +11,7 @@ use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 /// Time limit of the probe: longer than the identifier takes before it gives up.
-const PROBE_WITHIN: Duration = Duration::from_secs(8);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// Lets a child process hold one end of a connection and identifies its owner. Returns the time that it took.
 ///
@@ -38,7 +38,7 @@ pub fn probe() -> Result<Duration, String> {
     });
     let found = asked.map_err(|e| format!("no thread to try it with: {e}")).and_then(|(identifier, _thread)| {
         identifier.submit(DiallerQuery { connection: 0, to: Node(1), dialler, dialled });
-        let answer = answers.recv_timeout(PROBE_WITHIN).map_err(|_| "no answer".to_owned());
+        let answer = answers.recv_timeout(PROBE_TIMEOUT).map_err(|_| "no answer".to_owned());
         answer?
     });
     let took = began.elapsed();

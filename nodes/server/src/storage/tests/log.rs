@@ -297,7 +297,7 @@ fn a_snapshot_replaces_the_log_and_a_crash_in_between_is_harmless() {
     left.remove(&newer);
     restore(dir.path(), &left);
     check_corrupt(dir.path(), "the first segment after the snapshot is missing");
-    // Damage to the snapshot, and a snapshot without its end.
+    // Damaged and truncated snapshots.
     restore(dir.path(), &files);
     let name = snapshot::file_name(up_to);
     let whole = &files[&name];

@@ -7,7 +7,7 @@ use rand_pcg::Pcg64;
 
 use super::power_loss::PowerLoss;
 
-/// Bytes that a disk writes as a unit, unless power fails in the middle of it.
+/// Size of the unit that a disk writes atomically, except when power fails in mid-write.
 pub(crate) const SECTOR: u64 = 512;
 
 /// A change of a file's content or length.
