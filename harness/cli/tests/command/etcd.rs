@@ -39,7 +39,7 @@ fn etcd_under_faults_of_links_is_judged_valid() {
     }
     let folder = Folder::new();
     let kinds = "partition:leader,partition:clients,partition:one-way,delay,reset";
-    let args = ["run", "--system", "etcd", "--faults", kinds, "--fault-every", "7s", "--fault-for", "5s", "--duration", "39s"];
+    let args = ["run", "--system", "etcd", "--faults", kinds, "--fault-every", "7s", "--fault-for", "5s", "--duration", "41s"];
     let out = expect_code(&folder, &[&args[..], &["--warmup", "1s", "--quiet-tail", "1s", "--quiet", "--json"]].concat(), 0);
     let results: serde_json::Value = serde_json::from_slice(&out.stdout).expect("JSON");
     assert_eq!(results["verdict"], "valid", "{results:#}");
