@@ -222,7 +222,10 @@ mod tests {
         assert_eq!(read(Path::new("mutants/no-backoff")).expect("embedded").cluster.mutant.as_deref(), Some("no-backoff"));
         // By path, relative to the crate's folder, in which tests run.
         assert_eq!(read(Path::new("../../plans/quick.toml")), read(Path::new("quick")));
-        refused("quik", &["did you mean `quick`?", "embedded plans: all-faults, mixed, nightly, power-loss, quick", "presets/ backoff", "no-backoff"]);
+        refused(
+            "quik",
+            &["did you mean `quick`?", "embedded plans: all-faults, mixed, nightly, power-loss, quick", "presets/ backoff", "no-backoff"],
+        );
         refused("no-backof", &["embedded plans:"]);
         refused("no-backoff", &["did you mean `mutants/no-backoff`?"]);
         refused("plans/quick", &["did you mean `quick`?"]);

@@ -118,7 +118,9 @@ fn embedded_plans_work_in_any_folder() {
     let out = expect_code(&folder, &["suite", "./quick"], 64);
     assert!(said(&out).contains("./quick, line 1"), "{}", said(&out));
     let out = expect_code(&folder, &["run", "nightyl"], 64);
-    for part in ["did you mean `nightly`?", "embedded plans: all-faults, mixed, nightly, power-loss, quick", "mutants/ accept-ignores-promise"] {
+    for part in
+        ["did you mean `nightly`?", "embedded plans: all-faults, mixed, nightly, power-loss, quick", "mutants/ accept-ignores-promise"]
+    {
         assert!(said(&out).contains(part), "no `{part}` in {}", said(&out));
     }
     let out = expect_code(&folder, &["suite", "plans/quick.toml"], 64);
