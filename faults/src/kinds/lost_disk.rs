@@ -1,5 +1,5 @@
 //! Disks that lose what was synced: they are wiped, or replaced by an old copy. No protocol tolerates that if it goes unnoticed: a
-//! node that has forgotten what it promised must refuse to serve.
+//! node that has lost promises or accepted updates must refuse to serve.
 
 use crate::action::{Action, DiskLoss, Step};
 use crate::draw::Draw;

@@ -12,7 +12,7 @@ const LISTENERS: &[(&str, usize, &str)] = &[
     ("harness/engine/src/relay/engine.rs", 1, "a door of the relay, held as long as the relay"),
     ("harness/engine/src/relay/raw/probe.rs", 1, "held for the whole probe"),
     ("harness/engine/src/relay/raw/sockets.rs", 3, "held for the whole test"),
-    ("harness/engine/src/relay/raw/tests/faults.rs", 4, "held by the rig, one on a claimed port"),
+    ("harness/engine/src/relay/raw/tests/faults.rs", 5, "held by the rig, one on a claimed port"),
     ("harness/engine/src/relay/raw/tests/mod.rs", 1, "held by the rig"),
     ("harness/engine/src/relay/tests/connections.rs", 1, "a claimed port, on which nothing listens before"),
     ("harness/engine/src/relay/tests/mod.rs", 1, "held by the rig"),

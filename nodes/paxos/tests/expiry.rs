@@ -57,7 +57,7 @@ fn what_may_be_chosen_never_expires() {
         later(&mut rig, 1_000_000);
         let held = Accepted { ballot: b(5_000, 2), update };
         assert_eq!(rig.replica.accepted(&key()), Some(&held));
-        // The sweep is reported.
+        // A later promise reports it.
         rig.answer_to(tag(1_000_001), 2, Body::Prepare { have: None });
         let (_, message, _) = rig.sent.last().expect("an answer");
         assert!(matches!(&message.body, Body::Promise { accepted: Some(reported), .. } if *reported == held), "{message:?}");

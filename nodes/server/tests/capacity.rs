@@ -217,7 +217,8 @@ fn with_a_time_to_live_the_formula_holds_while_new_keys_come() {
             samples.push((Instant::now(), seen.state_bytes, run.written.len() as u64));
         }
     }
-    // The mean over the samples, since each sweep handles a part; the rate over the time between the samples.
+    // The mean over the samples, since each sweep handles a part; the rate from one time to live before the first
+    // sample to the last.
     let (first, last) = (samples[0].0 - ttl, samples[samples.len() - 1].0);
     let fresh = run.written.iter().filter(|at| (first..=last).contains(at)).count();
     let mean = |of: fn(&StateBytes) -> u64| samples.iter().map(|(_, state, _)| of(state)).sum::<u64>() / samples.len() as u64;

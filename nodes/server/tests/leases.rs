@@ -21,7 +21,7 @@ fn nodes_with_other_lease_settings_refuse_each_other_and_say_how() {
         (|lease| lease.drift_ppm += 1, false),
         (|lease| lease.ranges = 2, false),
         (|lease| lease.mode = LeaseMode::Priority, false),
-        // How a node treats operations of its own clients is not tested here; one without leases grants none.
+        // Nodes may differ in `forward`, which concerns only their own clients. A node without leases grants none.
         (|lease| lease.forward = Forward::On, true),
         (|lease| lease.mode = LeaseMode::Off, true),
     ];

@@ -16,7 +16,7 @@ const NODES: usize = 3;
 const CAS: Mix = Mix { cas: 1, write: 0, read: 0 };
 const WRITE: Mix = Mix { cas: 0, write: 1, read: 0 };
 
-/// Nine clients of three nodes change one key. The only disturbance are clocks that are up to a minute apart.
+/// Nine clients of three nodes change one key. The only disturbance is clocks that are up to a minute apart.
 fn hot_key(mix: Mix) -> WorldConfig {
     let mut world = WorldConfig { nodes: NODES as u16, clients: 9, keys: 1, think_ns: MS, load_ns: 3_000 * MS, ..WorldConfig::default() };
     world.mix = mix;
@@ -88,7 +88,7 @@ fn over_seeds(what: &str, world: &WorldConfig) -> Summary {
 fn a_slow_clock_without_the_ballot_bump_starves_its_clients() {
     let healthy = over_seeds("compare-and-set, no lease", &hot_key(CAS));
     let starving = over_seeds("compare-and-set, no lease, no ballot bump", &hot_key(CAS).with_mutant(Mutant::NoBallotBump));
-    // One clock of three is ahead, and its node wins always: the index is that of one winner among three.
+    // One clock of three is ahead, and its node always wins: the index is that of one winner among three.
     assert!(starving.jain < 0.45, "Jain {}", starving.jain);
     assert!(healthy.jain > 0.7, "the bump alone makes up for the clocks: Jain {}", healthy.jain);
     assert!(healthy.p99_ms * 2.0 < starving.p99_ms, "p99 {} ms against {}", healthy.p99_ms, starving.p99_ms);

@@ -430,7 +430,8 @@ impl Connection {
         for i in 0..2 {
             let blocked = self.sockets[1 - i].connected().is_none() || !self.directions[i].out.is_empty();
             let due = match (&self.sockets[1], self.redial) {
-                (Socket::NotDialled, Some(redial)) if i == 0 => Some(redial.next),
+                // During a cut nothing is dialled. The end of the cut resumes this connection.
+                (Socket::NotDialled, Some(redial)) if i == 0 => (!ctx.rules.is_cut(self.directions[0].lane.gate())).then_some(redial.next),
                 _ if blocked => None,
                 _ => self.directions[i].lane.next_due(&ctx.rules),
             };

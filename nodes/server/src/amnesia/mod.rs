@@ -53,7 +53,7 @@ pub use witness::LostState;
 pub(crate) use witness::{Check, Witness};
 
 /// What to do about a node that has lost a part of its state. There is no way to add it to the cluster again.
-pub(crate) const REMEDY: &str = "It may have forgotten what it promised and accepted, so it must not vote: keep it stopped. The other \
+pub(crate) const REMEDY: &str = "It may have lost promises and accepted updates, so it must not vote: keep it stopped. The other \
      nodes work without it while a quorum of them is up. Only the folder as it last was can bring it back; if that is lost, \
      copy the values to a new cluster with empty folders";
 

@@ -4,14 +4,18 @@ use serde::{Deserialize, Serialize};
 
 use super::position::{History, Position};
 
+/// Maximum number of processes of another node of which only third nodes have said something. Evidence that is known is not
+/// replaced by more.
+const MAX_HEARD: usize = 8;
+
 /// The positions of another node that this node knows. Each is proof of what that node's log once held.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Seen {
     /// Of the newest process that has connected, as far as its messages or those of third nodes say.
     pub(crate) registered: Option<Position>,
-    /// Of a process that has not connected, from third nodes. It is kept until a process connects that has it in its
-    /// log: it must never replace `registered`, which may be proof of a loss.
-    pub(crate) heard: Option<Position>,
+    /// Of processes that have not connected, from third nodes. They are kept until a process connects that has them in its
+    /// log. None may replace another or `registered`, which may be proof of a loss.
+    pub(crate) heard: [Option<Position>; MAX_HEARD],
 }
 
 impl Seen {
@@ -30,25 +34,28 @@ impl Seen {
     /// The same without a check.
     pub(crate) fn replace(&mut self, history: &History, batch: u64) {
         let newest = self.registered.filter(|seen| history.is_current(seen)).map_or(batch, |seen| seen.batch.max(batch));
-        *self = Seen { registered: history.at(newest), heard: None };
+        *self = Seen { registered: history.at(newest), heard: Default::default() };
     }
 
     /// The node has reached `position`, as a message shows. Returns whether that was news.
     pub(crate) fn hear(&mut self, position: Position) -> bool {
-        if let Some(known) = self.registered.iter_mut().chain(&mut self.heard).find(|known| known.is_of(&position)) {
+        let mut known = self.registered.iter_mut().chain(self.heard.iter_mut().flatten());
+        if let Some(known) = known.find(|known| known.is_of(&position)) {
             let is_news = position.batch > known.batch;
             known.batch = known.batch.max(position.batch);
             return is_news;
         }
-        let is_newer = self.heard.is_none_or(|heard| heard.folder == position.folder && heard.incarnation < position.incarnation);
-        if is_newer {
-            self.heard = Some(position);
+        match self.heard.iter_mut().find(|heard| heard.is_none()) {
+            Some(free) => {
+                *free = Some(position);
+                true
+            }
+            None => false,
         }
-        is_newer
     }
 
     pub(crate) fn positions(&self) -> impl Iterator<Item = Position> {
-        self.registered.into_iter().chain(self.heard)
+        self.registered.into_iter().chain(self.heard.into_iter().flatten())
     }
 }
 
@@ -76,19 +83,34 @@ mod tests {
         assert_eq!(seen.register(&history(&[(1, 1), (2, 31)]), 31), Err(at(1, 50)));
         assert_eq!(seen, before);
         seen.register(&history(&[(1, 1), (2, 51)]), 51).unwrap();
-        assert_eq!(seen, Seen { registered: Some(at(2, 51)), heard: None });
+        assert_eq!(seen.positions().collect::<Vec<_>>(), [at(2, 51)]);
     }
 
     #[test]
     fn what_third_nodes_say_is_evidence_too_and_replaces_none() {
         let mut seen = Seen::default();
         seen.register(&history(&[(1, 1)]), 50).unwrap();
-        assert!(seen.hear(at(2, 60)) && seen.hear(at(3, 70)) && !seen.hear(at(2, 65)));
-        assert_eq!(seen, Seen { registered: Some(at(1, 50)), heard: Some(at(3, 70)) });
-        assert_eq!(seen.register(&history(&[(1, 1), (2, 41), (3, 60), (4, 71)]), 71), Err(at(1, 50)));
-        assert_eq!(seen.register(&history(&[(1, 1), (2, 51), (3, 60), (4, 70)]), 70), Err(at(3, 70)));
-        seen.register(&history(&[(1, 1), (2, 51), (3, 60), (4, 71)]), 71).unwrap();
-        assert_eq!(seen.heard, None);
+        assert!(seen.hear(at(2, 60)) && seen.hear(at(3, 70)) && seen.hear(at(2, 65)) && !seen.hear(at(2, 64)));
+        assert_eq!(seen.positions().collect::<Vec<_>>(), [at(1, 50), at(2, 65), at(3, 70)]);
+        for (starts, lacks) in [
+            (&[(1, 1), (2, 41), (3, 66), (4, 71)][..], at(1, 50)),
+            (&[(1, 1), (2, 51), (3, 65), (4, 71)], at(2, 65)), // A newer process was heard of since, which proves nothing of this one.
+            (&[(1, 1), (2, 51), (3, 66), (4, 70)], at(3, 70)),
+        ] {
+            assert_eq!(seen.register(&history(starts), 71), Err(lacks));
+        }
+        seen.register(&history(&[(1, 1), (2, 51), (3, 66), (4, 71)]), 71).unwrap();
+        assert_eq!(seen.positions().collect::<Vec<_>>(), [at(4, 71)]);
+    }
+
+    #[test]
+    fn more_than_can_be_kept_replaces_nothing() {
+        let mut seen = Seen::default();
+        let many = 2..2 + MAX_HEARD as u32;
+        assert!(many.clone().all(|incarnation| seen.hear(at(incarnation, 5))));
+        assert!(!seen.hear(at(many.end, 9)));
+        assert_eq!(seen.positions().count(), MAX_HEARD);
+        assert!(seen.hear(at(2, 6)), "what is known goes on");
     }
 
     #[test]

@@ -31,7 +31,7 @@ impl fmt::Display for LostState {
         let Position { folder, incarnation, batch, .. } = seen;
         write!(
             f,
-            "{node} has lost what it wrote before: {by} saw batch {batch} of its process {incarnation} on data folder {folder:016x}, "
+            "{node} has lost data that it had written: {by} saw batch {batch} of its process {incarnation} on data folder {folder:016x}, "
         )?;
         let next = history.processes.iter().find(|process| process.incarnation > *incarnation);
         match next {
@@ -100,9 +100,9 @@ impl Witness {
         (self.confirmed.len(), self.needed)
     }
 
-    /// Whether a node that is `voting`, or not, must begin or end.
+    /// Whether a node that is `voting`, or not, must begin to vote or end.
     pub(crate) fn changes(&self, voting: bool) -> bool {
-        self.lost.is_some() || self.may_vote() != voting
+        self.lost.is_some() || (!voting && self.may_vote())
     }
 
     pub(crate) fn take_lost(&mut self) -> Option<LostState> {

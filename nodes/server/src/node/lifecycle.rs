@@ -188,7 +188,7 @@ pub(crate) fn prepare(
     let recovered = recovery::read(&at, &mut |bytes| {
         match decode_log_record(bytes).map_err(|error| error.to_string())? {
             LogRecord::Core(record) => replica.recover(record),
-            LogRecord::Seen(node, of_node) => drop(seen.insert(node, of_node)),
+            LogRecord::Seen(node, of_node) => drop(seen.insert(node, *of_node)),
         }
         Ok(())
     })?;
@@ -197,6 +197,8 @@ pub(crate) fn prepare(
         Check::On => check_folder(folder.path(), &identity, &recovered, replica.incarnation())?,
         Check::Skipped => Doubt::None,
     };
+    // The identity says where the log ended, so that end must survive first.
+    recovery::sync(&at, &recovered)?;
     // This comes before the damaged end of the log is cut off, since nothing shows afterwards that there was one.
     let start = ProcessStart { incarnation: replica.incarnation() + 1, process: entropy.next_u64() | 1, first_batch: recovered.next_batch };
     identity.begin_process(start, doubt);

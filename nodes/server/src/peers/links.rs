@@ -28,7 +28,7 @@ pub(crate) struct Link {
     pub(crate) inbound: RefCell<Option<Rc<Notify>>>,
     /// Whether that connection ends because of an impossible message.
     pub(crate) impossible: Cell<bool>,
-    /// Incarnation of the process that this node takes messages from, if it was seen in this life.
+    /// Incarnation of the process that this node takes messages from, or 0 if none has connected since this process started.
     pub(crate) incarnation: Cell<u32>,
     pub(crate) sent: Cell<u64>,
     pub(crate) received: Cell<u64>,

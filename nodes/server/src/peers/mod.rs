@@ -24,7 +24,7 @@ use crate::frame::{Frame, FrameKind, encode_frame_with};
 use crate::net::{Incoming, Outbox, ReadError};
 use crate::shell::{Shell, increment};
 use crate::wire;
-use crate::wire::positions::{Positions, decode_positions, encode_positions};
+use crate::wire::positions::{Positions, decode_beat, decode_positions, encode_positions};
 
 /// First wait before a reconnect. The wait doubles up to the longest. It is short, since relays and restarts cut
 /// links often.
@@ -241,7 +241,7 @@ fn decode_event(from: CoreNodeId, frame: &Frame) -> Result<(Option<Positions>, O
             Ok((Some(positions), Some(Event::Peer { from, message })))
         }
         FrameKind::PeerLease => Ok((None, Some(Event::PeerLease { from, message: wire::lease::decode_lease(&frame.payload)? }))),
-        FrameKind::PeerBeat => Ok((Some(decode_positions(&frame.payload)?.0), None)),
+        FrameKind::PeerBeat => Ok((Some(decode_beat(&frame.payload)?), None)),
         unexpected => Err(DisconnectReason::Unexpected(unexpected)),
     }
 }

@@ -137,8 +137,8 @@ fn status(node: &NodeHandle) -> Status {
     Client::connect(node.ready().control, PATIENCE).unwrap().status().unwrap()
 }
 
-/// Sends nonsense, part of it not even messages, until the node hangs up or everything is sent and handled. Returns
-/// the number of messages sent.
+/// Sends nonsense, part of it not even messages, until the node hangs up or everything is sent and handled. Returns the
+/// number of messages sent. It sends no false positions: a plausible lie about a log ends or excludes a node.
 fn lie(mut stream: TcpStream, rng: &mut Pcg64, left: u32, garbled: bool) -> u32 {
     for sent in 0..left {
         let mut out = BytesMut::new();

@@ -14,12 +14,12 @@ impl Shell {
     /// A process of `peer` has sent its hello. Returns its position, or why nothing is taken from it.
     pub(crate) fn meet(&self, peer: NodeId, hello: &PeerHello) -> Result<Position, String> {
         let history = hello.history();
-        let Some(position) = history.at(hello.batch) else { return Err(format!("{peer} names no process of its own")) };
+        let Some(position) = history.at(hello.batch) else { return Err(format!("{peer} sent a hello without a process")) };
         let mut witness = self.witness.borrow_mut();
         witness.register(peer, &history, hello.batch).map_err(|seen| {
             format!(
-                "{peer} has lost what it wrote before: {} saw batch {} of its process {} on data folder {:016x}, and it came without that \
-                 as process {} on data folder {:016x}. It must not vote",
+                "{peer} has lost data that it had written: {} saw batch {} of its process {} on data folder {:016x}, but it connected without \
+                 that batch, as process {} on data folder {:016x}. It must not vote",
                 self.name, seen.batch, seen.incarnation, seen.folder, position.incarnation, position.folder
             )
         })?;
@@ -70,18 +70,17 @@ impl Shell {
     /// # Errors
     /// A node has proved that this one has lost a part of its state; or the disk failed.
     pub(crate) async fn check_standing(&self) -> Result<(), NodeError> {
-        if !self.witness.borrow().changes(self.voting.get()) {
-            return Ok(());
-        }
         if let Some(lost) = self.witness.borrow_mut().take_lost() {
             self.voting.set(false);
             return Err(NodeError::LostState(Box::new(lost)));
         }
-        self.settle_doubt().await?;
-        self.voting.set(true);
-        let (confirmed, needed) = self.witness.borrow().confirmations();
-        self.log.info("voting", &[("confirmed", &confirmed), ("needed", &needed)]);
-        Ok(())
+        if !self.voting.get() && self.witness.borrow().may_vote() {
+            self.voting.set(true);
+            let (confirmed, needed) = self.witness.borrow().confirmations();
+            self.log.info("voting", &[("confirmed", &confirmed), ("needed", &needed)]);
+        }
+        // A restart is ordinary only if there is a log: an empty one would look as if it had been lost.
+        if self.voting.get() && self.disk.synced() > 0 { self.settle_doubt().await } else { Ok(()) }
     }
 
     /// From now on a restart is an ordinary one.
@@ -99,7 +98,7 @@ impl Shell {
         Ok(())
     }
 
-    /// Has what was seen of other nodes written, if no batch has taken it along.
+    /// Writes what was seen of other nodes, unless a batch already included it.
     pub(crate) fn save_positions(&self) {
         for (node, seen) in self.witness.borrow_mut().take_unsaved() {
             self.disk.note(|batch| batch.add(|out| crate::wire::record::encode_seen(node, seen, out)));

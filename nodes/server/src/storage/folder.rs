@@ -84,7 +84,7 @@ impl Identity {
     pub(crate) fn seen_by_earlier_release(&self) -> BTreeMap<NodeId, Seen> {
         let seen = |known: &KnownPeer| {
             let position = Position { folder: known.folder, incarnation: known.incarnation, process: 0, batch: 0 };
-            Seen { registered: Some(position), heard: None }
+            Seen { registered: Some(position), ..Seen::default() }
         };
         self.peers.iter().map(|(node, known)| (*node, seen(known))).collect()
     }

@@ -31,7 +31,7 @@ pub(crate) struct Recovered {
     pub(crate) clean_end: Option<u64>,
     /// Segments that hold batches.
     pub(crate) closed: Vec<ClosedSegment>,
-    /// What remains to be done in the folder: see [`tidy`].
+    /// What remains to be done in the folder: see [`sync`] and [`tidy`].
     pub(crate) untidy: Untidy,
 }
 
@@ -53,16 +53,23 @@ pub(crate) fn segment_name(first_batch: u64) -> String {
 /// A record that `visit` refuses counts as corruption.
 pub(crate) fn recover(at: &LogFolder, visit: &mut dyn FnMut(&[u8]) -> Result<(), String>) -> Result<Recovered, StorageError> {
     let recovered = read(at, visit)?;
+    sync(at, &recovered)?;
     tidy(at, &recovered)?;
     Ok(recovered)
 }
 
-/// Cuts off a torn tail and removes what is not needed.
-pub(crate) fn tidy(at: &LogFolder, recovered: &Recovered) -> Result<(), StorageError> {
+/// Makes durable what was read. A killed process may have left names and bytes that no sync has covered. Without these syncs,
+/// a power loss could take back a snapshot after what it replaces was removed, or a batch after something relied on it.
+pub(crate) fn sync(at: &LogFolder, recovered: &Recovered) -> Result<(), StorageError> {
     at.points.reach(StoragePoint::AfterRecoveryRead, &at.path)?;
-    // A killed process may have left names and bytes that no sync has covered. Without these syncs, a power loss could
-    // take back a snapshot after what it replaces was removed, or a batch after something relied on it.
     sync_folder(&*at.vfs, &at.path)?;
+    let Some((path, _)) = &recovered.untidy.cut else { return Ok(()) };
+    let synced = at.vfs.open(path).and_then(|file| file.sync_all());
+    synced.map_err(|cause| StorageError::io("sync of", path, cause))
+}
+
+/// Cuts off a torn tail and removes what is not needed, after [`sync`].
+pub(crate) fn tidy(at: &LogFolder, recovered: &Recovered) -> Result<(), StorageError> {
     if let Some((path, valid_len)) = &recovered.untidy.cut {
         cut_file(&*at.vfs, path, *valid_len)?;
     }

@@ -7,7 +7,7 @@ use rand::Rng;
 use rand_pcg::Pcg64;
 
 use crate::points::storage_point::StoragePoint;
-use crate::storage::batch::BatchBuilder;
+use crate::storage::batch::{BATCH_ALIGN, BatchBuilder};
 use crate::storage::log_file::LogFile;
 use crate::storage::recovery::{ClosedSegment, Recovered, segment_name};
 use crate::storage::segment::{FILE_HEADER, FileHeader, FileKind};
@@ -52,11 +52,12 @@ impl Wal {
         }
     }
 
-    /// Returns the open segment, after making room for `len` bytes.
+    /// Returns the open segment, after making room for `len` bytes. Some zeroes are left behind the last batch: a segment
+    /// without them looks as if it had been cut short.
     fn segment_for(&mut self, len: u64) -> Result<&mut OpenSegment, StorageError> {
-        if self.open.as_ref().is_none_or(|open| open.offset + len > open.len) {
+        if self.open.as_ref().is_none_or(|open| open.offset + len >= open.len) {
             self.close();
-            self.open = Some(self.begin_segment(FILE_HEADER as u64 + len)?);
+            self.open = Some(self.begin_segment(FILE_HEADER as u64 + len + BATCH_ALIGN as u64)?);
         }
         Ok(self.open.as_mut().expect("just made sure"))
     }

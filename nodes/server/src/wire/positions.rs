@@ -36,6 +36,14 @@ pub(crate) fn decode_positions(bytes: &[u8]) -> Result<(Positions, &[u8]), WireE
     Ok((Positions { own, seen }, rest))
 }
 
+/// Decodes a heartbeat, which has positions and nothing else.
+pub(crate) fn decode_beat(bytes: &[u8]) -> Result<Positions, WireError> {
+    match decode_positions(bytes)? {
+        (positions, []) => Ok(positions),
+        (_, rest) => Err(WireError::Malformed { what: "heartbeat", cause: format!("{} bytes follow its positions", rest.len()) }),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -48,7 +56,9 @@ mod tests {
             let mut bytes = Vec::new();
             encode_positions(&positions, &mut bytes);
             bytes.extend_from_slice(b"message");
-            assert_eq!(decode_positions(&bytes).unwrap(), (positions, &b"message"[..]));
+            assert_eq!(decode_positions(&bytes).unwrap(), (positions.clone(), &b"message"[..]));
+            assert!(decode_beat(&bytes).is_err(), "a heartbeat has no message");
+            assert_eq!(decode_beat(&bytes[..bytes.len() - b"message".len()]).unwrap(), positions);
         }
     }
 

@@ -84,7 +84,7 @@ pub(crate) enum LogRecord {
     /// A record of the core.
     Core(core::Record),
     /// What was seen of another node.
-    Seen(NodeId, Seen),
+    Seen(NodeId, Box<Seen>),
 }
 
 /// Appends the encoding of a record.
@@ -105,7 +105,7 @@ pub(crate) fn decode_record(bytes: &[u8]) -> Result<core::Record, WireError> {
 /// Decodes any record of the log.
 pub(crate) fn decode_log_record(bytes: &[u8]) -> Result<LogRecord, WireError> {
     match decode::<Record<'_>>("record", bytes)? {
-        Record::Seen { node, seen } => Ok(LogRecord::Seen(node_id(node)?, seen)),
+        Record::Seen { node, seen } => Ok(LogRecord::Seen(node_id(node)?, Box::new(seen))),
         record => record.try_into().map(LogRecord::Core),
     }
 }

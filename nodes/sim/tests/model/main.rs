@@ -2,7 +2,7 @@
 //! coordinators at two of them, messages late, lost, duplicated and out of order, power losses, timers, time limits.
 //!
 //! The simulator takes long random samples. This explores exhaustively, in worlds small enough for that.
-//! `docs/model.md` says what it proves and what it does not.
+//! `docs/model.md` states what this proves and what it does not.
 //!
 //! `HECKLE_MODEL_STEPS=20000000 cargo test -p heckle-sim --release --test model -- --nocapture` goes further: that
 //! many steps in each of the wide worlds.
@@ -157,8 +157,7 @@ mod planted {
         (Mutant::SkipEmptyFenceCas, freely(Rounds::Merged, "w1 x2 r2", CALM, 3), Order::Breadth, 160_000),
     ];
 
-    /// Bugs that these worlds cannot show. The simulator finds all of them, see `tests/mutants.rs`, except the one in the
-    /// shell that loses synced records.
+    /// Bugs that these worlds cannot show. The simulator finds all of them, see `tests/mutants.rs`, except `accepts-own-amnesia`.
     const OUTSIDE: &[(Mutant, &str)] = &[
         (Mutant::NoReprepareAfterRefresh, "needs three coordinators, and more steps than are explored here"),
         (Mutant::TtlByLocalTime, "there are no clocks here, and nothing expires"),

@@ -10,7 +10,7 @@ use super::real;
 use crate::control::Failpoint;
 use crate::options::NodeId;
 use crate::storage::batch::{Batch, BatchBuilder};
-use crate::storage::recovery::{Recovered, recover, segment_name};
+use crate::storage::recovery::{self, Recovered, recover, segment_name};
 use crate::storage::segment::{FILE_HEADER, Owner};
 use crate::storage::snapshot::{self, SnapshotBuilder};
 use crate::storage::wal::Wal;
@@ -325,6 +325,21 @@ fn a_batch_longer_than_a_segment_gets_one_of_its_own() {
     assert_eq!(wal.segments(), 3);
     drop(wal);
     assert_eq!(recover_all(dir.path()).unwrap().1, records);
+}
+
+/// A segment without zeroes behind its last batch looks as if it had been cut short.
+#[test]
+fn a_kill_after_a_batch_that_fills_its_segment_does_not_look_like_damage() {
+    let header = FILE_HEADER + batch(&[vec![]]).file_len();
+    // The second batch ends some bytes before, at or behind the end of the segment; the third has a segment of its own length.
+    for second in (SEGMENT as usize - header - 200)..(SEGMENT as usize - header) {
+        let dir = TempDir::new("wal-full");
+        let mut wal = open(dir.path(), recover_all(dir.path()).unwrap().0, 9);
+        for len in [100, second, 3 * SEGMENT as usize] {
+            wal.append(&mut batch(&[vec![1; len]])).unwrap();
+            assert!(!recovery::read(&at(dir.path()), &mut |_| Ok(())).unwrap().is_cut, "{len} bytes");
+        }
+    }
 }
 
 /// What a failed disk leaves can be recovered after a restart with a working disk.

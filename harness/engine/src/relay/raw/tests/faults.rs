@@ -268,3 +268,22 @@ fn a_dial_waits_for_a_target_that_is_about_to_listen() {
     assert!(matches!(&ended, Err(e) if e.kind() == ErrorKind::ConnectionReset), "{ended:?}");
     assert!(rig.relay.stats().refused_by_target > 0);
 }
+
+/// A cut that begins between two dials keeps the relay from dialling, and nothing else: it still answers, and ends the cut.
+#[test]
+fn a_cut_that_begins_between_two_dials_can_be_lifted() {
+    let mut rig = Rig::new("cut-between-dials");
+    let claim = heckle_loopback::LoopbackClaim::new().expect("an address");
+    let nothing = claim.address().expect("a port");
+    rig.address = rig.relay.open(Route::Anyone { to: Node(2) }, nothing).expect("a second port of the same node");
+    rig.apply(&["n1>n2"], LinkEffect::Cut);
+    until("the port is open", || TcpStream::connect(rig.address).is_ok());
+    let mut client = rig.client();
+    client.write_all(b"early").expect("open");
+    until("it is identified", || rig.relay.flow("clients>n2".parse().expect("a link")).connections >= 1);
+    rig.relay.apply(2, &["clients>n2".parse().expect("a link")], LinkEffect::Cut);
+    hear_nothing(&mut client);
+    rig.relay.remove_fault(2);
+    rig.listener = TcpListener::bind(nothing).expect("a claimed port");
+    hear(&mut rig.accepted(), b"early");
+}
