@@ -177,16 +177,12 @@ mod tests {
 
     #[test]
     fn skips_a_port_bound_on_all_addresses() {
-        let claim = LoopbackClaim::new().unwrap();
-        // A listener on all addresses, on a port of this claim. A port chosen by the kernel would not be one of the claim's.
-        let (mut held, mut port) = (None, 0);
-        for candidate in server_ports().rev() {
-            if let Ok(listener) = TcpListener::bind((Ipv4Addr::UNSPECIFIED, candidate)) {
-                (held, port) = (Some(listener), candidate);
-                break;
-            }
-        }
-        assert!(held.is_some());
+        // The ports are below those of every other claim, so that the listener on all addresses is in nobody's way: it would make a
+        // node of another test or another run fail to bind.
+        let (ports, guard) = (FIRST_PORT - 2_000..=FIRST_PORT - 1, *server_ports().start());
+        let claim = LoopbackClaim::at(draw_address(), guard, &ports).unwrap();
+        let bind = |port| TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).ok().map(|listener| (listener, port));
+        let (_held, port) = claim.ports.clone().rev().find_map(bind).unwrap();
         // All other ports are handed out before the claim runs out, regardless of their order.
         let all: Vec<SocketAddr> = std::iter::from_fn(|| claim.address().ok()).collect();
         assert!(all.len() > 100 && !all.contains(&SocketAddr::from((claim.ip(), port))), "{}", all.len());
