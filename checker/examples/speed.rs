@@ -17,9 +17,8 @@ fn main() {
         Some("batch") => sizes.into_iter().take(limit(&arguments)).for_each(batch),
         Some("online") => sizes.into_iter().take(limit(&arguments)).for_each(online),
         Some("file") => file(number(&arguments, 1).unwrap_or(1_000_000)),
-        Some("write") if arguments.len() > 1 => write(&arguments[1], number(&arguments, 2).unwrap_or(1_000_000)),
         Some("stale") => stale(),
-        _ => eprintln!("usage: speed batch|online [sizes] | file OPS | write FILE OPS | stale"),
+        _ => eprintln!("usage: speed batch|online [sizes] | file OPS | stale"),
     }
 }
 
@@ -81,11 +80,6 @@ fn compressed(ops: usize) -> Vec<u8> {
         writer.write(&event, &history.names).expect("a Vec takes every write");
     }
     writer.finish([].into()).expect("a Vec takes every write").0
-}
-
-#[allow(clippy::disallowed_methods)] // An example is outside the pure library.
-fn write(path: &str, ops: usize) {
-    std::fs::write(path, compressed(ops)).unwrap_or_else(|e| panic!("{path}: {e}"));
 }
 
 fn file(ops: usize) {

@@ -9,7 +9,7 @@ pub mod objects; // sets and lists
 
 use heckle_history::event::{Completion, Invoke};
 use heckle_history::prng::{Pcg64, Seed};
-use heckle_history::{Call, Current, Event, History, KeyId, Nanos, OpId, Operation, Outcome, Path, ProcessId, Seen, Value};
+use heckle_history::{Call, ClientId, Current, Event, History, KeyId, Nanos, OpId, Operation, Outcome, Path, ProcessId, Seen, Value};
 use rand::RngExt;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -204,12 +204,14 @@ impl Run {
     }
 }
 
-/// Makes the last answered read return the value of a read in the middle of the history.
+/// Makes the last answered read return the value of a read of the same key in the first half of the history.
 fn make_stale(history: &mut History) {
     let reads: Vec<usize> = (0..history.ops.len()).filter(|&i| matches!(history.ops[i].outcome, Outcome::Ok(Seen::Value(_)))).collect();
     let Some(&last) = reads.last() else { return };
     let now = history.ops[last].outcome;
-    if let Some(&old) = reads[..reads.len() / 2 + 1].iter().rev().find(|&&i| history.ops[i].outcome != now) {
+    let key = history.ops[last].key;
+    let is_older = |&&i: &&usize| history.ops[i].key == key && history.ops[i].outcome != now;
+    if let Some(&old) = reads[..reads.len() / 2 + 1].iter().rev().find(is_older) {
         history.ops[last].outcome = history.ops[old].outcome;
     }
 }
@@ -236,6 +238,10 @@ fn event(op: &Operation, t: Nanos, ends: bool) -> Event {
         (true, Outcome::Ok(seen)) => Event::Ok(done(op, t, seen)),
         (true, Outcome::Failed) => Event::Fail(done(op, t, ())),
         (true, Outcome::Unknown | Outcome::Open) => Event::Unknown(done(op, t, ())),
-        (false, _) => Event::Invoke(Invoke::new(op.op, op.process, t, op.key, op.call)),
+        // A recorded history names the connection of every op, so this one does, too.
+        (false, _) => {
+            let client = Some(ClientId(op.process.0));
+            Event::Invoke(Invoke { client, ..Invoke::new(op.op, op.process, t, op.key, op.call) })
+        }
     }
 }

@@ -160,11 +160,6 @@ impl Names {
         self.keys.names.len()
     }
 
-    /// Number of figures.
-    pub fn figure_count(&self) -> usize {
-        self.figures.len()
-    }
-
     /// Number of nodes.
     pub fn node_count(&self) -> usize {
         self.nodes.names.len()

@@ -95,7 +95,7 @@ pub struct History {
     pub names: Names,
     /// All ops, in the order of their invokes.
     pub ops: Vec<Operation>,
-    /// Details of each op, parallel to `ops`; empty unless requested, and if no op of a file has any.
+    /// Details of each op, parallel to `ops`; empty unless requested.
     pub details: Vec<Detail>,
     /// Fates by index into `ops`, with the time of the answer.
     pub fates: FxHashMap<u32, (Fate, Nanos)>,
@@ -208,7 +208,7 @@ impl History {
         Ok(History { completeness, end_record, ..builder.finish(header, names, warnings) })
     }
 
-    /// Pairs events that are already in memory. Every op gets details, also if all are empty.
+    /// Pairs events that are already in memory, with the details of each op.
     ///
     /// # Errors
     /// The index of the event that breaks a rule, and the rule.
@@ -217,9 +217,7 @@ impl History {
         for (i, event) in events.into_iter().enumerate() {
             builder.add(event).map_err(|what| (i, what))?;
         }
-        let mut history = builder.finish(header, names, vec![]);
-        history.details.resize_with(history.ops.len(), Detail::default);
-        Ok(history)
+        Ok(builder.finish(header, names, vec![]))
     }
 
     /// For each key, the indices of its ops in `ops`, in invocation order.
@@ -364,11 +362,7 @@ impl Builder {
         }
         if self.keep == Keep::Details {
             let (client, sent_to, intent, attempt, payload) = (i.client, i.node, i.intent, i.attempt, i.payload);
-            let detail = Detail { client, sent_to, intent, attempt, payload, ..Detail::default() };
-            if !self.history.details.is_empty() || detail != Detail::default() {
-                self.history.details.resize_with(self.history.ops.len(), Detail::default);
-                self.history.details.push(detail);
-            }
+            self.history.details.push(Detail { client, sent_to, intent, attempt, payload, ..Detail::default() });
         }
         self.history.ops.push(Operation {
             op: i.op,
@@ -424,9 +418,7 @@ impl Builder {
         };
         let process = op.process;
         *self.processes.state(process, self.history.ops.len()) = next;
-        let tells = c.node.is_some() || c.reason.is_some() || c.diagnostics.is_some();
-        if self.keep == Keep::Details && (tells || !self.history.details.is_empty()) {
-            self.history.details.resize_with(self.history.ops.len(), Detail::default);
+        if self.keep == Keep::Details {
             let detail = &mut self.history.details[place as usize];
             detail.reason = c.reason;
             detail.diagnostics = c.diagnostics;

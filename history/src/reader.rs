@@ -53,6 +53,10 @@ impl ReadError {
         ReadError::IllFormed { line, what: what.into() }
     }
 
+    fn line_too_long(line: u64) -> Self {
+        ReadError::at(line, format!("longer than {MAX_LINE_BYTES} bytes; an event takes a few hundred"))
+    }
+
     pub(crate) fn too_long(line: u64, max_bytes: u64) -> Self {
         let what = format!("the history is longer than {max_bytes} bytes after decompression; --max-bytes raises the bound");
         ReadError::TooLarge { line, what }
@@ -91,7 +95,13 @@ impl<R: Read> Decompressed<R> {
     /// From `input`.
     pub fn new(input: R) -> io::Result<Self> {
         let mut input = BufReader::with_capacity(READ_BUFFER_BYTES, input);
-        let compressed = input.fill_buf()?.starts_with(&ZSTD_MAGIC);
+        let compressed = loop {
+            match input.fill_buf() {
+                Ok(first) => break first.starts_with(&ZSTD_MAGIC),
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        };
         Ok(if compressed { Decompressed::Zstd(zstd::Decoder::with_buffer(input)?) } else { Decompressed::Plain(input) })
     }
 }
@@ -261,12 +271,18 @@ impl<'r> Reader<'r> {
         }
         let text = match self.input.fill_buf() {
             Ok(text) => text,
+            // Nothing was read. The slower way tries again.
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => return Ok(Scanned::OtherLine),
             Err(e) => {
                 self.line += 1;
                 return self.read_failed(e).map(|_| Scanned::End);
             }
         };
         let Some((event, length)) = line::scan(text, &mut self.names) else { return Ok(Scanned::OtherLine) };
+        if length as u64 > MAX_LINE_BYTES {
+            self.line += 1;
+            return Err(ReadError::line_too_long(self.line));
+        }
         self.tally.bytes(&text[..length]);
         self.input.consume(length);
         self.line += 1;
@@ -331,7 +347,7 @@ impl<'r> Reader<'r> {
         match read {
             Ok(0) => Ok(Next::End),
             Ok(_) if self.buffer.len() as u64 > MAX_LINE_BYTES => {
-                Err(ReadError::at(self.line, format!("longer than {MAX_LINE_BYTES} bytes; an event takes a few hundred")))
+                Err(ReadError::line_too_long(self.line))
             }
             Ok(_) => Ok(Next::Line),
             Err(e) => self.read_failed(e),

@@ -303,3 +303,35 @@ fn no_small_file_takes_much_memory_or_time() {
         }
     }
 }
+
+#[test]
+fn an_interrupted_read_is_repeated() {
+    struct Interrupted<'f>(&'f [u8], bool);
+    impl std::io::Read for Interrupted<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            self.1 = !self.1;
+            if self.1 {
+                return Err(std::io::ErrorKind::Interrupted.into());
+            }
+            let n = buffer.len().min(7);
+            self.0.read(&mut buffer[..n])
+        }
+    }
+    for file in [compressed(), plain()] {
+        let expected = History::read(&file[..], Keep::Details).expect("just written");
+        let read = History::read(Interrupted(&file, false), Keep::Details).expect("the same bytes");
+        assert_eq!((read.ops, read.details, read.warnings), (expected.ops, expected.details, vec![]));
+    }
+}
+
+#[test]
+fn a_line_that_is_too_long_is_refused_by_its_number() {
+    // Once in the form of the writer, once with a space that only the general parser reads.
+    for space in ["", " "] {
+        let long = "x".repeat(MAX_LINE_BYTES as usize);
+        let header = r#"{"schema":"heckle.history/1","keys":["k1"]}"#;
+        let line = format!(r#"{{"type":{space}"node","t":5,"node":"n1","what":"{long}"}}"#);
+        let error = History::read(format!("{header}\n{line}\n").as_bytes(), Keep::OpsOnly).expect_err("over a megabyte");
+        assert!(error.to_string().starts_with("line 2") && error.to_string().contains("longer than"), "{error}");
+    }
+}

@@ -35,7 +35,7 @@ pub fn check(history: &History) -> Option<CheckResult> {
         }
     };
     if history.details.is_empty() && !history.ops.is_empty() {
-        return Some(result("projection", Verdict::Unknown, "the history has no payloads, or was read without them".to_owned(), []));
+        return Some(result("projection", Verdict::Unknown, "the history was read without its payloads".to_owned(), []));
     }
     let gone = abandoned_intents(history);
     let (mut links, mut broken) = (0u64, vec![]);

@@ -13,7 +13,8 @@ pub mod plan; // what defines a run, validated once
 pub mod limits; // of this process and machine: compared, raised, reported
 pub mod machine; // proof that a run folder was written on this machine
 pub mod history_file; // history files, pipes and devices, within bounds
-pub mod read_ahead; // reads an input on a thread of its own
+pub mod read_ahead; // reads an input on a separate thread
+pub mod orphans; // child processes that must not outlive this one
 pub mod recorder; // events to disk and to the online judge
 pub mod cluster; // node processes
 pub mod relay; // the proxy for every link: cuts, delays, drops, duplicates and reorders frames

@@ -1,8 +1,9 @@
-//! Reads an input on a thread of its own, so that decompressing the next part of a history overlaps with parsing this one.
+//! Reads an input on a separate thread, so that decompressing the next part of a history overlaps with parsing the current one.
 
 use crate::limits;
 use std::io::{self, BufRead, Read};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::thread::{Builder, JoinHandle};
 
 /// Size of a block.
 const BLOCK_BYTES: usize = 1 << 18;
@@ -12,6 +13,8 @@ const MAX_WAITING: usize = 4;
 /// The bytes of an input, read ahead by at most a few blocks.
 pub struct ReadAhead {
     blocks: Receiver<io::Result<Vec<u8>>>,
+    /// `None` once the end of the input has been seen.
+    thread: Option<JoinHandle<()>>,
     /// Blocks that were read, to be filled again.
     empty: Sender<Vec<u8>>,
     block: Vec<u8>,
@@ -28,8 +31,8 @@ impl ReadAhead {
         let (send, blocks) = sync_channel(MAX_WAITING);
         let (empty, spare) = channel();
         let read = move || read_blocks(input, &send, &spare);
-        std::thread::Builder::new().name("read-ahead".into()).spawn(read).map_err(|e| limits::no_thread(&e))?;
-        Ok(ReadAhead { blocks, empty, block: vec![], consumed: 0 })
+        let thread = Builder::new().name("read-ahead".into()).spawn(read).map_err(|e| limits::no_thread(&e))?;
+        Ok(ReadAhead { blocks, thread: Some(thread), empty, block: vec![], consumed: 0 })
     }
 }
 
@@ -58,8 +61,11 @@ impl BufRead for ReadAhead {
         if self.consumed == self.block.len() {
             let next = match self.blocks.recv() {
                 Ok(block) => block?,
-                // The thread has ended without an error: this is the end of the input.
-                Err(_) => vec![],
+                // The thread has ended without an error of the input. After a panic the rest of the input is missing.
+                Err(_) => match self.thread.take().map(JoinHandle::join) {
+                    Some(Err(_)) => return Err(io::Error::other("the thread that reads it panicked")),
+                    Some(Ok(())) | None => vec![],
+                },
             };
             self.consumed = 0;
             let read = std::mem::replace(&mut self.block, next);
@@ -136,6 +142,22 @@ mod tests {
         let mut input = ReadAhead::new(Endless { _alive: alive }).expect("a thread");
         input.read_exact(&mut [0; 100]).expect("endless");
         drop(input);
-        assert!(ended.recv().is_err(), "the thread drops its input");
+        let ended = ended.recv_timeout(std::time::Duration::from_secs(60));
+        assert_eq!(ended, Err(std::sync::mpsc::RecvTimeoutError::Disconnected), "the thread drops its input");
+    }
+
+    #[test]
+    fn a_panic_of_the_thread_is_no_end_of_the_input() {
+        struct Broken(u8);
+        impl Read for Broken {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                self.0 += 1;
+                assert!(self.0 < 10, "on purpose");
+                Ok(buffer.len().min(BLOCK_BYTES))
+            }
+        }
+        let mut input = ReadAhead::new(Broken(0)).expect("a thread");
+        let error = input.read_to_end(&mut vec![]).expect_err("the thread panicked");
+        assert!(error.to_string().contains("panicked"), "{error}");
     }
 }

@@ -186,9 +186,16 @@ fn drain(
 ) -> std::io::Result<UnfinishedHistory> {
     let mut detected = None;
     let mut flushed = Instant::now();
+    let mut flush_when_due = |writer: &mut Writer<BufWriter<File>>| {
+        if flushed.elapsed() >= FLUSH_EVERY {
+            writer.flush()?;
+            flushed = Instant::now();
+        }
+        std::io::Result::Ok(())
+    };
     let mut batch = vec![];
     while queue.take(&mut batch) {
-        for event in batch.drain(..) {
+        for (i, event) in batch.drain(..).enumerate() {
             writer.write(&event, names)?;
             if judge.as_mut().and_then(|j| j.feed(&event, names)).is_some() {
                 // One violation is enough to stop; the judgement of the whole history finds all of them.
@@ -196,11 +203,12 @@ fn drain(
                 detected = Some(clock.now());
                 stop.ask(StopReason::Violation);
             }
+            // A full queue takes longer to write than `FLUSH_EVERY`.
+            if i % WORTH_TAKING == WORTH_TAKING - 1 {
+                flush_when_due(&mut writer)?;
+            }
         }
-        if flushed.elapsed() >= FLUSH_EVERY {
-            writer.flush()?;
-            flushed = Instant::now();
-        }
+        flush_when_due(&mut writer)?;
     }
     Ok(UnfinishedHistory { writer, detected })
 }

@@ -5,6 +5,7 @@
 use crate::limits;
 use crate::load::live::Live;
 use crate::load::phase::Phase;
+use crate::orphans::end_with_parent;
 use heckle_checker::search::{SearchReply, SearchRequest, SearchRunner, child_main};
 use std::cell::Cell;
 use std::io::{Read, Write};
@@ -109,15 +110,14 @@ impl ChildProcess {
     fn ask(&self, command: &mut Command, question: &[u8]) -> Result<SearchReply, String> {
         let memory = self.memory_bytes;
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        // SAFETY: `setrlimit` and `prctl` only set fields of the new process; nothing is allocated.
+        end_with_parent(command, libc::SIGKILL);
+        // SAFETY: `setrlimit` only sets fields of the new process; nothing is allocated.
         unsafe {
             command.pre_exec(move || {
                 let limit = libc::rlimit { rlim_cur: memory, rlim_max: memory };
                 if libc::setrlimit(libc::RLIMIT_AS, &raw const limit) != 0 {
                     return Err(std::io::Error::last_os_error());
                 }
-                // The search must not outlive a harness that was killed.
-                libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
                 Ok(())
             });
         }

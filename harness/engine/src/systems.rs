@@ -86,7 +86,7 @@ impl Systems {
             return Err(match self.iter().find(|other| has(*other, key)) {
                 Some(other) => format!("`{key}` is a setting of the {} server, {name} does not have it: leave it out", other.name()),
                 None => format!(
-                    "system `{name}` has no setting `{key}`; there are: {}",
+                    "system `{name}` has no setting `{key}`; available: {}",
                     kind.keys().iter().map(|k| k.name).collect::<Vec<_>>().join(", ")
                 ),
             });

@@ -110,7 +110,7 @@ fn event(rng: &mut Pcg64) -> Event {
 
 /// Everything that a reader of lines knows about names.
 fn contents(names: &Names) -> String {
-    format!("{:?} {:?} {}", names.keys().collect::<Vec<_>>(), names.nodes().collect::<Vec<_>>(), names.figure_count())
+    format!("{names:?}")
 }
 
 /// Reads `line` both ways. Returns whether the scanner read it, and whether the parser did.

@@ -127,6 +127,12 @@ pub trait Disks: Send + Sync {
     /// The exit code of a node whose disk has failed.
     fn failed_exit_code(&self) -> i32;
 
+    /// Whether a running node takes part in the decisions of the cluster.
+    ///
+    /// # Errors
+    /// If the node does not answer in time.
+    fn takes_part(&self, node: &NodeSpec) -> Result<bool, String>;
+
     /// The exit code of a node that refuses to serve because it has lost a part of its data.
     fn refused_exit_code(&self) -> i32;
 
@@ -248,8 +254,8 @@ pub enum Links {
     None,
 }
 
-/// A protocol over [`Links::Bytes`] in which a node begins a connection with an address of its own, so that the other side can dial it
-/// back. The relay puts its own port in place of that address; otherwise the connection back would bypass the relay, and with it every
+/// A protocol over [`Links::Bytes`] in which a node starts each connection by sending its own address, so that the other side can
+/// connect back. The relay puts its own port in place of that address; otherwise the connection back would bypass the relay, and with it every
 /// fault.
 pub trait Greeting: Send + Sync {
     /// Looks for such an address in the first bytes of a connection, which are not empty. `relayed` returns the relay's port for an

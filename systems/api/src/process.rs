@@ -9,6 +9,12 @@ use std::time::Duration;
 /// The name of the process of a node that has only one.
 pub const ONLY: &str = "node";
 
+/// Finds a program on `PATH`.
+pub fn program_on_path(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
+}
+
 /// A process to start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProcessSpec {

@@ -42,7 +42,7 @@ pub fn did_you_mean<'a>(word: &str, all: impl IntoIterator<Item = &'a &'a str>) 
     let near = all.iter().map(|w| (strsim::damerau_levenshtein(word, w), *w)).min();
     match near {
         Some((distance, w)) if distance <= 1 + word.len() / 3 => format!("did you mean `{w}`?"),
-        _ => format!("there are: {}", all.join(", ")),
+        _ => format!("available: {}", all.join(", ")),
     }
 }
 

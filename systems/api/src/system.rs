@@ -126,8 +126,8 @@ pub trait System: Send + Sync + Debug {
     /// If the machine lacks a resource.
     fn nodes(&self, site: &Site<'_>) -> Result<Vec<NodeSpec>, String>;
 
-    /// Waits until a new process has recovered and is ready: by default, until [`System::is_ready`]. Returns what it reported about
-    /// itself, for the history.
+    /// Waits until a new process has recovered and is ready. The default polls [`System::is_ready`]. Returns what the process reported
+    /// about itself, for the history.
     ///
     /// # Errors
     /// If the process ends first, or the time is up.

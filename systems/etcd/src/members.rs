@@ -2,7 +2,7 @@
 
 use heckle_history::NodeIx;
 use heckle_system_api::launch::{Dialler, NodeSpec, Site};
-use heckle_system_api::process::ProcessSpec;
+use heckle_system_api::process::{ProcessSpec, program_on_path};
 use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -24,9 +24,7 @@ const MAX_ANSWER: u64 = 1 << 20;
 /// # Errors
 /// If it is not installed. The message says what to install.
 pub fn find_program() -> Result<PathBuf, String> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).map(|dir| dir.join(PROGRAM)).find(|file| file.is_file());
-    found.ok_or_else(|| format!("there is no program `{PROGRAM}` here: {INSTALL}"))
+    program_on_path(PROGRAM).ok_or_else(|| format!("there is no program `{PROGRAM}` here: {INSTALL}"))
 }
 
 /// The version of the program on PATH, such as `3.4.23`.

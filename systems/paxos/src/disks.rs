@@ -58,6 +58,10 @@ impl Disks for Paxos {
         i32::from(EXIT_DISK)
     }
 
+    fn takes_part(&self, node: &NodeSpec) -> Result<bool, String> {
+        crate::figures::status(node).map(|status| status.voting)
+    }
+
     fn refused_exit_code(&self) -> i32 {
         i32::from(EXIT_DATA)
     }

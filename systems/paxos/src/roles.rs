@@ -33,7 +33,7 @@ struct Load {
 /// If there is no such role, or no node answers.
 pub(crate) fn find(role: &str, running: &[(NodeIx, NodeSpec)]) -> Result<(NodeIx, String), String> {
     if ROLES.iter().all(|known| known.name != role) {
-        return Err(format!("no node is a `{role}`; there are: {}, {}", HOLDER.name, COORDINATOR.name));
+        return Err(format!("no node is a `{role}`; available: {}, {}", HOLDER.name, COORDINATOR.name));
     }
     let before = measure_load(running);
     std::thread::sleep(WATCH);

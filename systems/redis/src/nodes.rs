@@ -4,7 +4,7 @@ use crate::resp::{self, MAX_REPLY, Resp};
 use crate::{Appendonly, Settings};
 use heckle_history::NodeIx;
 use heckle_system_api::launch::{Dialler, NodeSpec, Site};
-use heckle_system_api::process::{Output, ProcessSpec, StopRequest};
+use heckle_system_api::process::{Output, ProcessSpec, StopRequest, program_on_path};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
@@ -28,9 +28,7 @@ const FAILOVER_TIMEOUT_MS: u64 = 5_000;
 /// # Errors
 /// If it is not on PATH. The message says what to install.
 pub fn find_program() -> Result<PathBuf, String> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).map(|dir| dir.join(PROGRAM)).find(|file| file.is_file());
-    found.ok_or_else(|| format!("there is no program `{PROGRAM}` here: {INSTALL}"))
+    program_on_path(PROGRAM).ok_or_else(|| format!("there is no program `{PROGRAM}` here: {INSTALL}"))
 }
 
 /// Returns the version of the program on PATH, such as `7.0.15`.

@@ -6,7 +6,7 @@
 
 use heckle_history::NodeIx;
 use heckle_system_api::launch::{Dialler, NodeSpec, Site};
-use heckle_system_api::process::ProcessSpec;
+use heckle_system_api::process::{ProcessSpec, program_on_path};
 use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -45,9 +45,7 @@ pub fn find_program() -> Result<PathBuf, String> {
     if !Path::new(JAR).is_file() {
         return Err(format!("there is no {JAR} here: {INSTALL}"));
     }
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).map(|dir| dir.join(PROGRAM)).find(|file| file.is_file());
-    found.ok_or_else(|| format!("there is no program `{PROGRAM}` here: {INSTALL}"))
+    program_on_path(PROGRAM).ok_or_else(|| format!("there is no program `{PROGRAM}` here: {INSTALL}"))
 }
 
 /// The version, such as `3.8.0`, from the name of a file next to the program.

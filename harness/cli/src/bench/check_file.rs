@@ -88,7 +88,7 @@ fn check(file: &Path) -> Result<(f64, u64), String> {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = command.spawn().map_err(|e| format!("cannot start a check: {e}"))?;
     let mut peak = 0;
-    // The kernel's count for a child that has ended includes this process, from before the child was a program of its own.
+    // `ru_maxrss` of an exited child includes this process's memory from before `exec`, so the peak is polled.
     let status = loop {
         peak = peak_bytes(child.id()).unwrap_or(0).max(peak);
         match child.try_wait().map_err(|e| format!("cannot wait for a check: {e}"))? {

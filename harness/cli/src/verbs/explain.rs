@@ -35,7 +35,7 @@ fn explanation(args: &ExplainArgs) -> Result<String, String> {
     if !known.contains(&args.violation.to_string()) {
         let run = heckle_results::rerun::quote(&args.run);
         return Err(format!(
-            "there is no violation {}; there are: {}; type `heckle explain {run} --violation {}`",
+            "there is no violation {}; available: {}; type `heckle explain {run} --violation {}`",
             args.violation,
             known.join(", "),
             known[0]

@@ -1,5 +1,5 @@
-//! Comparisons on real processes: too few pairs support no claim, a violation excludes its arm, an interrupted
-//! comparison reports what it has, and invalid requests are refused before anything starts.
+//! Comparisons on real processes: too few pairs support no claim, a violation excludes its arm, an interrupted comparison reports the
+//! pairs that it has completed, and invalid requests are refused before anything starts.
 
 use crate::common::*;
 use heckle_results::compare::Comparison;

@@ -99,7 +99,7 @@ fn what_the_toy_lacks_is_refused_by_name() {
         (&["--faults", "partition"][..], "fault `partition` cannot be injected into toy, whose links do not pass the relay"),
         (&["--faults", "clock-jump"], "whose clocks cannot be set"),
         (&["--faults", "kill:holder"], "which has no such role"),
-        (&["--rounds", "fast"], "system `toy` has no setting `rounds`; there are: stale"),
+        (&["--rounds", "fast"], "system `toy` has no setting `rounds`; available: stale"),
         (&["--net", "relay"], "the links of toy do not pass the relay"),
         (&["--nodes", "3"], "the toy is one process"),
         (&["--system", "bundled"], "toy"),

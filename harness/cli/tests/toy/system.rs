@@ -91,12 +91,13 @@ impl ToyConnection {
             }
         };
         let reply = exchange::line(self.addr, &request).await?;
-        let value = reply.parse().ok().map(Value);
-        let seen = match op.call {
-            Call::Read => Seen::Value(value),
-            Call::Write { .. } => Seen::Written,
-            Call::Cas { .. } if reply == "done" => Seen::Applied,
-            Call::Cas { .. } => Seen::ConditionNotMet(Current::Known(value)),
+        let value = if reply == "-" { Some(None) } else { reply.parse().ok().map(|n| Some(Value(n))) };
+        let seen = match (op.call, value) {
+            (Call::Write { .. }, None) if reply == "done" => Seen::Written,
+            (Call::Cas { .. }, None) if reply == "done" => Seen::Applied,
+            (Call::Read, Some(value)) => Seen::Value(value),
+            (Call::Cas { .. }, Some(value)) => Seen::ConditionNotMet(Current::Known(value)),
+            _ => return Err(Failure::Unknown(format!("unexpected reply `{reply}`"))),
         };
         Ok((seen, None))
     }
@@ -110,9 +111,8 @@ impl Connection for ToyConnection {
 
 /// `toy-node ADDRESS FOLDER STALE`: serves until it is killed.
 pub(crate) fn serve(args: &[String]) -> std::io::Result<()> {
-    let (folder, stale) = (Path::new(&args[1]), args[2] == "true");
+    let (folder, file, stale) = (&args[1], Path::new(&args[1]).join("registers.json"), args[2] == "true");
     std::fs::create_dir_all(folder)?;
-    let file = folder.join("registers.json");
     let stored = std::fs::read_to_string(&file).unwrap_or_else(|_| "{}".into());
     let mut registers: BTreeMap<String, Vec<String>> = serde_json::from_str(&stored)?;
     for stream in TcpListener::bind(&args[0])?.incoming().flatten() {

@@ -11,7 +11,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Time that a node has to refuse at the end of the fault, if others that could show what it lost were away.
+/// Extra time at the end of the fault for a node to refuse, in case the nodes that could prove its loss were unreachable.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(5);
 /// The fault, in the history.
 const BY: &str = "lost-disk";
@@ -64,10 +64,12 @@ impl Cluster {
         Ok(evidence)
     }
 
-    /// Gives a node that has refused its data back, and starts it again. A node that serves goes on with what it has.
+    /// Gives a node its data back and starts it again, unless it has taken part in decisions without them: then it keeps what it has,
+    /// since its old data would undo what it has promised meanwhile. A node that has neither refused nor taken part may just not have
+    /// reached those that could prove its loss.
     ///
     /// # Errors
-    /// If the folder cannot be put back, or the node does not start.
+    /// If the node does not report its state, the folder cannot be put back, or the node does not start.
     pub fn return_disk(&self, node: Node) -> Result<Evidence, String> {
         let folder = self.data_of(node);
         let kept = beside(&folder, "kept");
@@ -79,22 +81,38 @@ impl Cluster {
         while self.is_running(node) && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(5));
         }
-        if !self.await_self_end(node, || Ok(()))? {
+        let mut evidence = Evidence::new();
+        if self.takes_part(node)? {
+            self.await_self_end(node, || Ok(()))?;
             let _ = fs::remove_dir_all(&kept);
-            let mut evidence = Evidence::from([(format!("not_refused_{node}"), node.to_string().into())]);
             let mut slot = self.slot(node);
             if slot.process.is_some() {
                 self.shared.await_ready(&mut slot)?;
                 evidence.insert("served".into(), 1.into());
             }
-            return Ok(evidence);
+        } else {
+            self.kill(node)?;
+            let refused = self.await_self_end(node, || Ok(()))?;
+            let put_back = fs::remove_dir_all(&folder).and_then(|()| fs::rename(&kept, &folder));
+            put_back.map_err(|e| format!("cannot put back {}: {e}", folder.display()))?;
+            self.slot(node).spec.node.set_data_lost(false);
+            evidence = self.restart(node)?;
+            if refused {
+                evidence.insert("refused".into(), 1.into());
+                return Ok(evidence);
+            }
         }
-        let put_back = fs::remove_dir_all(&folder).and_then(|()| fs::rename(&kept, &folder));
-        put_back.map_err(|e| format!("cannot put back {}: {e}", folder.display()))?;
-        self.slot(node).spec.node.set_data_lost(false);
-        let mut evidence = self.restart(node)?;
-        evidence.insert("refused".into(), 1.into());
+        evidence.insert(format!("not_refused_{node}"), node.to_string().into());
         Ok(evidence)
+    }
+
+    /// Whether a node on replaced data is running and takes part in decisions.
+    fn takes_part(&self, node: Node) -> Result<bool, String> {
+        let Some(disks) = self.shared.system.disks() else { return Ok(false) };
+        let spec = self.spec(node);
+        let answer = disks.takes_part(&spec);
+        // A node that has just ended does not answer.
+        if self.is_running(node) { answer.map_err(|e| format!("{node} does not report its state: {e}")) } else { Ok(false) }
     }
 
     fn data_of(&self, node: Node) -> PathBuf {

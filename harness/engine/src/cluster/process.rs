@@ -8,6 +8,7 @@ use super::identity::FOLDER_VARIABLE;
 pub use super::identity::proc_state;
 use super::{log, pids};
 use crate::limits::thread;
+use crate::orphans::end_with_parent;
 use crate::relay::raw::owners;
 use heckle_checker::checks::crash::{self, End};
 use heckle_system_api::process::{Output, ProcessSpec};
@@ -230,15 +231,7 @@ fn command(program: &Path, spec: &ProcessSpec, owner: Owner<'_>) -> Command {
     if let Some(folder) = &spec.folder {
         command.current_dir(folder);
     }
-    // SAFETY: `prctl` with these arguments only sets a field of the new process; it allocates nothing.
-    unsafe {
-        command.pre_exec(|| {
-            if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) != 0 {
-                return Err(std::io::Error::last_os_error());
-            }
-            Ok(())
-        });
-    }
+    end_with_parent(&mut command, libc::SIGKILL);
     command
 }
 

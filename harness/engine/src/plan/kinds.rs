@@ -38,8 +38,12 @@ impl Plan {
             match word.trim() {
                 ALL => kinds.add_model(self, Model::Inside),
                 BEYOND => kinds.add_model(self, Model::Beyond),
-                name => kinds.listed.push(kind(name)?),
+                name => kinds.add(kind(name)?),
             }
+        }
+        if kinds.listed.is_empty() {
+            let why = kinds.describe_left_out().unwrap_or_else(|| format!("{} can have none of them", self.system.name()));
+            return Err(format!("no fault fits: {why}"));
         }
         Ok(kinds)
     }
@@ -52,7 +56,7 @@ impl Plan {
         let Some(why) = self.misfit(kind) else { return Ok(()) };
         let fitting = faults_of(&*self.system).into_iter().filter(|kind| self.misfit(kind).is_none());
         let fitting = fitting.map(|kind| kind.to_string()).collect::<Vec<_>>().join(", ");
-        Err(format!("fault `{kind}` {why}; there are: {fitting}"))
+        Err(format!("fault `{kind}` {why}; available: {fitting}"))
     }
 
     /// Why a kind does not fit the system and settings of this plan, as the rest of a sentence about it.
@@ -96,6 +100,13 @@ impl Kinds {
         Kinds { listed, left_out: vec![] }
     }
 
+    /// Adds a kind, once.
+    fn add(&mut self, kind: FaultKind) {
+        if !self.listed.contains(&kind) {
+            self.listed.push(kind);
+        }
+    }
+
     /// Names the kinds that do not fit.
     pub(super) fn describe_left_out(&self) -> Option<String> {
         let group = |(why, kinds): &(String, Vec<FaultKind>)| {
@@ -112,7 +123,7 @@ impl Kinds {
         let of_model = registry::all(roles).into_iter().filter(|kind| kind.kind().model == model);
         for kind in of_model.filter(|kind| missing_capability(&*plan.system, kind).is_none()) {
             match plan.misfit(&kind).or_else(|| plan.vacancy(&kind)) {
-                None => self.listed.push(kind),
+                None => self.add(kind),
                 Some(why) => match self.left_out.iter_mut().find(|(known, _)| *known == why) {
                     Some((_, kinds)) => kinds.push(kind),
                     None => self.left_out.push((why, vec![kind])),

@@ -216,4 +216,8 @@ fn all_is_every_kind_inside_the_model_that_fits() {
     assert!(!names(&bytes).contains(&"loss".to_owned()) && !left_out.contains("loss"), "{left_out}");
     // A word for many kinds goes with others.
     assert_eq!(names(&plan("[faults]\nkinds = [\"kill\", \"beyond\"]\n"))[0], "kill");
+    let twice = names(&plan("[faults]\nkinds = [\"kill\", \"all\", \"kill\"]\n"));
+    assert_eq!(twice.iter().filter(|name| *name == "kill").count(), 1, "{twice:?}");
+    // A run without faults is not what was asked for.
+    refused("[cluster]\nsystem = \"etcd\"\n[faults]\nkinds = [\"beyond\"]\n", "no fault fits: etcd can have none of them");
 }

@@ -1,6 +1,7 @@
 //! One run as a child process, with the same command that a person would type, so that a run that crashes does not
 //! take the suite down, and a binary of another version can be run the same way.
 
+use crate::orphans::end_with_parent;
 use crate::plan::settings::Settings;
 use crate::{exit, stop};
 use heckle_history::prng::Seed;
@@ -69,16 +70,8 @@ fn spawn(run: &ChildRun<'_>) -> Result<Child, String> {
     // A separate process group: Ctrl-C reaches the suite alone, which forwards it once; a second one would stop the
     // child immediately.
     command.process_group(0);
-    // SAFETY: only `prctl` is called between fork and exec, which is allowed there.
-    unsafe {
-        command.pre_exec(|| {
-            // A suite that is killed must not leave a run behind: the run is interrupted, heals, and ends its nodes.
-            if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM) != 0 {
-                return Err(std::io::Error::last_os_error());
-            }
-            Ok(())
-        });
-    }
+    // A suite that is killed must not leave a run behind: the run is interrupted, heals, and ends its nodes.
+    end_with_parent(&mut command, libc::SIGTERM);
     command.spawn().map_err(|e| format!("cannot start {}: {e}", run.exe.display()))
 }
 

@@ -114,7 +114,7 @@ impl SystemText {
         }
         match &process.ready {
             Some(Ready::Tcp(port)) if !ports.contains(port) => {
-                Err(here("ready", format!("there is no port `{port}`; there are: {}", ports.join(", "))))
+                Err(here("ready", format!("there is no port `{port}`; available: {}", ports.join(", "))))
             }
             Some(Ready::Http(url)) => {
                 if !url.starts_with("http://") {
@@ -136,7 +136,7 @@ pub(crate) fn signal(name: &str) -> Result<i32, String> {
     let bare = name.strip_prefix("SIG").unwrap_or(name);
     let known: Vec<&str> = SIGNALS.iter().map(|(name, _)| *name).collect();
     let found = SIGNALS.iter().find(|(known, _)| *known == bare).map(|(_, number)| *number);
-    found.ok_or_else(|| format!("stop = `{name}`: there are: {}", known.join(", ")))
+    found.ok_or_else(|| format!("stop = `{name}`: available: {}", known.join(", ")))
 }
 
 fn check_words(words: &[String], steps: &[&str], ports: &[String]) -> Result<(), At> {

@@ -99,7 +99,7 @@ fn address(port: &str, rest: Option<&str>, ports: &[String]) -> Result<Field, Mi
         Some(&"host") => Half::Host,
         Some(&"port") => Half::Port,
         Some(other) => {
-            let what = format!("an address has no `{other}`; there are: listen, advertise, dial, host, port");
+            let what = format!("an address has no `{other}`; available: listen, advertise, dial, host, port");
             return Err(Mistake { at: port.len() + 1, what });
         }
     };

@@ -1,6 +1,7 @@
 //! Three nodes as child processes.
 
 use crate::bench::peak_bytes;
+use heckle_engine::orphans::end_with_parent;
 use heckle_loopback::LoopbackClaim;
 use heckle_server::control::{Client, Status};
 use serde::Deserialize;
@@ -189,10 +190,10 @@ fn spawn(folder: &Path, n: usize, addrs: &[SocketAddr], setup: &NodesSetup) -> R
     let stderr = if setup.drain_stderr { Stdio::null() } else { Stdio::piped() };
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(stderr);
     let open_files = setup.open_files;
-    // SAFETY: the closure makes two system calls, which are safe between fork and exec.
+    end_with_parent(&mut command, libc::SIGKILL);
+    // SAFETY: the closure makes one system call, which is safe between fork and exec.
     unsafe {
         command.pre_exec(move || {
-            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
             if let Some(limit) = open_files {
                 let limit = libc::rlimit { rlim_cur: limit, rlim_max: limit };
                 if libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) != 0 {

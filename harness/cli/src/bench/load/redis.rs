@@ -1,10 +1,12 @@
 //! The figure of a generator that many people know: `redis-benchmark` against `redis-server`, if both are installed.
 
+use heckle_engine::orphans::end_with_parent;
 use heckle_loopback::LoopbackClaim;
+use heckle_system_api::process::program_on_path;
 use serde::Serialize;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -45,12 +47,6 @@ impl Drop for Server {
     }
 }
 
-/// Finds a program on PATH.
-fn find(program: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())
-}
-
 /// Measures SET and GET. The error says what is missing or went wrong.
 ///
 /// # Errors
@@ -59,17 +55,16 @@ pub(super) fn measure(folder: &Path) -> Result<Vec<RedisRow>, String> {
     let missing = |program: &str| {
         format!("skipped: there is no program `{program}` on PATH (Debian and Ubuntu: apt-get install redis-server redis-tools)")
     };
-    let server = find("redis-server").ok_or_else(|| missing("redis-server"))?;
-    let benchmark = find("redis-benchmark").ok_or_else(|| missing("redis-benchmark"))?;
+    let server = program_on_path("redis-server").ok_or_else(|| missing("redis-server"))?;
+    let benchmark = program_on_path("redis-benchmark").ok_or_else(|| missing("redis-benchmark"))?;
     let server = start(&server, folder)?;
     let mut rows = vec![];
     for pipeline in PIPELINES {
         let (ip, port) = (server.addr.ip().to_string(), server.addr.port().to_string());
-        let output = Command::new(&benchmark)
-            .args(["-h", &ip, "-p", &port, "-t", "set,get", "-n", REQUESTS, "-c", CLIENTS, "-P", pipeline, "--csv"])
-            .stdin(Stdio::null())
-            .output()
-            .map_err(|e| format!("cannot start redis-benchmark: {e}"))?;
+        let mut command = Command::new(&benchmark);
+        command.args(["-h", &ip, "-p", &port, "-t", "set,get", "-n", REQUESTS, "-c", CLIENTS, "-P", pipeline, "--csv"]);
+        end_with_parent(&mut command, libc::SIGKILL);
+        let output = command.stdin(Stdio::null()).output().map_err(|e| format!("cannot start redis-benchmark: {e}"))?;
         let text = String::from_utf8_lossy(&output.stdout);
         let parsed = parse(&text, pipeline.parse().unwrap_or(1));
         if !output.status.success() || parsed.is_empty() {
@@ -85,16 +80,17 @@ pub(super) fn measure(folder: &Path) -> Result<Vec<RedisRow>, String> {
 fn start(program: &Path, folder: &Path) -> Result<Server, String> {
     let claim = LoopbackClaim::new().map_err(|e| e.to_string())?;
     let addr = claim.address().map_err(|e| e.to_string())?;
-    let child = Command::new(program)
+    let mut command = Command::new(program);
+    command
         .args(["--bind", &addr.ip().to_string(), "--port", &addr.port().to_string()])
         .args(["--save", "", "--appendonly", "no", "--daemonize", "no", "--protected-mode", "no"])
         .arg("--dir")
         .arg(folder)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(|e| format!("cannot start redis-server: {e}"))?;
+        .stderr(Stdio::null());
+    end_with_parent(&mut command, libc::SIGKILL);
+    let child = command.spawn().map_err(|e| format!("cannot start redis-server: {e}"))?;
     let mut server = Server { child, addr, _claim: claim };
     let deadline = Instant::now() + READY_TIMEOUT;
     while !answers(addr) {
