@@ -346,9 +346,7 @@ impl<'r> Reader<'r> {
         self.count_bytes(self.buffer.len())?;
         match read {
             Ok(0) => Ok(Next::End),
-            Ok(_) if self.buffer.len() as u64 > MAX_LINE_BYTES => {
-                Err(ReadError::line_too_long(self.line))
-            }
+            Ok(_) if self.buffer.len() as u64 > MAX_LINE_BYTES => Err(ReadError::line_too_long(self.line)),
             Ok(_) => Ok(Next::Line),
             Err(e) => self.read_failed(e),
         }

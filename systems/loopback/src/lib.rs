@@ -25,6 +25,10 @@ const FIRST_PORT: u16 = 12_000;
 /// Minimum number of ports.
 const MIN_PORTS: u16 = 1_000;
 
+/// Environment variable with the ports to use instead, such as `20000-29999`. It is for machines on which other programs listen on all
+/// addresses, and for tests that do so.
+pub const PORTS_VARIABLE: &str = "HECKLE_PORTS";
+
 /// A loopback address that no other claim on this machine has, until it is dropped.
 #[derive(Debug)]
 pub struct LoopbackClaim {
@@ -43,9 +47,13 @@ impl LoopbackClaim {
     /// Claims a randomly chosen address.
     ///
     /// # Errors
-    /// If no address is available, because some program listens on all addresses at every guard port, or file descriptors run out.
+    /// If no address is available, because some program listens on all addresses at every guard port, or file descriptors run out,
+    /// or if [`PORTS_VARIABLE`] is not a range of ports.
     pub fn new() -> io::Result<LoopbackClaim> {
-        let ports = server_ports();
+        let ports = match std::env::var_os(PORTS_VARIABLE) {
+            Some(range) => parse_ports(&range.to_string_lossy()).map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e))?,
+            None => server_ports(),
+        };
         let mut last_error = None;
         for guard in ports.clone().take(usize::from(GUARD_PORTS)) {
             for _ in 0..MAX_DRAWS {
@@ -115,6 +123,15 @@ fn draw_address() -> Ipv4Addr {
 /// A new hasher has random keys.
 fn random_number() -> u64 {
     RandomState::new().build_hasher().finish()
+}
+
+/// Reads a range such as `20000-29999`.
+fn parse_ports(range: &str) -> Result<RangeInclusive<u16>, String> {
+    let bounds = range.split_once('-').and_then(|(first, last)| Some((first.trim().parse().ok()?, last.trim().parse().ok()?)));
+    match bounds {
+        Some((first, last)) if first > 0 && last >= first && last - first >= MIN_PORTS - 1 => Ok(first..=last),
+        _ => Err(format!("{PORTS_VARIABLE}={range}: not a range of at least {MIN_PORTS} ports, such as 20000-29999")),
+    }
 }
 
 /// The ports for servers.
@@ -196,6 +213,15 @@ mod tests {
         let error = claim.address().unwrap_err().to_string();
         assert!(error.contains("were given away"), "{error}");
         assert!(claim.address().is_err(), "and stay so");
+    }
+
+    #[test]
+    fn a_range_of_ports_has_two_bounds_and_enough_ports() {
+        assert_eq!(parse_ports("20000-29999"), Ok(20_000..=29_999));
+        assert_eq!(parse_ports("1-1000"), Ok(1..=1_000));
+        for wrong in ["", "20000", "20000-20998", "0-2000", "30000-20000", "20000-70000", "a-b", "-", "1-2-3000"] {
+            assert!(parse_ports(wrong).is_err_and(|e| e.starts_with(&format!("HECKLE_PORTS={wrong}: "))), "{wrong}");
+        }
     }
 
     #[test]
