@@ -160,9 +160,26 @@ impl TargetShape {
             (TargetShape::SomeNodes | TargetShape::Links, _) => some_nodes(),
             (TargetShape::Cut, _) => {
                 let groups = words.iter().map(|group| group.split('|').map(node).collect()).collect::<Result<_, String>>();
-                Ok(Target::Groups(groups?))
+                groups_of(groups?, kind, nodes)
             }
         }
+    }
+}
+
+/// The groups that a cut separates. A single group is separated from all other nodes.
+fn groups_of(mut groups: Vec<Vec<Node>>, kind: &str, nodes: u16) -> Result<Target, String> {
+    let named = groups.concat();
+    if let Some(twice) = (0..named.len()).find(|&i| named[..i].contains(&named[i])) {
+        return Err(format!("`{kind}` names {} twice; each node is in one group", named[twice]));
+    }
+    if groups.len() == 1 {
+        groups.push(all_nodes(nodes).into_iter().filter(|node| !named.contains(node)).collect());
+    }
+    match groups.iter().any(Vec::is_empty) {
+        true => {
+            Err(format!("`{kind}` has nothing to separate: name fewer than all {nodes} nodes, or two groups such as [\"n1\", \"n2|n3\"]"))
+        }
+        false => Ok(Target::Groups(groups)),
     }
 }
 
@@ -231,6 +248,22 @@ mod tests {
         for bad in ["n1", "n1>n1", "n0>n2", "x>n1", ""] {
             assert!(bad.parse::<Link>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_cut_separates_something() {
+        let read = |words: &[&str]| {
+            let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+            TargetShape::Cut.read("partition", &words, 3)
+        };
+        let n = |i| Node(i);
+        assert_eq!(read(&["n2"]), Ok(Target::Groups(vec![vec![n(2)], vec![n(1), n(3)]])), "a group is separated from all others");
+        assert_eq!(read(&["n2|n3"]), Ok(Target::Groups(vec![vec![n(2), n(3)], vec![n(1)]])));
+        assert_eq!(read(&["n1", "n2"]), Ok(Target::Groups(vec![vec![n(1)], vec![n(2)]])));
+        for nothing in [&["n1|n2|n3"][..], &["n2|n1|n3"]] {
+            assert!(read(nothing).is_err_and(|e| e.contains("nothing to separate")), "{nothing:?}");
+        }
+        assert!(read(&["n1", "n2|n1"]).is_err_and(|e| e.contains("names n1 twice")));
     }
 
     #[test]

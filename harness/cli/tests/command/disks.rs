@@ -180,6 +180,19 @@ fn nodes_that_lost_their_disks_refuse_to_serve_and_that_is_no_crash() {
     }
 }
 
+/// A node that reaches nobody finds no proof of its loss, so it neither refuses nor votes. It gets its data back without having had an
+/// effect, and is not taken for one that crashed or served.
+#[test]
+fn a_node_cut_off_while_its_disk_is_wiped_gets_its_data_back() {
+    let folder = Folder::new();
+    let faults = [fault("500ms", "partition:isolate", "11s", "target = [\"n2\"]"), fault("1s", "wiped-disk", "1s", "target = [\"n2\"]")];
+    let results = run(&folder, &faults, &["--duration", "14s"], 2);
+    let wiped = &results["faults"][1];
+    assert_eq!((&wiped["kind"], &wiped["effective"]), (&"wiped-disk".into(), &false.into()), "{results:#}");
+    let all = evidence(&folder);
+    assert!(all[1]["not_refused_n2"] == "n2" && all[1].get("served").is_none() && figure(&all[1], "restarted") == 1, "{all:#?}");
+}
+
 #[test]
 fn a_node_that_votes_after_its_disk_was_lost_is_found() {
     let folder = Folder::new();
