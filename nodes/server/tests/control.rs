@@ -171,6 +171,57 @@ fn points_are_announced_and_hold_the_node() {
     assert!(watcher.arm("before-reply", None, 101).unwrap_err().to_string().contains("over the limit of 100"));
 }
 
+/// A connection that holds a node hears of the hit, the node waits for that connection alone, and for 100 ms at most.
+#[test]
+fn a_node_is_held_at_a_point_until_the_connection_is_closed() {
+    let dir = TempDir::new("points-hold");
+    let nodes = start_all(&options_of_cluster(dir.path(), 3));
+    for point in ["after-propose-first", "before-sync"] {
+        let mut holder = control(&nodes[0]);
+        holder.hold_at(point, 1, 100).unwrap();
+        assert_eq!(status(&nodes[0]).points_armed, [point]);
+        let mut client = TestClient::to(&nodes[0]);
+        let writer = std::thread::spawn(move || {
+            // The first hit is ignored: that of this write, or of an earlier sync of it.
+            assert_eq!(client.write("k", "1"), Outcome::Applied);
+            client.write("k", "2")
+        });
+        let reached = holder.next_point(PATIENCE).unwrap().expect("a report");
+        assert!(reached.held && reached.name == point && reached.node == "n1", "{reached:?}");
+        assert_eq!(reached.key, if point == "before-sync" { "" } else { "k" });
+        // Others can neither release nor disarm it.
+        let mut other = control(&nodes[0]);
+        other.release().unwrap();
+        other.disarm(point).unwrap();
+        drop(holder);
+        assert_eq!(writer.join().unwrap(), Outcome::Applied);
+        assert!(status(&nodes[0]).points_armed.is_empty(), "it happens once");
+    }
+
+    // Nobody lets go: the node goes on by itself.
+    let mut client = TestClient::to(&nodes[0]);
+    let mut forgotten = control(&nodes[0]);
+    forgotten.hold_at("before-reply", 0, 100).unwrap();
+    let begin = Instant::now();
+    assert_eq!(client.write("k", "3"), Outcome::Applied);
+    assert!(begin.elapsed() >= Duration::from_millis(100));
+    assert!(forgotten.next_point(PATIENCE).unwrap().is_some_and(|point| point.held));
+
+    // A connection that ends takes its hold back, and a second request replaces the first.
+    let mut holder = control(&nodes[0]);
+    holder.hold_at("after-refresh", 0, 100).unwrap();
+    holder.hold_at("after-learn-all", 7, 100).unwrap();
+    assert_eq!(status(&nodes[0]).points_armed, ["after-learn-all"]);
+    drop(holder);
+    eventually("it is disarmed", || status(&nodes[0]).points_armed.is_empty());
+    for (point, ms, says) in
+        [("no-such-point", 10, "after-prepare-all"), ("before-reply", 101, "over the limit"), ("mid-write", 101, "over the limit")]
+    {
+        let error = control(&nodes[0]).hold_at(point, 0, ms).unwrap_err();
+        assert!(error.to_string().contains(says), "{error}");
+    }
+}
+
 #[test]
 fn every_point_takes_the_injections_of_its_kind_and_no_other() {
     let dir = TempDir::new("points-kinds");

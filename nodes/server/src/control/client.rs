@@ -223,7 +223,16 @@ impl Client {
         self.expect_ok(&Request::Disarm { point: point.to_owned() })
     }
 
-    /// Releases a held node, and disarms all protocol points.
+    /// Holds the node when it reaches the point, after `skip` hits are ignored, which [`next_point`](Client::next_point)
+    /// returns. Dropping this client ends the hold.
+    ///
+    /// # Errors
+    /// As [`call`](Client::call).
+    pub fn hold_at(&mut self, point: &str, skip: u32, hold_ms: u64) -> Result<(), ControlError> {
+        self.expect_ok(&Request::HoldAt { point: point.to_owned(), skip, hold_ms })
+    }
+
+    /// Releases a held node, and disarms all protocol points, except those of [`hold_at`](Client::hold_at).
     ///
     /// # Errors
     /// As [`call`](Client::call).

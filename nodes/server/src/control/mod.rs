@@ -12,8 +12,8 @@
 //! [token](ControlToken), once on each connection. A connection ends at the first line that is not a request, or that it may
 //! not send.
 //!
-//! Faults enter through this channel: the clock seam, failpoints in the storage, and *protocol points* at which the
-//! node is held for a moment so that a nemesis can act exactly then.
+//! Faults enter through this channel: the clock seam, failpoints in the storage, and *points* at which the node is held
+//! for a moment so that a nemesis can act exactly then.
 
 mod client;
 pub(crate) mod server;
@@ -97,7 +97,19 @@ pub enum Request {
         /// Longest hold, at most [`MAX_HOLD_MS`].
         hold_ms: u64,
     },
-    /// Disarms all protocol points and releases a held node.
+    /// Holds the node for this connection when it reaches the point, which is reported to this connection alone. The hold
+    /// ends when the connection is closed, so a harness that dies holds nothing, and after `hold_ms` at the latest. It
+    /// happens once. A second request of the same connection replaces the first.
+    HoldAt {
+        /// Name of the point.
+        point: String,
+        /// Number of hits to ignore first.
+        #[serde(default)]
+        skip: u32,
+        /// Longest hold, at most [`MAX_HOLD_MS`].
+        hold_ms: u64,
+    },
+    /// Disarms all protocol points and releases a held node, except what [`Request::HoldAt`] has armed.
     Release {},
     /// Subscribes this connection to changes of the node's leases. The first reports are the leases that it holds
     /// now.
@@ -117,6 +129,7 @@ impl Request {
             | Request::Inject { .. }
             | Request::Disarm { .. }
             | Request::Arm { .. }
+            | Request::HoldAt { .. }
             | Request::Release {}
             | Request::WatchLeases {}
             | Request::Stop {} => true,
@@ -150,7 +163,7 @@ pub enum Answer {
         /// The reason, and what to change.
         message: String,
     },
-    /// A protocol point was reached. Sent to subscribers without a request.
+    /// A point was reached. Sent without a request to subscribers, and to the connection that holds the node there.
     Point {
         /// The point.
         point: PointReached,

@@ -12,7 +12,7 @@ use super::{Answer, FailpointAction, LeaseChanged, PointReached, Request};
 use crate::clock::{ClockSkew, MAX_DRIFT_PPM};
 use crate::lease_watch::WATCHER_QUEUE;
 use crate::points::protocol::SUBSCRIBER_QUEUE;
-use crate::points::{self, AnyPoint, Injection};
+use crate::points::{self, AnyPoint, HoldOwner, Injection};
 use crate::resources::{Lobby, Place};
 use crate::shell::Shell;
 
@@ -58,11 +58,23 @@ fn line(answer: &Answer) -> Vec<u8> {
     line
 }
 
-/// A subscription that ends with its connection, and whether the connection has shown the token.
+/// A subscription and a hold that end with their connection, and whether the connection has shown the token.
 struct Subscription<'a> {
     shell: &'a Shell,
     id: Option<u64>,
+    /// The hold that this connection has armed.
+    hold: Option<u64>,
     authorized: bool,
+}
+
+impl Subscription<'_> {
+    /// Takes the hold of this connection back, or ends it.
+    fn let_go(&mut self) {
+        if let Some(hold) = self.hold.take() {
+            self.shell.points.let_go(hold);
+            self.shell.storage_points.let_go(hold);
+        }
+    }
 }
 
 impl Drop for Subscription<'_> {
@@ -70,6 +82,7 @@ impl Drop for Subscription<'_> {
         if let Some(id) = self.id {
             self.shell.points.unsubscribe(id);
         }
+        self.let_go();
     }
 }
 
@@ -79,7 +92,7 @@ async fn serve(shell: &Shell, stream: TcpStream, place: &Place) -> std::io::Resu
     let mut read = BufReader::new(read);
     let (sender, mut reached) = mpsc::channel(SUBSCRIBER_QUEUE);
     let (lease_sender, mut leases) = mpsc::channel(WATCHER_QUEUE);
-    let mut subscription = Subscription { shell, id: None, authorized: false };
+    let mut subscription = Subscription { shell, id: None, hold: None, authorized: false };
     let mut text = Vec::new();
     loop {
         let room = (MAX_REQUEST - text.len()) as u64;
@@ -188,6 +201,17 @@ fn handle(
         Request::Arm { point, key, hold_ms } => {
             let point = points::parse_protocol(&point)?;
             shell.points.arm(point, key.map(String::into_bytes), Injection::Hold { ms: hold_ms }, 0)?;
+        }
+        Request::HoldAt { point, skip, hold_ms } => {
+            subscription.let_go();
+            let owner = HoldOwner { id: shell.points.next_id(), node: shell.name.clone(), sender: sender.clone() };
+            let id = owner.id;
+            match points::parse(&point)? {
+                AnyPoint::Protocol(at) => shell.points.hold_at(at, hold_ms, skip, owner)?,
+                AnyPoint::Storage(at) => shell.storage_points.hold_at(at, hold_ms, skip, owner)?,
+            }
+            subscription.hold = Some(id);
+            shell.log.warn("hold_armed", &[("point", &point), ("hold_ms", &hold_ms)]);
         }
         Request::Release {} => shell.points.release(),
         Request::WatchLeases {} => shell.leases.watch(lease_sender.clone()),

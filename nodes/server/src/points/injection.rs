@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Longest time in milliseconds that an armed protocol point may hold the node.
+/// Longest time in milliseconds that an armed point may hold the node.
 pub const MAX_HOLD_MS: u64 = 100;
 
 /// The fault that happens at an armed point.
@@ -44,7 +44,8 @@ impl Injection {
     }
 }
 
-/// Reports that a node has reached a protocol point, such as "propose sent to the first acceptor".
+/// Reports that a node has reached a point, such as "propose sent to the first acceptor". Points of the storage are
+/// reported only to a connection that holds the node there; key, operation and ballot are empty then.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PointReached {
     /// The node that reached it.

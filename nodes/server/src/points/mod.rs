@@ -5,9 +5,11 @@
 //! - *Protocol points* (`protocol`) are between the messages of an operation, on the event loop.
 //!
 //! The control channel arms a point with an [`Injection`]. Hits of armed points are counted. A point that is not
-//! armed costs at most one relaxed load.
+//! armed costs at most one relaxed load. A point of either kind can also *hold* the node for a connection, until that
+//! connection is closed or [`MAX_HOLD_MS`] are over: see `hold`.
 
 mod failpoint;
+mod hold;
 mod injection;
 mod list;
 pub(crate) mod protocol;
@@ -15,6 +17,7 @@ pub(crate) mod storage;
 pub(crate) mod storage_point;
 
 pub use failpoint::{Failpoint, FailpointAction};
+pub(crate) use hold::HoldOwner;
 pub use injection::{Injection, MAX_HOLD_MS, PointReached};
 pub(crate) use list::{AnyPoint, parse, parse_protocol};
 pub use list::{PointInfo, PointKind, list};

@@ -9,8 +9,10 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use super::hold::{MAX_ARMED, check_hold};
 use super::storage_point::StoragePoint;
-use super::{Failpoint, Injection};
+use super::{Failpoint, HoldOwner, Injection, PointReached};
+use crate::clock;
 use crate::storage::StorageError;
 
 /// The armed points, and how often each was hit while armed. Shared by the event loop, which arms points, and the
@@ -38,14 +40,18 @@ struct State {
     armed: Vec<Armed>,
     hits: BTreeMap<(StoragePoint, &'static str), u64>,
     delays: InjectedDelays,
+    /// The holds that stop a storage thread now.
+    holding: Vec<u64>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Armed {
     at: StoragePoint,
     injection: Injection,
     /// Number of hits to ignore first.
     skip: u32,
+    /// The connection for which the thread is held.
+    owner: Option<HoldOwner>,
 }
 
 /// The point and injection that a failpoint stands for.
@@ -71,23 +77,39 @@ impl StoragePoints {
     /// Arms `injection` at this point, after `skip` hits are ignored. Replaces an injection of the same kind.
     pub(crate) fn arm(&self, at: StoragePoint, injection: Injection, skip: u32) -> Result<(), String> {
         if let Injection::Hold { .. } = injection {
-            return Err(format!("{} is a point of the storage: the node holds at protocol points only", at.name()));
+            return Err(format!("{} is a point of the storage: it can hold the node for a connection only", at.name()));
         }
         if let Injection::Delay { .. } = injection {
             self.state().delays = InjectedDelays::default();
         }
         self.change(|armed| {
             armed.retain(|a| a.at != at || a.injection.name() != injection.name());
-            armed.push(Armed { at, injection, skip });
+            armed.push(Armed { at, injection, skip, owner: None });
             // Injections that end the node come first, and a delay comes before an error.
             armed.sort_by_key(|a| a.injection);
         });
         Ok(())
     }
 
-    /// Removes all injections at this point.
+    /// Arms a point for one hit, after `skip` hits are ignored, at which the thread is held for a connection.
+    pub(crate) fn hold_at(&self, at: StoragePoint, ms: u64, skip: u32, owner: HoldOwner) -> Result<(), String> {
+        check_hold(ms)?;
+        if self.state().armed.iter().filter(|a| a.owner.is_some()).count() >= MAX_ARMED {
+            return Err(format!("{MAX_ARMED} holds are armed already: close some connections first"));
+        }
+        self.change(|armed| armed.push(Armed { at, injection: Injection::Hold { ms }, skip, owner: Some(owner) }));
+        Ok(())
+    }
+
+    /// Takes the hold of a connection back, or ends it.
+    pub(crate) fn let_go(&self, hold: u64) {
+        self.state().holding.retain(|id| *id != hold);
+        self.change(|armed| armed.retain(|a| a.owner.as_ref().is_none_or(|owner| owner.id != hold)));
+    }
+
+    /// Removes all injections at this point. Holds of connections stay.
     pub(crate) fn disarm(&self, at: StoragePoint) {
-        self.change(|armed| armed.retain(|a| a.at != at));
+        self.change(|armed| armed.retain(|a| a.at != at || a.owner.is_some()));
     }
 
     pub(crate) fn arm_failpoint(&self, failpoint: Failpoint, delay_us: u64) {
@@ -103,9 +125,14 @@ impl StoragePoints {
     fn change(&self, change: impl FnOnce(&mut Vec<Armed>)) {
         let mut state = self.state();
         change(&mut state.armed);
+        self.publish(&state);
+        self.changed.notify_all();
+    }
+
+    /// Lets the threads know which points are armed.
+    fn publish(&self, state: &State) {
         let bits = state.armed.iter().map(|a| if a.at == StoragePoint::Any { u32::MAX } else { a.at.bit() });
         self.armed.store(bits.fold(0, |all, bit| all | bit), Ordering::Relaxed);
-        self.changed.notify_all();
     }
 
     /// Whether an injection is armed at this point.
@@ -121,8 +148,8 @@ impl StoragePoints {
 
     #[cold]
     fn hit(&self, point: StoragePoint, path: &Path) -> Result<(), StorageError> {
-        for injection in self.take_due(point) {
-            let errno = match injection {
+        for due in self.take_due(point) {
+            let errno = match due.injection {
                 Injection::Crash => return Err(StorageError::Crash { name: point.name() }),
                 Injection::Panic => panic!("point {} was reached", point.name()),
                 Injection::Delay { us } => {
@@ -131,11 +158,38 @@ impl StoragePoints {
                 }
                 Injection::IoError => libc::EIO,
                 Injection::DiskFull => libc::ENOSPC,
-                Injection::Hold { .. } => continue,
+                Injection::Hold { ms } => {
+                    due.owner.iter().for_each(|owner| self.hold(point, owner, Duration::from_millis(ms)));
+                    continue;
+                }
             };
             return Err(StorageError::io(point.texts().2, path, io::Error::from_raw_os_error(errno)));
         }
         Ok(())
+    }
+
+    /// Reports the hit, and waits until the connection lets go or the time is over.
+    fn hold(&self, point: StoragePoint, owner: &HoldOwner, longest: Duration) {
+        let began = Instant::now();
+        let reached = PointReached {
+            node: owner.node.clone(),
+            name: point.name().to_owned(),
+            key: String::new(),
+            op: String::new(),
+            ballot: String::new(),
+            mono_ns: clock::raw_mono_ns(),
+            held: true,
+        };
+        // If the report cannot be sent, the hold ends by its own limit.
+        let _ = owner.sender.try_send(reached);
+        let mut state = self.state();
+        while state.holding.contains(&owner.id)
+            && let Some(rest) = longest.checked_sub(began.elapsed()).filter(|rest| !rest.is_zero())
+        {
+            let waited = self.changed.wait_timeout(state, rest);
+            state = waited.unwrap_or_else(std::sync::PoisonError::into_inner).0;
+        }
+        state.holding.retain(|id| *id != owner.id);
     }
 
     /// Waits for this long, or until the delay is disarmed.
@@ -158,19 +212,25 @@ impl StoragePoints {
         self.state().delays
     }
 
-    /// Counts this hit and returns its injections.
-    fn take_due(&self, point: StoragePoint) -> Vec<Injection> {
+    /// Counts this hit and returns its injections. A hold happens once.
+    fn take_due(&self, point: StoragePoint) -> Vec<Armed> {
         let mut state = self.state();
-        let State { armed, hits, .. } = &mut *state;
+        let State { armed, hits, holding, .. } = &mut *state;
         let mut due = Vec::new();
-        for a in armed.iter_mut().filter(|a| a.at == point || a.at == StoragePoint::Any) {
+        armed.retain_mut(|a| {
+            if a.at != point && a.at != StoragePoint::Any {
+                return true;
+            }
             if a.skip > 0 {
                 a.skip -= 1;
-                continue;
+                return true;
             }
             *hits.entry((a.at, a.injection.name())).or_default() += 1;
-            due.push(a.injection);
-        }
+            holding.extend(a.owner.as_ref().map(|owner| owner.id));
+            due.push(a.clone());
+            a.owner.is_none()
+        });
+        self.publish(&state);
         due
     }
 
@@ -276,5 +336,52 @@ mod tests {
         let error = points.reach(StoragePoint::BeforeSync, Path::new("x")).unwrap_err();
         assert!(matches!(error, StorageError::Crash { .. }), "{error}");
         points.arm(StoragePoint::BeforeSync, Injection::Hold { ms: 1 }, 0).unwrap_err();
+    }
+
+    /// A connection that holds the thread, and its reports.
+    fn owner(id: u64) -> (HoldOwner, tokio::sync::mpsc::Receiver<PointReached>) {
+        let (sender, reports) = tokio::sync::mpsc::channel(4);
+        (HoldOwner { id, node: "n1".into(), sender }, reports)
+    }
+
+    #[test]
+    fn a_hold_happens_once_and_ends_when_its_owner_lets_go() {
+        let points = StoragePoints::default();
+        let (first, mut reports) = owner(1);
+        points.hold_at(StoragePoint::BeforeSync, 100, 1, first).unwrap();
+        let reach = || points.reach(StoragePoint::BeforeSync, Path::new("x"));
+        reach().unwrap();
+        assert!(reports.try_recv().is_err(), "the first hit is ignored");
+        std::thread::scope(|scope| {
+            let began = Instant::now();
+            let sync = scope.spawn(reach);
+            let reached = reports.blocking_recv().expect("a report");
+            assert!(reached.held && reached.name == "before-sync" && reached.node == "n1", "{reached:?}");
+            // Neither another owner nor a disarmed point ends it.
+            points.let_go(2);
+            points.disarm(StoragePoint::BeforeSync);
+            points.let_go(1);
+            sync.join().expect("no panic").expect("no error");
+            assert!(began.elapsed() < Duration::from_secs(5));
+        });
+        assert!(!points.is_armed(StoragePoint::BeforeSync));
+        assert_eq!(points.hits(), [(StoragePoint::BeforeSync, 1)]);
+    }
+
+    #[test]
+    fn a_hold_that_nobody_ends_is_over_after_its_time_and_never_longer_than_the_limit() {
+        let points = StoragePoints::default();
+        points.hold_at(StoragePoint::BeforeSync, 60, 0, owner(1).0).unwrap();
+        let began = Instant::now();
+        points.reach(StoragePoint::BeforeSync, Path::new("x")).unwrap();
+        assert!(began.elapsed() >= Duration::from_millis(60));
+        let error = points.hold_at(StoragePoint::BeforeSync, 101, 0, owner(2).0).unwrap_err();
+        assert!(error.contains("over the limit of 100"), "{error}");
+        for id in 0..MAX_ARMED as u64 {
+            points.hold_at(StoragePoint::Any, 1, 0, owner(id).0).unwrap();
+        }
+        points.hold_at(StoragePoint::Any, 1, 0, owner(99).0).unwrap_err();
+        (0..MAX_ARMED as u64).for_each(|id| points.let_go(id));
+        assert!(!points.is_armed(StoragePoint::BeforeSync));
     }
 }
