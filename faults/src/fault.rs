@@ -3,7 +3,8 @@
 use crate::action::{Action, Step};
 use crate::kind::{Coverage, FaultKind, Kind};
 use crate::quorum;
-use crate::target::{Node, Target, TargetShape};
+use crate::target::{Node, SENDER, Target, TargetShape};
+use crate::trigger::AtPoint;
 use heckle_history::Nanos;
 use std::collections::BTreeSet;
 
@@ -37,6 +38,8 @@ pub struct Amounts {
     pub seed: Option<u64>,
     /// The point at which something happens.
     pub point: Option<Box<str>>,
+    /// The point of the protocol at which the fault begins, instead of at its time. From that time on it waits for it.
+    pub at_point: Option<AtPoint>,
 }
 
 impl Fault {
@@ -44,14 +47,17 @@ impl Fault {
     pub fn listed_as(&self) -> FaultKind {
         let role = match &self.target {
             Target::Role(role) => Some(role.clone()),
-            Target::Nodes(_) | Target::Groups(_) | Target::Links(_) => None,
+            Target::Nodes(_) | Target::Groups(_) | Target::Links(_) | Target::Sender => None,
         };
         FaultKind::new(self.kind, role).at(self.amounts.point.clone())
     }
 
-    /// The name used in histories and reports.
+    /// The name used in histories and reports: the kind, and the point at which it begins, as in `kill@before-reply`.
     pub fn name(&self) -> String {
-        self.listed_as().to_string()
+        match &self.amounts.at_point {
+            Some(at) => format!("{}@{}", self.listed_as(), at.point),
+            None => self.listed_as().to_string(),
+        }
     }
 
     /// The nodes that it hits.
@@ -61,7 +67,7 @@ impl Fault {
     pub fn nodes(&self) -> Result<Vec<Node>, String> {
         match &self.target {
             Target::Nodes(nodes) => Ok(nodes.clone()),
-            Target::Groups(_) | Target::Links(_) | Target::Role(_) => {
+            Target::Groups(_) | Target::Links(_) | Target::Role(_) | Target::Sender => {
                 Err(format!("`{}` hits nodes, not {}", self.kind.name, self.target.words().join(" ")))
             }
         }
@@ -75,12 +81,16 @@ impl Fault {
         if matches!(self.target, Target::Role(_)) || self.kind.hits == TargetShape::EveryNode {
             return Err(format!("`{}` finds its nodes by itself; leave out target", self.name()));
         }
-        let target = self.kind.hits.read(self.kind.name, words, nodes)?;
+        let target = match words {
+            [word] if word == SENDER && self.amounts.at_point.is_some() => Target::Sender,
+            [word] if word == SENDER => return Err("only a fault with at_point has a sender, the node that reaches the point".into()),
+            _ => self.kind.hits.read(self.kind.name, words, nodes)?,
+        };
         let mut fault = Fault { target, ..self.clone() };
         for each_node in [&mut fault.amounts.offset_us, &mut fault.amounts.drift_ppm].into_iter().flatten() {
             *each_node = each_node.iter().copied().cycle().take(words.len()).collect();
         }
-        fault.steps(Nanos(0), nodes).map(|_| fault)
+        fault.representative_steps(Nanos(0), nodes).map(|_| fault)
     }
 
     /// Returns the same fault with the node that has its role as target.
@@ -93,6 +103,16 @@ impl Fault {
         Ok(Fault { target: (aim.target)(node, nodes), ..self.clone() })
     }
 
+    /// Returns the same fault with the node that reached its point as target.
+    ///
+    /// # Errors
+    /// If faults of its kind hit every node.
+    pub fn at_sender(&self, node: Node, nodes: u16) -> Result<Fault, String> {
+        let target = self.kind.hits.of_one(node, nodes);
+        let target = target.ok_or_else(|| format!("`{}` finds its nodes by itself; leave out target", self.name()))?;
+        Ok(Fault { target, ..self.clone() })
+    }
+
     /// Returns its steps for a duration of `lasts` in a cluster of `nodes` nodes, ordered by time.
     ///
     /// # Errors
@@ -101,18 +121,23 @@ impl Fault {
         if let Target::Role(role) = &self.target {
             return Err(format!("which node is the {role} is not known"));
         }
+        if self.target == Target::Sender {
+            return Err("which node reaches the point is not known".into());
+        }
         let mut steps = (self.kind.steps)(self, lasts, nodes)?;
         steps.sort_by_key(|step| step.from);
         Ok(steps)
     }
 
-    /// Returns representative steps: if the fault targets a role, an arbitrary node is used, since all nodes are equivalent.
+    /// Returns representative steps: if the fault targets a role or the sender, an arbitrary node is used, since all nodes are
+    /// equivalent.
     ///
     /// # Errors
     /// If target or amounts are invalid.
     pub fn representative_steps(&self, lasts: Nanos, nodes: u16) -> Result<Vec<Step>, String> {
         match self.target {
             Target::Role(_) => self.aimed_at(Node(1), nodes)?.steps(lasts, nodes),
+            Target::Sender => self.at_sender(Node(1), nodes)?.steps(lasts, nodes),
             Target::Nodes(_) | Target::Groups(_) | Target::Links(_) => self.steps(lasts, nodes),
         }
     }
@@ -129,4 +154,50 @@ impl Fault {
 /// The nodes whose processes or clocks these steps touch.
 pub fn nodes_hit(steps: &[Step]) -> BTreeSet<Node> {
     steps.iter().map(|step| &step.action).flat_map(Action::needs_up).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::KINDS;
+    use crate::schedule::tests::drawn;
+
+    fn at_point(kind: &str) -> Fault {
+        let mut fault = drawn(kind, 3, 1);
+        fault.amounts.at_point = Some(AtPoint::next("before-reply"));
+        fault
+    }
+
+    #[test]
+    fn the_node_that_reaches_the_point_is_a_target_of_every_kind_that_hits_one() {
+        let words = [SENDER.to_owned()];
+        for kind in KINDS {
+            let Ok(fault) = at_point(kind.name).with_target(&words, 3) else {
+                assert!(kind.hits == TargetShape::EveryNode, "{kind:?}");
+                continue;
+            };
+            assert!(fault.steps(Nanos(9), 3).expect_err("unknown yet").contains("not known"));
+            let known = fault.at_sender(Node(2), 3).expect("one node");
+            let steps = known.steps(Nanos(9), 3).unwrap_or_else(|e| panic!("{kind:?}: {e}"));
+            let hit = nodes_hit(&steps);
+            let links = steps.iter().flat_map(|step| step.action.links()).collect::<Vec<_>>();
+            assert!(hit.is_empty() || hit == [Node(2)].into(), "{kind:?} hits {hit:?}");
+            assert!(links.iter().all(|link| link.to_string().contains("n2")), "{kind:?} hits {links:?}");
+            assert!(known.name().ends_with("@before-reply"), "{}", known.name());
+        }
+        assert_eq!(
+            at_point("partition:isolate").with_target(&words, 3).expect("a cut").at_sender(Node(2), 3).expect("n2").target.words(),
+            ["n2", "n1|n3"]
+        );
+        assert!(drawn("kill", 3, 1).with_target(&words, 3).expect_err("no point").contains("at_point"));
+    }
+
+    #[test]
+    fn the_name_has_the_point_and_the_listed_kind_does_not() {
+        let fault = at_point("crash-at:before-sync");
+        assert_eq!(
+            (fault.name().as_str(), fault.listed_as().to_string().as_str()),
+            ("crash-at:before-sync@before-reply", "crash-at:before-sync")
+        );
+    }
 }

@@ -147,6 +147,11 @@ impl FaultKind {
         self.kind.needs.control.contains(&of)
     }
 
+    /// Whether one node determines what it hits, so that it can hit the node that reaches a point.
+    pub fn can_hit_sender(&self) -> bool {
+        self.role.is_none() && self.kind.hits != TargetShape::EveryNode && !OWN_SHAPES.contains(&self.kind.name)
+    }
+
     /// Describes it in the terms of a system with these roles.
     pub fn about(&self, roles: &[Role]) -> String {
         match (&self.role, &self.kind.aim) {
@@ -172,6 +177,10 @@ impl FaultKind {
         }
     }
 }
+
+/// Kinds that draw the links of a shape, which one node does not determine.
+const OWN_SHAPES: [&str; 7] =
+    ["partition:majority", "partition:one-way", "partition:bridge", "partition:ring", "partition:clients", "delay:link", "delay:one-way"];
 
 impl Evidence {
     /// Whether these figures show the effect of a fault on `nodes_hit` nodes.
@@ -231,6 +240,16 @@ impl fmt::Debug for Kind {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_kind_with_a_shape_of_its_own_has_no_sender() {
+        for name in OWN_SHAPES.into_iter().chain(["kill-all", "power-loss:all", "kill:coordinator"]) {
+            assert!(!crate::registry::find(name).expect(name).can_hit_sender(), "{name}");
+        }
+        for name in ["kill", "partition", "partition:isolate", "delay", "power-loss", "clock-jump", "crash-at:before-sync"] {
+            assert!(crate::registry::find(name).expect(name).can_hit_sender(), "{name}");
+        }
+    }
 
     #[test]
     fn evidence_is_a_figure_above_zero_or_one_for_each_node() {

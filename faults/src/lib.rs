@@ -8,7 +8,7 @@
 
 mod target; // nodes, links, roles
 mod action; // the primitives of an engine
-mod trigger; // the trigger of a fault
+mod trigger; // a fault that begins at a point of the protocol
 mod fault; // one fault with all parameters drawn
 mod kind; // the description of a kind of fault
 mod draw; // helpers for drawing faults
@@ -20,5 +20,5 @@ pub mod schedule_file; // a schedule as JSON Lines
 pub use action::{Action, ClockSetting, DiskFailure, DiskLoss, EndCause, LinkEffect, Signal, Step};
 pub use fault::{Amounts, Fault, nodes_hit};
 pub use kind::{Control, Coverage, Evidence, FaultKind, Kind, Model, Needs};
-pub use target::{End, Link, Node, Role, Target, TargetShape, all_nodes, links_from, links_to, node_links};
-pub use trigger::Trigger;
+pub use target::{End, Link, Node, Role, SENDER, Target, TargetShape, all_nodes, links_from, links_to, node_links};
+pub use trigger::AtPoint;

@@ -5,9 +5,11 @@
 use crate::fault::{Amounts, Fault};
 use crate::registry;
 use crate::schedule::{Injection, MAX_INJECTIONS};
-use crate::target::Target;
+use crate::target::{SENDER, Target};
+use crate::trigger::AtPoint;
 use heckle_history::Nanos;
 use serde::{Deserialize, Serialize};
+use std::num::NonZeroU32;
 
 /// Maximum number of simultaneous faults, as in a plan.
 const MAX_OPEN: usize = 1_000;
@@ -35,6 +37,12 @@ struct Line {
     drift_ppm: Option<Vec<i64>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     seed: Option<u64>,
+    /// The point at which the fault begins; `t` is when it is armed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    at_point: Option<Box<str>>,
+    /// Which hit of the point begins it, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    hit: Option<NonZeroU32>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -58,11 +66,12 @@ pub fn format(injections: &[Injection]) -> String {
 }
 
 fn line(id: u64, t: Nanos, state: State, fault: &Fault) -> Line {
-    let Amounts { delay_us, jitter_us, bytes_per_s, percent, offset_us, drift_ppm, seed, point: _ } = fault.amounts.clone();
+    let Amounts { delay_us, jitter_us, bytes_per_s, percent, offset_us, drift_ppm, seed, point: _, at_point } = fault.amounts.clone();
+    let hit = at_point.as_ref().map(|at| at.hit).filter(|hit| *hit > NonZeroU32::MIN);
     Line {
         t: t.0,
         id: Some(id),
-        kind: fault.name(),
+        kind: fault.listed_as().to_string(),
         targets: fault.target.words(),
         state,
         delay_us,
@@ -72,6 +81,8 @@ fn line(id: u64, t: Nanos, state: State, fault: &Fault) -> Line {
         offset_us,
         drift_ppm,
         seed,
+        at_point: at_point.map(|at| at.point),
+        hit,
     }
 }
 
@@ -113,13 +124,20 @@ pub fn parse(text: &str, nodes: u16) -> Result<Vec<Injection>, String> {
 fn fault(line: &Line, nodes: u16) -> Result<Fault, String> {
     let listed = registry::find(&line.kind)?;
     let kind = listed.kind();
+    let at_point = match (&line.at_point, line.hit) {
+        (Some(point), hit) => Some(AtPoint { point: point.clone(), hit: hit.unwrap_or(NonZeroU32::MIN) }),
+        (None, Some(_)) => return Err("`hit` counts the hits of at_point, which is missing".into()),
+        (None, None) => None,
+    };
     let target = match listed.role() {
         Some(role) => Target::Role(role.into()),
+        None if at_point.is_some() && line.targets == [SENDER] => Target::Sender,
         None => kind.hits.read(kind.name, &line.targets, nodes)?,
     };
     let (offset_us, drift_ppm) = (line.offset_us.clone(), line.drift_ppm.clone());
     let Line { delay_us, jitter_us, bytes_per_s, percent, seed, .. } = *line;
-    let amounts = Amounts { delay_us, jitter_us, bytes_per_s, percent, offset_us, drift_ppm, seed, point: listed.point().map(Into::into) };
+    let amounts =
+        Amounts { delay_us, jitter_us, bytes_per_s, percent, offset_us, drift_ppm, seed, point: listed.point().map(Into::into), at_point };
     let fault = Fault { kind, target, amounts };
     // A fault is valid if its steps can be computed.
     fault.representative_steps(Nanos(0), nodes).map(|_| fault)
@@ -131,6 +149,25 @@ mod tests {
     use crate::schedule::{Order, ScheduleSettings, Spacing, draw};
     use crate::target::Role;
     use heckle_history::prng::Seed;
+
+    #[test]
+    fn a_fault_at_a_point_round_trips() {
+        for (kind, target, hit) in
+            [("kill", Some(SENDER), 1), ("partition:isolate", Some(SENDER), 3), ("pause", Some("n2"), 2), ("kill:holder", None, 1)]
+        {
+            let mut fault = crate::schedule::tests::drawn(kind, 3, 1);
+            fault.amounts.at_point = Some(AtPoint { point: "before-reply".into(), hit: NonZeroU32::new(hit).expect("not 0") });
+            if let Some(target) = target {
+                fault = fault.with_target(&[target.to_owned()], 3).expect("a target");
+            }
+            let injections = vec![Injection { at: Nanos(5), lasts: Nanos(7), fault }];
+            assert_eq!(parse(&format(&injections), 3), Ok(injections), "{kind}");
+        }
+        let begin = "{\"t\":1,\"kind\":\"kill\",\"targets\":[\"n1\"],\"state\":\"begin\",\"hit\":1}";
+        assert!(parse(begin, 3).unwrap_err().contains("at_point"));
+        assert!(parse(&begin.replace("hit\":1", "at_point\":\"x\",\"hit\":0"), 3).unwrap_err().contains("nonzero"));
+        assert!(parse(&begin.replace("n1", SENDER).replace(",\"hit\":1", ""), 3).is_err(), "no point, no sender");
+    }
 
     #[test]
     fn schedules_round_trip() {

@@ -46,7 +46,12 @@ pub enum Target {
     Links(Vec<Link>),
     /// The node that has this role when the fault starts.
     Role(Box<str>),
+    /// The node that reached the point at which the fault starts. Written `sender`.
+    Sender,
 }
+
+/// The word for [`Target::Sender`].
+pub const SENDER: &str = "sender";
 
 /// The form of targets that a kind of fault accepts. It determines how the targets of a schedule file are parsed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,7 +111,7 @@ impl Target {
                 let touches = |end: End| matches!(end, End::Node(n) if hit.contains(&n));
                 node_links(nodes).into_iter().filter(|l| touches(l.from) || touches(l.to)).collect()
             }
-            Target::Role(_) => vec![],
+            Target::Role(_) | Target::Sender => vec![],
         }
     }
 
@@ -117,6 +122,7 @@ impl Target {
             Target::Groups(groups) => groups.iter().map(|g| g.iter().map(Node::to_string).collect::<Vec<_>>().join("|")).collect(),
             Target::Links(links) => links.iter().map(Link::to_string).collect(),
             Target::Role(role) => vec![role.to_string()],
+            Target::Sender => vec![SENDER.to_owned()],
         }
     }
 }
@@ -134,6 +140,16 @@ fn between_groups(groups: &[Vec<Node>]) -> Vec<Link> {
 }
 
 impl TargetShape {
+    /// Returns the target that hits this one node: the node, all links between it and the others, or a cut between them. `None` if
+    /// every node is hit anyway.
+    pub(crate) fn of_one(self, node: Node, nodes: u16) -> Option<Target> {
+        match self {
+            TargetShape::OneNode | TargetShape::SomeNodes | TargetShape::Links => Some(Target::Nodes(vec![node])),
+            TargetShape::Cut => Some(Target::isolated(node, nodes)),
+            TargetShape::EveryNode => None,
+        }
+    }
+
     /// Reads the targets of a fault of `kind` among `nodes` nodes.
     ///
     /// # Errors

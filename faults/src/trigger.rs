@@ -1,39 +1,19 @@
-//! The trigger of a fault.
+//! A fault that begins when a node reaches a point of the system's protocol, instead of at a time.
 
-use heckle_history::Nanos;
+use std::num::NonZeroU32;
 
-/// The trigger of a fault.
+/// The point at which a fault begins. The system defines its points.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Trigger {
-    /// A time, counted from the start of the load window.
-    At(Nanos),
-    /// A point in the system's protocol that a node reaches. The system defines its points.
-    AtPoint(Box<str>),
+pub struct AtPoint {
+    /// Name of the point.
+    pub point: Box<str>,
+    /// Which hit of a node begins the fault, from 1. Each node counts its own, from when the fault is armed.
+    pub hit: NonZeroU32,
 }
 
-impl Trigger {
-    /// Returns the time of the trigger.
-    ///
-    /// # Errors
-    /// If it is a protocol point: no engine can wait for one yet.
-    pub fn time(&self) -> Result<Nanos, String> {
-        match self {
-            Trigger::At(time) => Ok(*time),
-            Trigger::AtPoint(point) => Err(format!(
-                "`at_point = \"{point}\"`: this build cannot inject a fault at a protocol point; give a time instead, such as at = \"5s\""
-            )),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_protocol_point_is_refused_by_name() {
-        assert_eq!(Trigger::At(Nanos(7)).time(), Ok(Nanos(7)));
-        let refused = Trigger::AtPoint("after-propose".into()).time().expect_err("nothing waits for a point");
-        assert!(refused.contains("after-propose") && refused.contains("at = "), "{refused}");
+impl AtPoint {
+    /// The next time that a node reaches this point.
+    pub fn next(point: &str) -> Self {
+        AtPoint { point: point.into(), hit: NonZeroU32::MIN }
     }
 }

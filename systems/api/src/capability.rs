@@ -180,7 +180,7 @@ pub struct DelayedSyncs {
     pub max_us: u64,
 }
 
-/// Nodes that can be made to end at named points of their code.
+/// Nodes that can be made to end, and be held, at named points of their code.
 pub trait Points: Send + Sync {
     /// All points.
     fn all(&self) -> Vec<PointInfo>;
@@ -199,6 +199,31 @@ pub trait Points: Send + Sync {
 
     /// What a node logs when it ends at a point. It distinguishes that end from any other kill.
     fn last_words(&self, point: &str) -> String;
+
+    /// Arms the point at a node: after `skip` hits are ignored, the node is held there, once, until the result is dropped. The node
+    /// ends the hold by itself after `longest`, and when this process dies.
+    ///
+    /// # Errors
+    /// If there is no such point, or the node does not answer in time.
+    fn hold_at(&self, node: &NodeSpec, point: &str, skip: u32, longest: Duration) -> Result<Box<dyn ArmedPoint>, String>;
+}
+
+/// A point that is armed at one node. Dropping it disarms the point, and lets a held node go on.
+pub trait ArmedPoint: Send {
+    /// Waits until the node is held at the point. Returns `None` if it is not within `wait`.
+    ///
+    /// # Errors
+    /// If the node is gone.
+    fn reached(&mut self, wait: Duration) -> Result<Option<PointHit>, String>;
+}
+
+/// A node has reached a point and is held there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PointHit {
+    /// When, as a raw reading of the machine's monotonic clock in nanoseconds.
+    pub raw_ns: u64,
+    /// What the node was doing, such as the operation; empty if that is not known.
+    pub what: String,
 }
 
 /// A point in the code of a node.

@@ -4,8 +4,9 @@ use crate::identity::control_with_token;
 use crate::{ANSWER_TIMEOUT, Paxos};
 use heckle_server::control::Client;
 use heckle_server::points::{self, Injection};
-use heckle_system_api::capability::{PointInfo, Points, Reached};
+use heckle_system_api::capability::{ArmedPoint, PointHit, PointInfo, Points, Reached};
 use heckle_system_api::launch::NodeSpec;
+use std::time::Duration;
 
 /// Points that an operation or a sync passes. The other points belong to new segments, snapshots and refreshes.
 const OFTEN: [&str; 10] = [
@@ -44,6 +45,27 @@ impl Points for Paxos {
     fn last_words(&self, point: &str) -> String {
         // The point that stands for all of the storage reports which one it was.
         if point == ANY { "event=disk_failed".to_owned() } else { format!("point {point} was reached") }
+    }
+
+    fn hold_at(&self, node: &NodeSpec, point: &str, skip: u32, longest: Duration) -> Result<Box<dyn ArmedPoint>, String> {
+        let mut client = client(node)?;
+        let ms = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX);
+        client.hold_at(point, skip, ms).map_err(|e| e.to_string())?;
+        Ok(Box::new(Armed(client)))
+    }
+}
+
+/// The connection that holds the node.
+struct Armed(Client);
+
+impl ArmedPoint for Armed {
+    fn reached(&mut self, wait: Duration) -> Result<Option<PointHit>, String> {
+        let point = self.0.next_point(wait).map_err(|e| e.to_string())?;
+        Ok(point.filter(|point| point.held).map(|point| {
+            // Points of the storage belong to no single operation.
+            let what = if point.op.is_empty() { String::new() } else { format!("{} on {} at {}", point.op, point.key, point.ballot) };
+            PointHit { raw_ns: point.mono_ns, what }
+        }))
     }
 }
 

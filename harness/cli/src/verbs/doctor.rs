@@ -48,7 +48,7 @@ pub(super) fn main(args: &DoctorArgs) -> ExitCode {
     ExitCode::from(if sick { exit::BROKEN } else { exit::OK })
 }
 
-/// Lists the points at which `crash-at` can end a node.
+/// Lists the points at which `crash-at` can end a node, and at which other faults can begin.
 fn list_points(json: bool) {
     let bundled = heckle_system_paxos::PaxosKind.build(&toml::Table::new(), 3).expect("its defaults make sense");
     let points = bundled.points().map_or_else(Vec::new, Points::all);
@@ -67,6 +67,7 @@ fn list_points(json: bool) {
     }
     outln!("\nOften: `--faults crash-at` draws among these. Seldom: name the point, as in `--faults crash-at:{}`.", points[0].name);
     outln!("At start: reached before anything can be armed.");
+    outln!("A fault of a plan can begin at a point: at_point = \"after-propose-first\" in [[fault]].");
 }
 
 fn collect_findings(args: &DoctorArgs) -> Vec<Finding> {

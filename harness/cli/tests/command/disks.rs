@@ -15,7 +15,7 @@ fn fault(at: &str, kind: &str, lasts: &str, target: &str) -> String {
 }
 
 /// Runs the listed faults on 3 nodes, and returns the results.
-fn run(folder: &Folder, faults: &[String], flags: &[&str], code: i32) -> Value {
+pub(crate) fn run(folder: &Folder, faults: &[String], flags: &[&str], code: i32) -> Value {
     let plan = folder.path().join("plan.toml");
     std::fs::write(&plan, format!("{HEAD}{}", faults.concat())).expect("a writable folder");
     let args: Vec<&str> = ["run", plan.to_str().expect("text"), "--quiet", "--json"].into_iter().chain(flags.iter().copied()).collect();
@@ -31,7 +31,7 @@ fn events(folder: &Folder) -> Vec<Value> {
 }
 
 /// The evidence of the faults in the only history, in order, with begin and end merged.
-fn evidence(folder: &Folder) -> Vec<Value> {
+pub(crate) fn evidence(folder: &Folder) -> Vec<Value> {
     let mut all: std::collections::BTreeMap<u64, Value> = std::collections::BTreeMap::new();
     for event in events(folder) {
         if event["e"] == "fault" && event["state"] != "healed" {
@@ -42,7 +42,7 @@ fn evidence(folder: &Folder) -> Vec<Value> {
     all.into_values().collect()
 }
 
-fn figure(evidence: &Value, name: &str) -> u64 {
+pub(crate) fn figure(evidence: &Value, name: &str) -> u64 {
     evidence[name].as_u64().unwrap_or_else(|| panic!("no `{name}` in {evidence}"))
 }
 

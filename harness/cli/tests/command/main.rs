@@ -17,6 +17,7 @@ mod night_mix;
 mod nightly;
 mod output;
 mod own;
+mod points;
 mod recheck;
 mod redis;
 mod runs;

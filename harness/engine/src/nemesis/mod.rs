@@ -17,6 +17,7 @@ mod nodes;
 mod links;
 mod clocks;
 mod disks;
+mod points; // faults that begin when a node reaches a point
 
 use crate::clock::RunClock;
 use crate::cluster::{Cluster, Evidence};
@@ -31,6 +32,7 @@ use heckle_checker::coverage::EFFECTIVE;
 use heckle_faults::schedule::Injection;
 use heckle_faults::{Step, nodes_hit};
 use heckle_history::{Event, FaultEvent, FaultState, Nanos};
+use points::HeldNode;
 use prepare::PreparedFault;
 use std::sync::{Arc, Mutex, PoisonError};
 use timeline::{Moment, MomentKind, moments};
@@ -85,9 +87,13 @@ impl Nemesis {
 
     /// Runs one fault, from its time to its heal. Returns a sentence if the fault was left out.
     fn inject(&self, id: u64, injection: &Injection) -> Option<String> {
+        if let Some(at) = &injection.fault.amounts.at_point {
+            self.inject_at_point(id, injection, at);
+            return None;
+        }
         let kind = injection.fault.name();
-        match self.prepare(injection) {
-            Ok(Some(taken)) => self.run_steps(id, &kind, injection, taken),
+        match self.prepare(injection, self.until) {
+            Ok(Some(taken)) => self.run_steps(id, &kind, injection, taken, None),
             Ok(None) if self.stop.asked() => {}
             Ok(None) => {
                 let targets = injection.fault.target.words().join(" ");
@@ -101,7 +107,8 @@ impl Nemesis {
         None
     }
 
-    fn run_steps(&self, id: u64, kind: &str, injection: &Injection, taken: PreparedFault<'_>) {
+    /// Runs the steps of a fault. A node that is held at a point for it goes on once the first steps are done.
+    fn run_steps(&self, id: u64, kind: &str, injection: &Injection, taken: PreparedFault<'_>, held: Option<HeldNode>) {
         let PreparedFault { fault, steps, aimed, claim } = taken;
         let targets = fault.target.words();
         let label = format!("{kind} {}", targets.join(" "));
@@ -114,8 +121,12 @@ impl Nemesis {
         self.live.fault_began(&label);
         let mut progress = Progress { id, label: &label, begun: vec![false; steps.len()], evidence: aimed, healed: true };
         let (first, rest) = split_first(moments(&steps));
+        let struck = self.clock.now();
         for moment in first {
             self.do_step(&mut progress, &steps, moment);
+        }
+        if let Some(held) = held {
+            add(&mut progress.evidence, held.let_go(struck, self.clock));
         }
         let mut all = progress.evidence.clone();
         record(FaultState::Began, std::mem::take(&mut progress.evidence));

@@ -5,6 +5,7 @@ use super::{Nemesis, target_role};
 use crate::cluster::Evidence;
 use heckle_faults::schedule::Injection;
 use heckle_faults::{Fault, Node, Step, Target, all_nodes, nodes_hit};
+use heckle_history::Nanos;
 
 /// A fault that can begin.
 pub(super) struct PreparedFault<'a> {
@@ -19,10 +20,11 @@ pub(super) struct PreparedFault<'a> {
 }
 
 impl Nemesis {
-    /// Resolves the target of a fault and waits for its nodes. Returns `None` if the load or the run ended first.
-    pub(super) fn prepare(&self, injection: &Injection) -> Result<Option<PreparedFault<'_>>, String> {
+    /// Resolves the target of a fault and waits for its nodes, until a time that is not after the end of the load. Returns `None`
+    /// if that or the end of the run came first.
+    pub(super) fn prepare(&self, injection: &Injection, until: Nanos) -> Result<Option<PreparedFault<'_>>, String> {
         let size = self.cluster.size();
-        let limit = WaitLimit { clock: self.clock, until: self.until, stop: &self.stop };
+        let limit = WaitLimit { clock: self.clock, until, stop: &self.stop };
         loop {
             let (fault, aimed) = match self.resolve_target(&injection.fault) {
                 Ok(taken) => taken,
@@ -43,7 +45,7 @@ impl Nemesis {
                 return Ok(free.then_some(PreparedFault { fault, steps, aimed, claim: None }));
             }
             // The role may have moved to another node while this one was held.
-            let at_once = matches!(injection.fault.target, Target::Role(_)) && self.clock.now() < self.until && !self.stop.asked();
+            let at_once = matches!(injection.fault.target, Target::Role(_)) && self.clock.now() < until && !self.stop.asked();
             let limit = if at_once { WaitLimit { until: self.clock.now(), ..limit } } else { limit };
             match self.claims.claim(&needed, limit) {
                 Some(claim) => return Ok(Some(PreparedFault { fault, steps, aimed, claim: Some(claim) })),
@@ -60,7 +62,8 @@ impl Nemesis {
                 let (node, how) = target_role::find(&self.cluster, role)?;
                 Ok((fault.aimed_at(node, self.cluster.size())?, how))
             }
-            Target::Nodes(_) | Target::Groups(_) | Target::Links(_) => Ok((fault.clone(), Evidence::new())),
+            // Whoever waits for a point puts the node that reached it in place of the sender.
+            Target::Nodes(_) | Target::Groups(_) | Target::Links(_) | Target::Sender => Ok((fault.clone(), Evidence::new())),
         }
     }
 }

@@ -161,6 +161,25 @@ fn check_point(text: &str, point: &str, all: &[PointInfo]) -> Result<(), String>
     }
 }
 
+/// Checks that a fault can begin at this point of a system.
+///
+/// # Errors
+/// Why not, and the nearest point at which one can.
+pub(super) fn check_awaited(system: &dyn System, point: &str) -> Result<(), String> {
+    let Some(points) = system.points() else {
+        return Err(format!("at_point = \"{point}\": {} has no named points; give a time instead, such as at = \"5s\"", system.name()));
+    };
+    let all = points.all();
+    match all.iter().find(|known| known.name == point) {
+        Some(known) if known.reached != Reached::AtStart => Ok(()),
+        Some(_) => Err(format!("at_point = \"{point}\" is reached only while a node starts, when nothing can be armed")),
+        None => {
+            let names: Vec<&str> = all.iter().filter(|known| known.reached != Reached::AtStart).map(|known| known.name).collect();
+            Err(format!("no point is called `{point}`; {} (`heckle doctor --points` lists them)", file::did_you_mean(point, &names)))
+        }
+    }
+}
+
 /// Returns the points that are drawn for faults that name none.
 pub(super) fn drawn_points(system: &dyn System) -> Vec<&'static str> {
     let all = system.points().map_or_else(Vec::new, Points::all);

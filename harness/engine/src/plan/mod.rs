@@ -330,6 +330,9 @@ impl Plan {
         for kind in &self.faults {
             self.check_kind(kind)?;
         }
+        for at in self.injections.iter().filter_map(|injection| injection.fault.amounts.at_point.as_ref()) {
+            kinds::check_awaited(&*self.system, &at.point)?;
+        }
         Ok(())
     }
 

@@ -1,14 +1,16 @@
 //! The faults of a plan with their times: drawn from its kinds, or listed one by one as `[[fault]]`.
 
-use super::kinds::{default_order, drawn_points, kind};
+use super::kinds::{check_awaited, default_order, drawn_points, kind};
 use super::settings::{FaultSettings, InjectionSettings, Settings};
 use super::units::Span;
 use super::{MAX_AT_ONCE, Plan};
-use heckle_faults::Trigger;
 use heckle_faults::schedule::{Injection, MAX_INJECTIONS, Order, ScheduleSettings, Spacing, draw};
+use heckle_faults::{AtPoint, SENDER};
 use heckle_history::Nanos;
 use heckle_history::prng::Pcg64;
+use heckle_system_api::System;
 use heckle_system_api::settings::{one_of, within};
+use std::num::NonZeroU32;
 
 impl Plan {
     /// Returns all faults with their times.
@@ -75,9 +77,14 @@ impl Plan {
     /// Builds one `[[fault]]`: drawn like any of its kind, then moved to its time, and to its target if it names one.
     fn injection(&self, listed: &InjectionSettings, drawn: &ScheduleSettings, rng: &mut Pcg64) -> Result<Injection, String> {
         let kind = kind(&*self.system, &listed.kind)?;
-        let after = trigger(listed)?.time()?;
+        let Trigger { after, at_point } = trigger(&*self.system, listed)?;
+        let hits_sender = listed.target == [SENDER];
+        if at_point.is_some() && hits_sender && !kind.can_hit_sender() {
+            return Err(format!("[[fault]] `{kind}` cannot hit the sender alone: leave out target, or choose a kind that hits one node"));
+        }
         let one = ScheduleSettings { kinds: vec![kind], every: Nanos(1), lasts: Nanos(0), window: (Nanos(0), Nanos(1)), ..drawn.clone() };
         let mut fault = draw(&one, rng).remove(0).fault;
+        fault.amounts.at_point = at_point;
         if !listed.target.is_empty() {
             fault = fault.with_target(&listed.target, self.nodes).map_err(|e| format!("[[fault]] `{}`: {e}", listed.kind))?;
         }
@@ -100,12 +107,29 @@ fn span(time: Nanos) -> Span {
     Span(std::time::Duration::from_nanos(time.0))
 }
 
-/// Returns what triggers a listed fault.
-fn trigger(listed: &InjectionSettings) -> Result<Trigger, String> {
+/// When a listed fault begins.
+struct Trigger {
+    /// Its time, counted from the start of the load window.
+    after: Nanos,
+    /// The point that it waits for from then on.
+    at_point: Option<AtPoint>,
+}
+
+/// Returns when a listed fault begins.
+fn trigger(system: &dyn System, listed: &InjectionSettings) -> Result<Trigger, String> {
+    let kind = &listed.kind;
     match (listed.at, &listed.at_point) {
-        (Some(at), None) => Ok(Trigger::At(at.nanos())),
-        (None, Some(point)) => Ok(Trigger::AtPoint(point.as_str().into())),
-        (Some(_), Some(_)) => Err(format!("[[fault]] `{}` has both at and at_point; leave out one", listed.kind)),
-        (None, None) => Err(format!("[[fault]] `{}` has no time: add one, such as at = \"5s\"", listed.kind)),
+        (Some(_), Some(_)) => {
+            Err(format!("[[fault]] `{kind}` has both at and at_point; leave out one (after = \"5s\" waits for the point from then on)"))
+        }
+        (None, None) => Err(format!("[[fault]] `{kind}` has no time: add one, such as at = \"5s\"")),
+        (Some(at), None) if listed.after.is_none() && listed.hit.is_none() => Ok(Trigger { after: at.nanos(), at_point: None }),
+        (Some(_), None) => Err(format!("[[fault]] `{kind}` has after or hit, which belong to at_point; leave them out")),
+        (None, Some(point)) => {
+            check_awaited(system, point).map_err(|e| format!("[[fault]] `{kind}`: {e}"))?;
+            let hit = NonZeroU32::new(listed.hit.unwrap_or(1));
+            let hit = hit.ok_or_else(|| format!("[[fault]] `{kind}`: hit = 0: hits are counted from 1, the next one"))?;
+            Ok(Trigger { after: listed.after.map_or(Nanos(0), Span::nanos), at_point: Some(AtPoint { point: point.as_str().into(), hit }) })
+        }
     }
 }

@@ -49,7 +49,7 @@ pub struct Settings {
     /// Limits beyond which a client counts as starved, for workloads with intents.
     #[serde(skip_serializing_if = "FairnessSettings::is_empty")]
     pub fairness: FairnessSettings,
-    /// Faults at fixed times, instead of a drawn schedule. Plans of earlier releases call it `strike`.
+    /// Faults at fixed times or at points of the protocol, instead of a drawn schedule. Plans of earlier releases call it `strike`.
     #[serde(rename = "fault", alias = "strike", skip_serializing_if = "Vec::is_empty")]
     pub injections: Vec<InjectionSettings>,
     /// The matrix for `heckle suite`; `heckle run` runs the plan alone.
@@ -270,25 +270,48 @@ impl FairnessSettings {
     }
 }
 
-/// `[[fault]]`: one fault at a fixed time of the load window.
+/// `[[fault]]`: one fault, at a fixed time of the load window or when a node reaches a point of its protocol.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InjectionSettings {
     /// Time since the start of the load window.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<Span>,
-    /// Point of the system's protocol, instead of a time. Not implemented yet: a plan that uses it is rejected.
+    /// Point of the system's protocol, instead of a time: the fault begins when a node reaches it (`heckle doctor --points`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_point: Option<String>,
+    /// Time since the start of the load window from which on the fault waits for its point; 0s by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<Span>,
+    /// Which hit of its point begins the fault; 1, the next one, by default. Each node counts its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hit: Option<u32>,
     /// Kind of the fault.
     #[serde(rename = "do")]
     pub kind: String,
     /// Duration of the fault.
     #[serde(rename = "for")]
     pub lasts: Span,
-    /// The target, such as `["n2"]`, `["n1>n2"]` or, for a partition, `["n1", "n2|n3"]`; drawn by default.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    /// The target, such as `["n2"]`, `["n1>n2"]` or, for a partition, `["n1", "n2|n3"]`; drawn by default. With a point also
+    /// `"sender"`, the node that reached it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
+    #[schemars(with = "OneOrMany")]
     pub target: Vec<String>,
+}
+
+/// One word, or a list of them.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "expected a word or a list of words, such as \"sender\" or [\"n2\"]")]
+enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+fn one_or_many<'de, D: serde::Deserializer<'de>>(given: D) -> Result<Vec<String>, D::Error> {
+    Ok(match OneOrMany::deserialize(given)? {
+        OneOrMany::One(word) => vec![word],
+        OneOrMany::Many(words) => words,
+    })
 }
 
 /// Merges `over` into `under`: values in `over` win.

@@ -148,9 +148,57 @@ fn what_makes_no_sense_is_refused() {
     refused("seed = \"twelve\"", "twelve");
     refused("[faults]\nkinds = [\"partition:majorty\"]", "did you mean `partition:majority`");
     refused("[faults]\nkinds = [\"kill:coordinater\"]", "did you mean `kill:coordinator`");
-    refused("[[fault]]\nat_point = \"after-propose\"\ndo = \"kill\"\nfor = \"1s\"\n", "cannot inject a fault at a protocol point");
     refused("[[fault]]\ndo = \"kill\"\nfor = \"1s\"\n", "has no time");
     refused("[[fault]]\nat = \"29s\"\ndo = \"kill\"\nfor = \"9s\"\n", "after the load");
+}
+
+#[test]
+fn a_listed_fault_can_wait_for_a_point() {
+    let one = |text: &str| {
+        let text = format!("seed = \"7\"\n[[fault]]\nat_point = \"after-propose-first\"\nfor = \"2s\"\n{text}\n");
+        let plan = Plan::resolve(&settings(&text), crate::testing::SYSTEMS).expect("makes sense");
+        let again = Plan::resolve(&plan.resolved, crate::testing::SYSTEMS).expect("what is resolved resolves again");
+        assert_eq!(again.injections, plan.injections);
+        let scheduled = heckle_faults::schedule_file::parse(&heckle_faults::schedule_file::format(&plan.injections), 3);
+        assert_eq!(scheduled.as_ref(), Ok(&plan.injections), "in a schedule too");
+        plan.with_schedule(scheduled.expect("a schedule")).expect("fits").injections.remove(0)
+    };
+    let isolate = one("do = \"partition:isolate\"\ntarget = \"sender\"");
+    assert_eq!((isolate.at, isolate.lasts), (Nanos::from_ms(3_000), Nanos::from_ms(2_000)), "armed when the load window begins");
+    assert_eq!((isolate.fault.name().as_str(), isolate.fault.target.words()), ("partition@after-propose-first", vec!["sender".to_owned()]));
+    let kill = one("do = \"kill\"\ntarget = [\"n2\"]\nafter = \"4s\"\nhit = 5");
+    let at = kill.fault.amounts.at_point.as_ref().expect("a point");
+    assert_eq!((kill.at, at.hit.get(), kill.fault.target.words()), (Nanos::from_ms(7_000), 5, vec!["n2".to_owned()]));
+    assert_eq!(one("do = \"pause:coordinator\"").fault.name(), "pause:coordinator@after-propose-first");
+    assert_eq!(one("do = \"power-loss\"\ntarget = \"sender\"").fault.target.words(), ["sender"]);
+}
+
+#[test]
+fn a_point_that_no_fault_can_wait_for_is_refused() {
+    let point = |point: &str, more: &str| format!("[[fault]]\nat_point = \"{point}\"\nfor = \"1s\"\n{more}\n");
+    let kill = |more: &str| point("before-reply", &format!("do = \"kill\"\n{more}"));
+    refused(&point("before-replay", "do = \"kill\""), "did you mean `before-reply`");
+    refused(&point("after-recovery-read", "do = \"kill\""), "only while a node starts");
+    refused(&kill("at = \"2s\""), "has both at and at_point");
+    refused(&kill("hit = 0"), "counted from 1");
+    refused(&kill("after = \"29s\"\nfor = \"2s\"").replacen("for = \"1s\"\n", "", 1), "after the load");
+    refused("[[fault]]\nat = \"2s\"\nhit = 2\ndo = \"kill\"\nfor = \"1s\"\n", "belong to at_point");
+    refused("[[fault]]\nat = \"2s\"\nafter = \"1s\"\ndo = \"kill\"\nfor = \"1s\"\n", "belong to at_point");
+    refused("[[fault]]\nat = \"2s\"\ntarget = \"sender\"\ndo = \"kill\"\nfor = \"1s\"\n", "only a fault with at_point has a sender");
+    for kind in ["kill-all", "partition:one-way", "kill:coordinator"] {
+        refused(&point("before-reply", &format!("do = \"{kind}\"\ntarget = \"sender\"")), "cannot hit the sender alone");
+    }
+    refused(&format!("[cluster]\nsystem = \"etcd\"\n{}", kill("")), "etcd has no named points");
+    for (more, what) in [("hit = -1", "hit"), ("target = 7", "a word or a list of words"), ("after = 3", "after")] {
+        let text = format!("schema = \"heckle.plan/1\"\n{}", kill(more));
+        let error = file::parse(&text, "p.toml", crate::testing::SYSTEMS).expect_err("refused");
+        assert!(error.contains(what), "`{error}` does not say `{what}`");
+    }
+    // A schedule is checked as well.
+    let plan = Plan::resolve(&settings(&kill("")), crate::testing::SYSTEMS).expect("makes sense");
+    let mut injections = plan.injections.clone();
+    injections[0].fault.amounts.at_point = Some(heckle_faults::AtPoint::next("before-lunch"));
+    assert!(plan.with_schedule(injections).expect_err("no such point").contains("no point is called `before-lunch`"));
 }
 
 /// The schema for editors, stored next to those of the other files. HECKLE_BLESS=1 rewrites it.
