@@ -26,6 +26,10 @@ use std::collections::BTreeMap;
 /// does. The harness knows which counts measure the effect, and writes `false` if only others are present.
 pub const EFFECTIVE: &str = "effective";
 
+/// Key in the evidence of a fault that somebody else carried out, and who: the harness has no evidence of its own. The end has
+/// [`EFFECTIVE`] set to `false`.
+pub const UNVERIFIED: &str = "unverified";
+
 /// Time after the end of a fault within which an op must succeed again.
 pub const AFTER_HEAL: Nanos = Nanos(10_000_000_000);
 

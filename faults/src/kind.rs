@@ -1,7 +1,7 @@
 //! The description of a kind of fault: its name, how it is drawn, its requirements, the evidence of its effect, and the
 //! operations that must succeed. Each kind is a constant in a file of `kinds/`.
 
-use crate::action::Step;
+use crate::action::{Signal, Step};
 use crate::draw::Draw;
 use crate::fault::{Amounts, Fault};
 use crate::target::{Node, Role, Target, TargetShape};
@@ -57,10 +57,12 @@ pub struct Needs {
 /// A part of the system that an engine can control.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Control {
-    /// The nodes' processes: signals and restarts.
-    Processes,
+    /// The nodes' processes: this signal, and what undoes it.
+    Processes(Signal),
     /// The traffic on links.
     Links,
+    /// The traffic on links between nodes. Without it, only the links of clients can be disturbed.
+    NodeLinks,
     /// Individual messages on links.
     Messages,
     /// The nodes' clocks.
@@ -144,7 +146,9 @@ impl FaultKind {
 
     /// Whether the engine must have this control.
     pub fn needs_control(&self, of: Control) -> bool {
-        self.kind.needs.control.contains(&of)
+        // A fault of links that is aimed at a node cuts or delays what the other nodes send to it.
+        let aimed_links = of == Control::NodeLinks && self.role.is_some() && self.kind.needs.control.contains(&Control::Links);
+        aimed_links || self.kind.needs.control.contains(&of)
     }
 
     /// Whether one node determines what it hits, so that it can hit the node that reaches a point.

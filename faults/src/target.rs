@@ -79,6 +79,12 @@ pub fn node_links(nodes: u16) -> Vec<Link> {
     pairs.filter(|(a, b)| a != b).map(|(a, b)| Link::between(Node(a), Node(b))).collect()
 }
 
+/// The links between clients and `node`, both ways.
+pub(crate) fn client_links(node: Node) -> [Link; 2] {
+    let node = End::Node(node);
+    [Link { from: End::Clients, to: node }, Link { from: node, to: End::Clients }]
+}
+
 /// The links on which the other nodes send to `node`.
 pub fn links_to(node: Node, nodes: u16) -> Vec<Link> {
     node_links(nodes).into_iter().filter(|link| link.to == End::Node(node)).collect()
@@ -112,6 +118,16 @@ impl Target {
                 node_links(nodes).into_iter().filter(|l| touches(l.from) || touches(l.to)).collect()
             }
             Target::Role(_) | Target::Sender => vec![],
+        }
+    }
+
+    /// Returns the target of a fault of links whose nodes are reached by clients alone: instead of all links of some nodes, those
+    /// to clients.
+    #[must_use]
+    pub fn clients_only(self) -> Self {
+        match self {
+            Target::Nodes(nodes) => Target::Links(nodes.into_iter().flat_map(client_links).collect()),
+            Target::Groups(_) | Target::Links(_) | Target::Role(_) | Target::Sender => self,
         }
     }
 

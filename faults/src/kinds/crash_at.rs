@@ -1,6 +1,6 @@
 //! `crash-at`: a node crashes exactly between two steps of its code. A kill at a random time hardly ever hits such a moment.
 
-use crate::action::{Action, EndCause, Step};
+use crate::action::{Action, EndCause, Signal, Step};
 use crate::fault::{Amounts, Fault};
 use crate::kind::{Control, Coverage, Evidence, Kind, Model, Needs};
 use crate::target::{Target, TargetShape};
@@ -11,7 +11,7 @@ pub(crate) static CRASH_AT: Kind = Kind {
     about: "one node crashes at a point of its code, drawn or named as in crash-at:before-sync (`heckle doctor --points`)",
     hits: TargetShape::OneNode,
     model: Model::Inside,
-    needs: Needs { nodes: 1, control: &[Control::Processes, Control::Points] },
+    needs: Needs { nodes: 1, control: &[Control::Processes(Signal::Kill), Control::Points] },
     evidence: Evidence::EachNode(&["ended_at_point", "restarted"]),
     coverage: Coverage::DuringIfQuorum,
     aim: None,

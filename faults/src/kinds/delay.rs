@@ -33,6 +33,7 @@ pub(crate) static DELAY: Kind = Kind {
 pub(crate) static DELAY_LINK: Kind = Kind {
     name: "delay:link",
     about: "frames of one link arrive very late, in one direction",
+    needs: Needs { nodes: 2, control: &[Control::Links, Control::NodeLinks] },
     aim: None,
     draw: |draw| {
         let links = node_links(draw.nodes);
@@ -45,6 +46,7 @@ pub(crate) static DELAY_LINK: Kind = Kind {
 pub(crate) static DELAY_ONE_WAY: Kind = Kind {
     name: "delay:one-way",
     about: "one node's frames get out very late but come in on time, or the reverse",
+    needs: Needs { nodes: 2, control: &[Control::Links, Control::NodeLinks] },
     aim: None,
     draw: |draw| {
         let node = draw.node();

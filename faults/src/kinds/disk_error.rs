@@ -1,7 +1,7 @@
 //! Disks that fail. A node must end: after a failed sync, a later one that succeeds proves nothing about what was written
 //! before.
 
-use crate::action::{Action, DiskFailure, EndCause, Step};
+use crate::action::{Action, DiskFailure, EndCause, Signal, Step};
 use crate::draw::Draw;
 use crate::fault::{Amounts, Fault};
 use crate::kind::{Aim, Control, Coverage, Evidence, Kind, Model, Needs};
@@ -13,7 +13,7 @@ pub(crate) static IO_ERROR: Kind = Kind {
     about: "a write or a sync of one node fails with EIO; the node must end, and is restarted on the same data",
     hits: TargetShape::OneNode,
     model: Model::Inside,
-    needs: Needs { nodes: 1, control: &[Control::Processes, Control::Disks] },
+    needs: Needs { nodes: 1, control: &[Control::Processes(Signal::Kill), Control::Disks] },
     evidence: Evidence::EachNode(&["disk_failed", "restarted"]),
     coverage: Coverage::DuringIfQuorum,
     aim: Some(Aim {

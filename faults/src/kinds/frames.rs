@@ -66,7 +66,7 @@ pub(crate) static CORRUPT: Kind = Kind {
 };
 
 /// Only if the relay knows the message boundaries, because TCP does none of this to a byte stream.
-const MESSAGES: Needs = Needs { nodes: 2, control: &[Control::Links, Control::Messages] };
+const MESSAGES: Needs = Needs { nodes: 2, control: &[Control::Links, Control::NodeLinks, Control::Messages] };
 
 /// Connections are reset, and again whenever they are reestablished.
 pub(crate) static RESET: Kind = Kind {

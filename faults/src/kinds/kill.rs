@@ -11,7 +11,7 @@ pub(crate) static KILL: Kind = Kind {
     about: "SIGKILL one node, then restart it on the same data",
     hits: TargetShape::OneNode,
     model: Model::Inside,
-    needs: Needs { nodes: 1, control: &[Control::Processes] },
+    needs: Needs { nodes: 1, control: &[Control::Processes(Signal::Kill)] },
     evidence: Evidence::Any(&["killed"]),
     coverage: Coverage::DuringIfQuorum,
     aim: Some(Aim {

@@ -11,7 +11,7 @@ pub(crate) static KILL_ALL: Kind = Kind {
     about: "SIGKILL every node at once, then restart them",
     hits: TargetShape::EveryNode,
     model: Model::Inside,
-    needs: Needs { nodes: 1, control: &[Control::Processes] },
+    needs: Needs { nodes: 1, control: &[Control::Processes(Signal::Kill)] },
     evidence: Evidence::Any(&["killed"]),
     coverage: Coverage::AfterHeal,
     aim: None,

@@ -1,7 +1,7 @@
 //! Disks that lose what was synced: they are wiped, or replaced by an old copy. No protocol tolerates that if it goes unnoticed: a
 //! node that has lost promises or accepted updates must refuse to serve.
 
-use crate::action::{Action, DiskLoss, Step};
+use crate::action::{Action, DiskLoss, Signal, Step};
 use crate::draw::Draw;
 use crate::fault::{Amounts, Fault};
 use crate::kind::{Control, Coverage, Evidence, Kind, Model, Needs};
@@ -15,7 +15,7 @@ pub(crate) static WIPED_DISK: Kind = Kind {
     about: "one node or a majority, but never all, come back with empty data folders and must refuse to serve; then they get their data back",
     hits: TargetShape::SomeNodes,
     model: Model::Beyond,
-    needs: Needs { nodes: 2, control: &[Control::Processes, Control::Disks] },
+    needs: Needs { nodes: 2, control: &[Control::Processes(Signal::Kill), Control::Disks] },
     evidence: Evidence::EachNode(&["refused", "restarted"]),
     coverage: Coverage::DuringIfQuorum,
     aim: None,

@@ -5,7 +5,7 @@ use crate::action::{Action, LinkEffect, Step};
 use crate::draw::Draw;
 use crate::fault::{Amounts, Fault};
 use crate::kind::{Aim, Control, Coverage, Evidence, Kind, Model, Needs};
-use crate::target::{End, Link, Node, Target, TargetShape, links_from, links_to, node_links};
+use crate::target::{End, Link, Node, Target, TargetShape, client_links, links_from, links_to, node_links};
 use rand::RngExt;
 
 /// Cut links in a random shape.
@@ -14,7 +14,7 @@ pub(crate) static PARTITION: Kind = Kind {
     about: "cut links in a drawn shape",
     hits: TargetShape::Cut,
     model: Model::Inside,
-    needs: Needs { nodes: 2, control: &[Control::Links] },
+    needs: Needs { nodes: 2, control: &[Control::Links, Control::NodeLinks] },
     evidence: Evidence::Any(&["blocked_frames", "held_frames", "held_bytes", "blocked_connections"]),
     coverage: Coverage::DuringIfQuorum,
     aim: Some(Aim { about: "cut {role} off from the other nodes", amounts: |_| Amounts::default(), target: Target::isolated }),
@@ -65,7 +65,7 @@ pub(crate) static RING: Kind = Kind {
 pub(crate) static CLIENTS: Kind = Kind {
     name: "partition:clients",
     about: "clients cannot reach one node",
-    needs: Needs { nodes: 1, ..PARTITION.needs },
+    needs: Needs { nodes: 1, control: &[Control::Links] },
     draw: |draw| cut(no_clients(draw.node())),
     ..SHAPE
 };
@@ -116,8 +116,7 @@ fn ring(draw: &mut Draw<'_>) -> Target {
 }
 
 fn no_clients(node: Node) -> Target {
-    let node = End::Node(node);
-    Target::Links(vec![Link { from: End::Clients, to: node }, Link { from: node, to: End::Clients }])
+    Target::Links(client_links(node).to_vec())
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ pub(crate) static PAUSE: Kind = Kind {
     about: "SIGSTOP one node, later SIGCONT",
     hits: TargetShape::OneNode,
     model: Model::Inside,
-    needs: Needs { nodes: 1, control: &[Control::Processes] },
+    needs: Needs { nodes: 1, control: &[Control::Processes(Signal::Stop)] },
     evidence: Evidence::Any(&["seen_stopped", "stopped_until_the_end"]),
     coverage: Coverage::DuringIfQuorum,
     aim: Some(Aim { about: "SIGSTOP {role}, later SIGCONT", amounts: |_| Amounts::default(), target: |node, _| Target::Nodes(vec![node]) }),

@@ -1,7 +1,7 @@
 //! `power-loss`: what a node has written and not synced is lost. A kill never loses it, because the page cache outlives a
 //! process.
 
-use crate::action::{Action, Step};
+use crate::action::{Action, Signal, Step};
 use crate::draw::Draw;
 use crate::fault::{Amounts, Fault};
 use crate::kind::{Aim, Control, Coverage, Evidence, Kind, Model, Needs};
@@ -15,7 +15,7 @@ pub(crate) static POWER_LOSS: Kind = Kind {
     about: "power fails on one node, a minority, a majority or all: un-synced bytes and names are lost, the last write is torn",
     hits: TargetShape::SomeNodes,
     model: Model::Inside,
-    needs: Needs { nodes: 1, control: &[Control::Processes, Control::UnsyncedData] },
+    needs: Needs { nodes: 1, control: &[Control::Processes(Signal::Kill), Control::UnsyncedData] },
     evidence: Evidence::EachNode(&["power_lost", "restarted"]),
     coverage: Coverage::DuringIfQuorum,
     aim: Some(Aim {

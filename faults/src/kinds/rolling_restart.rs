@@ -13,7 +13,7 @@ pub(crate) static ROLLING_RESTART: Kind = Kind {
     about: "SIGTERM each node in turn and restart it on the same data, never two down at once",
     hits: TargetShape::SomeNodes,
     model: Model::Inside,
-    needs: Needs { nodes: 1, control: &[Control::Processes] },
+    needs: Needs { nodes: 1, control: &[Control::Processes(Signal::Terminate)] },
     evidence: Evidence::EachNode(&["terminated", "restarted"]),
     coverage: Coverage::DuringIfQuorum,
     aim: None,

@@ -11,7 +11,7 @@ pub(crate) static TERMINATE: Kind = Kind {
     about: "SIGTERM one node, which ends by itself, then restart it on the same data",
     hits: TargetShape::OneNode,
     model: Model::Inside,
-    needs: Needs { nodes: 1, control: &[Control::Processes] },
+    needs: Needs { nodes: 1, control: &[Control::Processes(Signal::Terminate)] },
     evidence: Evidence::EachNode(&["terminated", "restarted"]),
     coverage: Coverage::DuringIfQuorum,
     aim: Some(Aim {

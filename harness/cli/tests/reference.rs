@@ -122,8 +122,9 @@ fn systems_and_settings() -> String {
 
 fn fault_kinds() -> String {
     let control = |control: &Control| match control {
-        Control::Processes => "processes",
+        Control::Processes(_) => "processes",
         Control::Links => "links",
+        Control::NodeLinks => "node links",
         Control::Messages => "messages",
         Control::Clocks => "clocks",
         Control::Disks => "disks",

@@ -153,6 +153,7 @@ fn latency_table(results: &Results, view: View<'_>) -> String {
 /// Describes the effect of a fault in a few words.
 pub(crate) fn effect(fault: &Fault) -> (Style, &'static str) {
     match (fault.effective, fault.healed) {
+        (false, _) if fault.is_unverified() => (Style::Doubt, "unverified"),
         (false, _) => (Style::Doubt, "no effect seen"),
         (true, true) => (Style::Good, "took effect, healed"),
         (true, false) => (Style::Plain, "took effect"),

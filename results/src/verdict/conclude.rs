@@ -125,8 +125,7 @@ impl Results {
             }
         }
         for fault in self.faults.iter().filter(|f| !f.effective) {
-            let words = format!("fault {} ({} {}) left no evidence of an effect", fault.id, fault.kind, fault.targets.join(" "));
-            add(Because::LittleLoad, words);
+            add(Because::LittleLoad, fault.lack_of_effect());
         }
         for gate in self.gates.iter().filter(|g| g.actual.is_none()) {
             let words = format!("gate {}: this run has no such figure, or no op of the load window gives it a sample", gate.expr);

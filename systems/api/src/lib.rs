@@ -14,6 +14,7 @@ pub mod exchange; // connecting, sending and what failures mean, for systems tha
 pub mod value; // encoding of values
 pub mod identity; // the identity of the node that must answer at an address
 pub mod process; // one process: program, files, environment, output, end
+pub mod attached; // a cluster that runs already
 pub mod launch; // nodes: processes, addresses, readiness
 pub mod limits; // errors caused by limits of this process and machine
 pub mod settings; // settings of a system

@@ -1,5 +1,6 @@
 //! The required interface of a system under test, and its optional capabilities.
 
+use crate::attached::Attached;
 use crate::capability::{Clocks, Disks, Greeting, Links, Metrics, NodeEvents, Points, Roles, Watch};
 use crate::connection::Connection;
 use crate::identity::Target;
@@ -209,6 +210,11 @@ pub trait System: Send + Sync + Debug {
     /// that.
     fn takeover(&self) -> Nanos {
         Nanos(0)
+    }
+
+    /// The cluster that runs already, if the harness starts none. Its [`NodeSpec`]s have no processes, and only clients dial the relay.
+    fn attached(&self) -> Option<&dyn Attached> {
+        None
     }
 
     /// Metrics of its nodes, if they report any.

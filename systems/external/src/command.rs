@@ -7,6 +7,7 @@ use std::io::Read;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 /// Maximum number of output bytes kept.
@@ -17,6 +18,9 @@ const LOOK: Duration = Duration::from_millis(5);
 /// output open.
 const DRAIN_TIMEOUT: Duration = Duration::from_millis(200);
 
+/// Environment variables that mark the processes of a run.
+const OF_A_RUN: [&str; 4] = ["HECKLE_RUN", "HECKLE_NODE", "HECKLE_RUN_FOLDER", "HECKLE_DATA"];
+
 /// Exit status and standard output of a command.
 #[derive(Debug)]
 pub(crate) struct Ran {
@@ -24,6 +28,8 @@ pub(crate) struct Ran {
     pub(crate) status: ExitStatus,
     /// The output, truncated if it is too long.
     pub(crate) output: String,
+    /// The same of its standard error.
+    pub(crate) errors: String,
 }
 
 /// Runs a command in a folder.
@@ -34,24 +40,23 @@ pub(crate) fn run(words: &[String], folder: &Path, within: Duration) -> Result<R
     let (program, args) = words.split_first().ok_or("the command is empty")?;
     let shown = words.join(" ");
     let mut command = Command::new(crate::nodes::program_at(program, folder)?);
-    command.args(args).current_dir(folder).process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    command.args(args).current_dir(folder).process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    // What a command starts is no process of the run, even if the harness itself was started by one.
+    for name in OF_A_RUN {
+        command.env_remove(name);
+    }
     let mut child = command.spawn().map_err(|e| format!("`{shown}` cannot be started: {e}"))?;
-    let stdout = child.stdout.take();
-    let (send, output) = std::sync::mpsc::channel();
-    let reader = thread("command-output", move || {
-        let mut bytes = vec![];
-        if let Some(stdout) = stdout {
-            let _ = stdout.take(MAX_OUTPUT).read_to_end(&mut bytes);
-        }
-        let _ = send.send(bytes);
-    });
+    let readers = read(child.stdout.take()).and_then(|output| Ok((output, read(child.stderr.take())?)));
     let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     let kill = || group.map(|group| kill_process_group(group, Signal::KILL));
-    if let Err(e) = reader {
-        kill();
-        let _ = child.wait();
-        return Err(heckle_system_api::limits::no_thread(&e));
-    }
+    let (output, errors) = match readers {
+        Ok(readers) => readers,
+        Err(e) => {
+            kill();
+            let _ = child.wait();
+            return Err(heckle_system_api::limits::no_thread(&e));
+        }
+    };
     let deadline = Instant::now() + within;
     let status = loop {
         match child.try_wait() {
@@ -65,8 +70,21 @@ pub(crate) fn run(words: &[String], folder: &Path, within: Duration) -> Result<R
             Err(e) => return Err(format!("`{shown}`: {e}")),
         }
     };
-    let output = output.recv_timeout(DRAIN_TIMEOUT).unwrap_or_default();
-    Ok(Ran { status, output: String::from_utf8_lossy(&output).into_owned() })
+    let text = |bytes: Receiver<Vec<u8>>| String::from_utf8_lossy(&bytes.recv_timeout(DRAIN_TIMEOUT).unwrap_or_default()).into_owned();
+    Ok(Ran { status, output: text(output), errors: text(errors) })
+}
+
+/// Reads a pipe in the background: the first part of it is sent, and the rest is dropped, so that the writer never blocks.
+fn read(pipe: Option<impl Read + Send + 'static>) -> std::io::Result<Receiver<Vec<u8>>> {
+    let (send, bytes) = channel();
+    thread("command-output", move || {
+        let Some(mut pipe) = pipe else { return };
+        let mut first = vec![];
+        let _ = pipe.by_ref().take(MAX_OUTPUT).read_to_end(&mut first);
+        let _ = send.send(first);
+        let _ = std::io::copy(&mut pipe, &mut std::io::sink());
+    })?;
+    Ok(bytes)
 }
 
 #[cfg(test)]

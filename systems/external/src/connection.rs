@@ -10,18 +10,23 @@ use std::sync::Arc;
 pub(crate) struct DriverConnection {
     driver: Option<Arc<Driver>>,
     node: String,
+    /// What precedes the names of keys in the system.
+    prefix: String,
     /// Client numbers with no open operation.
     idle: RefCell<Vec<u64>>,
 }
 
 impl DriverConnection {
     /// Creates a client of a node. Without a driver, every operation fails without being sent.
-    pub(crate) fn new(driver: Option<Arc<Driver>>, node: &str) -> Self {
-        DriverConnection { driver, node: node.to_owned(), idle: RefCell::default() }
+    pub(crate) fn new(driver: Option<Arc<Driver>>, node: &str, prefix: String) -> Self {
+        DriverConnection { driver, node: node.to_owned(), prefix, idle: RefCell::default() }
     }
 
-    async fn run(&self, op: Op) -> Reply {
+    async fn run(&self, mut op: Op) -> Reply {
         let Some(driver) = &self.driver else { return Reply::because(Outcome::NotApplied, "not_sent: there is no driver") };
+        if !self.prefix.is_empty() {
+            op.key = format!("{}{}", self.prefix, op.key).into();
+        }
         let idle = self.idle.borrow_mut().pop();
         let client = idle.unwrap_or_else(|| driver.new_client());
         let reply = driver.call(client, &self.node, &op).await;

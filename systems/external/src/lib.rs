@@ -7,6 +7,7 @@
 mod spec; // what a plan says: [system], [[system.process]]
 pub mod template; // texts with placeholders
 mod nodes; // addresses and processes from the templates
+mod attach; // nodes that run already, and their commands
 mod command; // short commands, with limits
 mod ready; // whether processes are ready
 mod protocol; // driver protocol 1: lines and messages

@@ -2,7 +2,7 @@
 
 use crate::command;
 use crate::nodes::{filled, name_of};
-use crate::spec::{ProcessText, Ready, SystemText};
+use crate::spec::{CLIENT, ProcessText, Ready, SystemText};
 use crate::template::Layout;
 use heckle_system_api::launch::{NotReady, Process};
 use std::io::{Read, Write};
@@ -52,6 +52,11 @@ pub(crate) fn now(system: &SystemText, layout: &Layout, node: usize, folder: &Pa
     processes_of(system, layout, node).all(|text| is_ready(system, text, layout, node, folder, None).is_ok())
 }
 
+/// Returns an error that says why a node that the harness did not start does not answer, or `Ok` if it does.
+pub(crate) fn attached(ready: Option<&Ready>, layout: &Layout, node: usize, folder: &Path) -> Result<(), String> {
+    holds(ready.unwrap_or(&Ready::Tcp(CLIENT.to_owned())), &[CLIENT.to_owned()], layout, node, folder)
+}
+
 fn processes_of<'a>(system: &'a SystemText, layout: &'a Layout, node: usize) -> impl Iterator<Item = &'a ProcessText> {
     let id = &layout.nodes[node].id;
     system.process.iter().filter(move |process| process.nodes.is_empty() || process.nodes.contains(id))
@@ -70,17 +75,25 @@ fn is_ready(
     match &text.ready {
         // By default, every port of the process must accept connections.
         None => text.ports.iter().try_for_each(|port| connects(layout.nodes[node].ports[port].listen)),
-        Some(Ready::Tcp(port)) => connects(layout.nodes[node].ports[port].listen),
-        Some(Ready::Http(url)) => http(&filled(url, &ports, layout, node)?),
-        Some(Ready::Command(words)) => {
-            let words = words.iter().map(|word| filled(word, &ports, layout, node)).collect::<Result<Vec<_>, _>>()?;
-            let ran = command::run(&words, folder, ANSWER_TIMEOUT)?;
-            if ran.status.success() { Ok(()) } else { Err(format!("`{}` ended with {}", words.join(" "), ran.status)) }
-        }
         Some(Ready::Log(line)) => match process {
             Some(process) if !process.has_logged(&name_of(text), line) => Err(format!("its log has no line with `{line}`")),
             _ => Ok(()),
         },
+        Some(ready) => holds(ready, &ports, layout, node, folder),
+    }
+}
+
+/// Checks a condition that does not depend on a log.
+fn holds(ready: &Ready, ports: &[String], layout: &Layout, node: usize, folder: &Path) -> Result<(), String> {
+    match ready {
+        Ready::Tcp(port) => connects(layout.nodes[node].ports[port].listen),
+        Ready::Http(url) => http(&filled(url, ports, layout, node)?),
+        Ready::Command(words) => {
+            let words = words.iter().map(|word| filled(word, ports, layout, node)).collect::<Result<Vec<_>, _>>()?;
+            let ran = command::run(&words, folder, ANSWER_TIMEOUT)?;
+            if ran.status.success() { Ok(()) } else { Err(format!("`{}` ended with {}", words.join(" "), ran.status)) }
+        }
+        Ready::Log(_) => Ok(()),
     }
 }
 

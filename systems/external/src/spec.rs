@@ -1,4 +1,4 @@
-//! What a plan says about a system: `[system]` with a `name`, `[[system.process]]`, `[where]`. Defines the types of the file and the checks
+//! What a plan says about a system: `[system]` with a `name`, `[[system.process]]` or `[system.attach]`. Defines the types of the file and the checks
 //! that need no cluster.
 
 use heckle_system_api::units::Span;
@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 mod validate; // the checks
+mod attach; // the checks of [system.attach]
 
-pub(crate) use validate::signal;
+pub(crate) use validate::{CLIENT, signal};
 
 /// The part of a plan that this crate reads; the engine reads the rest.
 #[derive(Debug, Deserialize)]
@@ -45,6 +46,35 @@ pub(crate) struct SystemText {
     /// Processes of a node.
     #[serde(default)]
     pub(crate) process: Vec<ProcessText>,
+    /// Nodes that run already, instead of processes.
+    #[serde(default)]
+    pub(crate) attach: Option<AttachText>,
+}
+
+/// `[system.attach]`: nodes that run already. Each command is run for one node at a time.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AttachText {
+    /// Addresses at which clients reach the nodes, `HOST:PORT`.
+    pub(crate) nodes: Vec<String>,
+    /// When a node answers.
+    #[serde(default)]
+    pub(crate) ready: Option<Ready>,
+    /// Command that kills a node.
+    #[serde(default)]
+    pub(crate) kill: Words,
+    /// Command that starts a killed node again.
+    #[serde(default)]
+    pub(crate) restart: Words,
+    /// Command that pauses a node.
+    #[serde(default)]
+    pub(crate) pause: Words,
+    /// Command that resumes a paused node.
+    #[serde(default)]
+    pub(crate) resume: Words,
+    /// Time limit of a command.
+    #[serde(default)]
+    pub(crate) within: Option<Span>,
 }
 
 /// Which nodes may serve final reads.

@@ -1,16 +1,18 @@
 //! A system described by a plan, as the engine sees it.
 
+use crate::attach::{self, Deed};
 use crate::command;
 use crate::connection::DriverConnection;
 use crate::driver::Driver;
 use crate::nodes::{self, filled, program_at};
 use crate::protocol;
 use crate::ready;
-use crate::spec::{At, Leader, PlanText, Reads, SystemText, locate};
+use crate::spec::{At, AttachText, Leader, PlanText, Reads, SystemText, locate};
 use crate::template::Layout;
-use heckle_faults::Role;
+use heckle_faults::{Role, Signal};
 use heckle_history::{Nanos, NodeIx};
 use heckle_system_api::System;
+use heckle_system_api::attached::Attached;
 use heckle_system_api::capability::{Links, NodeEvents, Roles, Watch};
 use heckle_system_api::connection::Connection;
 use heckle_system_api::identity::{Mistaken, Target};
@@ -128,6 +130,11 @@ impl System for External {
     }
 
     fn program(&self) -> Result<PathBuf, String> {
+        if let Some(attach) = &self.text.attach {
+            attach::check_programs(attach, &self.folder)?;
+            let driver = self.driver_spec()?;
+            return driver.program.ok_or_else(|| "driver is empty".to_owned());
+        }
         let first = self.text.process.first().and_then(|process| process.start.first()).ok_or("the plan starts no process")?;
         program_at(first, &self.folder)
     }
@@ -140,8 +147,18 @@ impl System for External {
     fn nodes(&self, site: &Site<'_>) -> Result<Vec<NodeSpec>, String> {
         // Report a missing driver before any process is started.
         self.driver_spec()?;
-        let layout = Arc::new(nodes::layout(&self.text, site, &self.folder)?);
-        let specs = nodes::specs(&self.text, site, &layout, &self.folder)?;
+        let (layout, specs) = match &self.text.attach {
+            Some(attach) => {
+                let layout = Arc::new(attach::layout(attach, site, &self.folder)?);
+                let specs = attach::specs(site, &layout);
+                (layout, specs)
+            }
+            None => {
+                let layout = Arc::new(nodes::layout(&self.text, site, &self.folder)?);
+                let specs = nodes::specs(&self.text, site, &layout, &self.folder)?;
+                (layout, specs)
+            }
+        };
         *self.locked() = Some(Session { layout, mistaken: site.mistaken.clone(), helpers: site.helpers.clone(), driver: Weak::new() });
         Ok(specs)
     }
@@ -154,12 +171,18 @@ impl System for External {
     }
 
     fn is_ready(&self, node: &NodeSpec) -> bool {
+        if let Some(attached) = self.attached() {
+            return attached.check(node).is_ok();
+        }
         self.session().is_ok_and(|session| ready::now(&self.text, &session.layout, Self::index(&session.layout, node), &self.folder))
     }
 
     fn connect(&self, target: &Target, _name: String, _codec: ValueCodec) -> Rc<dyn Connection> {
-        let driver = self.session().ok().and_then(|session| session.driver.upgrade());
-        Rc::new(DriverConnection::new(driver, target.node.name()))
+        let session = self.session().ok();
+        let driver = session.as_ref().and_then(|session| session.driver.upgrade());
+        // A cluster that was not started for this run may hold keys of an earlier one.
+        let prefix = session.filter(|_| self.text.attach.is_some()).map(|session| format!("{}-", session.layout.cluster));
+        Rc::new(DriverConnection::new(driver, target.node.name(), prefix.unwrap_or_default()))
     }
 
     fn settings(&self) -> toml::Table {
@@ -186,6 +209,10 @@ impl System for External {
         Links::Bytes
     }
 
+    fn attached(&self) -> Option<&dyn Attached> {
+        self.text.attach.as_ref().map(|_| self as &dyn Attached)
+    }
+
     fn roles(&self) -> Option<&dyn Roles> {
         (self.text.leader != Leader::Unknown).then_some(self)
     }
@@ -197,6 +224,40 @@ impl System for External {
             session.driver = Arc::downgrade(&driver);
         }
         Ok(Some(Box::new(DriverOfRun { driver, events: events.clone(), node: session.layout.nodes[0].id.clone() })))
+    }
+}
+
+impl External {
+    fn attach_text(&self) -> Result<&AttachText, String> {
+        self.text.attach.as_ref().ok_or_else(|| format!("{} is not attached to", self.text.name))
+    }
+
+    fn run_for(&self, node: &NodeSpec, signal: Signal, deed: Deed) -> Result<(), String> {
+        let session = self.session()?;
+        attach::run(self.attach_text()?, signal, deed, &session.layout, Self::index(&session.layout, node), &self.folder)
+    }
+}
+
+impl Attached for External {
+    fn nodes(&self) -> u16 {
+        self.text.attach.as_ref().map_or(0, |attach| u16::try_from(attach.nodes.len()).unwrap_or(u16::MAX))
+    }
+
+    fn lacks(&self, signal: Signal) -> Option<&'static str> {
+        self.text.attach.as_ref().and_then(|attach| attach::lacks(attach, signal))
+    }
+
+    fn inflict(&self, signal: Signal, node: &NodeSpec) -> Result<(), String> {
+        self.run_for(node, signal, Deed::Inflict)
+    }
+
+    fn undo(&self, signal: Signal, node: &NodeSpec) -> Result<(), String> {
+        self.run_for(node, signal, Deed::Undo)
+    }
+
+    fn check(&self, node: &NodeSpec) -> Result<(), String> {
+        let session = self.session()?;
+        attach::check(self.attach_text()?, &session.layout, Self::index(&session.layout, node), &self.folder)
     }
 }
 

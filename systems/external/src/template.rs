@@ -167,6 +167,15 @@ impl Template {
         Ok(Template { parts })
     }
 
+    /// Whether it contains the path of a data folder.
+    pub(crate) fn uses_data(&self) -> bool {
+        self.parts.iter().any(|part| match part {
+            Part::Text(_) => false,
+            Part::Of(_, field) => *field == Field::Data,
+            Part::Each { item, .. } => item.uses_data(),
+        })
+    }
+
     /// Fills in the template for a node.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! The command as a user meets it: real processes, real files, exit codes.
 
+mod attach;
 mod bad_input;
 mod bench;
 mod common;

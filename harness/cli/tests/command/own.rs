@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// Prints a notice if there is no Python.
-fn there_is_python() -> bool {
+pub(crate) fn there_is_python() -> bool {
     let found = Command::new("python3").arg("--version").output().is_ok_and(|out| out.status.success());
     if !found {
         eprintln!("SKIPPED: there is no python3 here; install it (Debian and Ubuntu: apt-get install python3)");

@@ -10,6 +10,7 @@ pub mod pids;
 pub mod process;
 mod running; // all processes of a node as a unit
 mod site; // what the cluster offers to the adapter of the system
+mod attached; // nodes that run already: commands instead of signals
 mod start; // starting nodes, and waiting until they serve
 mod watcher; // ends and listeners that no fault explains
 mod strays; // processes that a node left in the background
@@ -94,6 +95,8 @@ struct NodeSlot {
     saw_listener: bool,
     /// Whether any process of the node has been ready.
     was_ready: bool,
+    /// Whether a command of the plan has taken down a node that the harness did not start.
+    is_down: bool,
     /// How a fault makes the node end by itself, if one does.
     expected_end: Option<ExpectedEnd>,
     /// The log to read: that of the first process, or of the one that ended.
@@ -146,12 +149,7 @@ impl Cluster {
             _claim: claim,
         });
         let mut cluster = Cluster { shared: shared.clone(), watch: None };
-        for slot in &shared.nodes {
-            shared.launch(&mut lock(slot))?;
-        }
-        for slot in &shared.nodes {
-            shared.await_ready(&mut lock(slot))?;
-        }
+        shared.start_all()?;
         cluster.await_peers()?;
         let watcher = std::thread::Builder::new().name("watch".into()).spawn(move || shared.watch());
         cluster.watch = Some(watcher.map_err(|e| limits::no_thread(&e))?);
@@ -176,7 +174,10 @@ impl Cluster {
     /// Like [`Cluster::spec`], but returns `None` without waiting for a node that is down, paused or being faulted.
     pub fn spec_if_free(&self, node: Node) -> Option<NodeSpec> {
         let slot = self.shared.nodes[node_index(node)].try_lock().ok()?;
-        let running = slot.process.as_ref()?.state().is_some_and(|s| s != 'T' && s != 'Z');
+        let running = match (self.shared.system.attached(), &slot.process) {
+            (Some(_), _) => !slot.is_down,
+            (None, process) => process.as_ref()?.state().is_some_and(|s| s != 'T' && s != 'Z'),
+        };
         running.then(|| slot.spec.clone())
     }
 
@@ -309,7 +310,7 @@ fn slot(spec: NodeSpec, folder: &Path) -> Result<NodeSlot, String> {
     std::fs::create_dir_all(&dir).map_err(|e| format!("cannot make {}: {e}", dir.display()))?;
     let first = spec.processes.first().map_or(ONLY, |process| &process.name);
     let log = LogPart { path: running::log_path(folder, &spec.name, first), from: 0 };
-    Ok(NodeSlot { spec, process: None, end_handled: false, saw_listener: false, was_ready: false, expected_end: None, log })
+    Ok(NodeSlot { spec, process: None, end_handled: false, saw_listener: false, was_ready: false, is_down: false, expected_end: None, log })
 }
 
 impl NodeSlot {

@@ -3,7 +3,7 @@
 use super::running::RunningNode;
 use super::{Cluster, Evidence, NodeSlot, SIGNAL_TIMEOUT, Shared, log_tail, node_index};
 use heckle_checker::checks::crash::{self, End, Phase};
-use heckle_faults::Node;
+use heckle_faults::{Node, Signal};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
@@ -29,6 +29,9 @@ impl Cluster {
     /// # Errors
     /// If the process could not be killed.
     pub fn kill(&self, node: Node) -> Result<EndCause, String> {
+        if let Some(done) = self.inflict_by_command(node, Signal::Kill) {
+            return done.map(EndCause::Fault);
+        }
         let mut slot = self.slot(node);
         // The process may have ended by itself a moment ago: that is a finding, not our kill.
         self.shared.check_process(&mut slot);
@@ -50,6 +53,9 @@ impl Cluster {
     /// # Errors
     /// If the process could be neither terminated nor killed.
     pub fn terminate(&self, node: Node) -> Result<EndCause, String> {
+        if let Some(done) = self.inflict_by_command(node, Signal::Terminate) {
+            return done.map(EndCause::Fault);
+        }
         let mut slot = self.slot(node);
         self.shared.check_process(&mut slot);
         let Some(process) = slot.process.as_mut() else { return Ok(EndCause::Earlier) };
@@ -69,6 +75,9 @@ impl Cluster {
     /// # Errors
     /// If the node does not start.
     pub fn restart(&self, node: Node) -> Result<Evidence, String> {
+        if let Some(done) = self.undo_by_command(node, Signal::Kill) {
+            return done;
+        }
         let mut slot = self.slot(node);
         let began = Instant::now();
         self.shared.launch(&mut slot)?;
@@ -86,6 +95,9 @@ impl Cluster {
     /// # Errors
     /// If the process could not be stopped.
     pub fn pause(&self, node: Node) -> Result<Evidence, String> {
+        if let Some(done) = self.inflict_by_command(node, Signal::Stop) {
+            return done;
+        }
         let mut slot = self.slot(node);
         self.shared.check_process(&mut slot);
         let Some(process) = slot.process.as_mut() else { return Ok([("was_down".into(), node.to_string().into())].into()) };
@@ -102,6 +114,9 @@ impl Cluster {
     /// # Errors
     /// If the process could not be resumed.
     pub fn resume(&self, node: Node) -> Result<Evidence, String> {
+        if let Some(done) = self.undo_by_command(node, Signal::Stop) {
+            return done;
+        }
         let mut slot = self.slot(node);
         let Some(process) = slot.process.as_mut() else { return Ok(Evidence::new()) };
         let still = process.state() == Some('T');

@@ -28,6 +28,15 @@ impl Cluster {
 }
 
 impl Shared {
+    /// Starts all nodes and waits until each serves, or attaches to those that run already.
+    pub(super) fn start_all(&self) -> Result<(), String> {
+        if let Some(attached) = self.system.attached() {
+            return self.nodes.iter().try_for_each(|slot| self.attach(attached, &mut lock(slot)));
+        }
+        self.nodes.iter().try_for_each(|slot| self.launch(&mut lock(slot)))?;
+        self.nodes.iter().try_for_each(|slot| self.await_ready(&mut lock(slot)))
+    }
+
     pub(super) fn launch(&self, slot: &mut NodeSlot) -> Result<(), String> {
         let name = slot.spec.name.clone();
         let node = name.parse().ok();

@@ -28,7 +28,7 @@ use crate::relay::Relay;
 use crate::stop::{Stop, StopReason};
 use claims::Claims;
 use evidence::{add, lacks_needed_effect};
-use heckle_checker::coverage::EFFECTIVE;
+use heckle_checker::coverage::{EFFECTIVE, UNVERIFIED};
 use heckle_faults::schedule::Injection;
 use heckle_faults::{Step, nodes_hit};
 use heckle_history::{Event, FaultEvent, FaultState, Nanos};
@@ -140,7 +140,7 @@ impl Nemesis {
             }
         }
         add(&mut all, progress.evidence.clone());
-        if lacks_needed_effect(&all, fault.kind.evidence, nodes_hit(&steps).len()) {
+        if all.contains_key(UNVERIFIED) || lacks_needed_effect(&all, fault.kind.evidence, nodes_hit(&steps).len()) {
             progress.evidence.insert(EFFECTIVE.to_owned(), false.into());
         }
         record(FaultState::Ended, progress.evidence);

@@ -27,7 +27,7 @@ impl Plan {
         }
         let Some(words) = &faults.kinds else {
             let default = DEFAULT_FAULTS.split(',').filter_map(|name| kind(name).ok());
-            let fits = |kind: &FaultKind| missing_capability(&*self.system, kind).is_none();
+            let fits = |kind: &FaultKind| missing_capability(&*self.system, kind).or_else(|| self.beyond_attached(kind)).is_none();
             return Ok(Kinds::listed(default.filter(fits).collect()));
         };
         if words == &["none"] {
@@ -63,7 +63,7 @@ impl Plan {
     /// Why a kind does not fit the system and settings of this plan, as the rest of a sentence about it.
     fn misfit(&self, kind: &FaultKind) -> Option<String> {
         let needs = kind.needs();
-        if let Some(lack) = missing_capability(&*self.system, kind) {
+        if let Some(lack) = missing_capability(&*self.system, kind).or_else(|| self.beyond_attached(kind)) {
             return Some(format!("cannot be injected into {}, {lack}", self.system.name()));
         }
         if let (Some(clock), true) = (self.clock_offset, kind.needs_control(Control::Clocks)) {
@@ -190,8 +190,8 @@ pub(super) fn drawn_points(system: &dyn System) -> Vec<&'static str> {
 /// Describes the capability that a system lacks for a kind of fault, if any.
 pub(super) fn missing_capability(system: &dyn System, kind: &FaultKind) -> Option<&'static str> {
     let missing = |control: &Control| match control {
-        Control::Processes => None,
-        Control::Links => matches!(system.links(), Links::None).then_some("whose links do not pass the relay"),
+        Control::Processes(_) => None,
+        Control::Links | Control::NodeLinks => matches!(system.links(), Links::None).then_some("whose links do not pass the relay"),
         Control::Messages => match system.links() {
             Links::Frames(_) => None,
             Links::Bytes => Some("whose links carry a byte stream, of which TCP loses, repeats and reorders nothing"),

@@ -1,6 +1,7 @@
 //! The validated definition of a run. Later modules never see an invalid setting.
 
 pub mod abort; // limits that end the load
+mod attached; // a cluster that runs already
 mod checks; // validates settings one by one
 mod environment; // conditions that hold for a whole run
 pub mod file;
@@ -180,6 +181,7 @@ impl Plan {
         };
         let nodes = within("nodes", c.nodes.unwrap_or(3), 1, MAX_NODES)?;
         let (system, system_table) = system(settings, systems, nodes)?;
+        let nodes = attached::nodes(&*system, c.nodes, nodes)?;
         let net = net(&*system, c.net.as_deref())?;
         let workload_name = l.workload.as_deref().unwrap_or("cas-register");
         let names: Vec<&str> = registry::WORKLOADS.iter().map(|w| w.name).collect();
@@ -238,7 +240,8 @@ impl Plan {
         let kinds = plan.kinds(f, &settings.injections)?;
         (plan.faults_left_out, plan.faults) = (kinds.describe_left_out(), kinds.listed);
         plan.check_faults()?;
-        plan.injections = plan.schedule(settings)?;
+        plan.injections = plan.aim_at_clients(plan.schedule(settings)?);
+        plan.check_attached_links()?;
         plan.resolved = plan.as_settings(settings);
         Ok(plan)
     }
@@ -291,7 +294,12 @@ impl Plan {
         let kinds: BTreeSet<FaultKind> = injections.iter().map(|i| i.fault.listed_as()).collect();
         self.faults = kinds.into_iter().collect();
         self.injections = injections;
-        self.check_faults()?;
+        self.check_system()?;
+        self.check_attached_links()?;
+        // A schedule calls every shape of a partition `partition`, and one of client links alone needs no others.
+        let of_clients = |i: &&Injection| self.system.attached().is_some() && self.hits_only_clients(i);
+        let others: BTreeSet<FaultKind> = self.injections.iter().filter(|i| !of_clients(i)).map(|i| i.fault.listed_as()).collect();
+        others.iter().try_for_each(|kind| self.check_kind(kind))?;
         Ok(self)
     }
 
@@ -310,6 +318,12 @@ impl Plan {
     }
 
     fn check_faults(&self) -> Result<(), String> {
+        self.check_system()?;
+        self.faults.iter().try_for_each(|kind| self.check_kind(kind))
+    }
+
+    /// Checks that the system can do what the load needs.
+    fn check_system(&self) -> Result<(), String> {
         if self.mix.is_last_write_wins() && !self.system.has_last_write_wins() {
             return Err(format!(
                 "get and put need a last-write-wins path, which {} does not have: choose another workload or mix",
@@ -326,9 +340,6 @@ impl Plan {
         if self.workload.projection.is_some() && !self.system.carries_payloads() {
             let (system, workload) = (self.system.name(), self.workload.name);
             return Err(format!("workload `{workload}` writes payloads, which {system} does not carry: choose another workload"));
-        }
-        for kind in &self.faults {
-            self.check_kind(kind)?;
         }
         for at in self.injections.iter().filter_map(|injection| injection.fault.amounts.at_point.as_ref()) {
             kinds::check_awaited(&*self.system, &at.point)?;

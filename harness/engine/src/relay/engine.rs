@@ -180,6 +180,8 @@ impl Engine {
         // number, since some systems use one number both to listen and to advertise.
         let at = match (&self.bytes, route) {
             (Some(bytes), Route::Anyone { .. }) => SocketAddr::from((bytes.claim.ip(), target.port())),
+            // The target may be on another machine.
+            (Some(bytes), Route::Clients { .. }) => SocketAddr::from((bytes.claim.ip(), 0)),
             _ => SocketAddr::from((target.ip(), 0)),
         };
         let listener = listen(at)?;
@@ -188,7 +190,10 @@ impl Engine {
             Route::Nodes { from, to } => Some(ConnectionKind::Messages { forward: self.ctx.rules.link(Link::between(from, to)) }),
             Route::Clients { to } => {
                 let [forward, backward] = self.link_pair(End::Clients, to);
-                Some(ConnectionKind::Conversation { forward, backward })
+                Some(match self.bytes {
+                    Some(_) => ConnectionKind::Bytes { forward, backward },
+                    None => ConnectionKind::Conversation { forward, backward },
+                })
             }
             Route::Anyone { .. } => None,
         };

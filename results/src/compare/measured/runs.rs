@@ -125,8 +125,7 @@ fn inconclusive_reason(results: &Results, load: LoadMode) -> Option<(String, Str
         ));
     }
     if let Some(fault) = results.faults.iter().find(|f| !f.effective) {
-        let why = format!("fault {} ({} {}) left no evidence of an effect", fault.id, fault.kind, fault.targets.join(" "));
-        return Some((why, "give it more time with --fault-for, or leave it out of --faults".into()));
+        return Some((fault.lack_of_effect(), "give it more time with --fault-for, or leave it out of --faults".into()));
     }
     if let Some(rule) = results.coverage.rules.iter().find(|r| !r.passed) {
         return Some((rule.unmet_reason(), more_load(load).into()));

@@ -1,5 +1,6 @@
 //! What was counted and measured in a run: operations, latency, faults, and figures of the system.
 
+use heckle_checker::coverage::UNVERIFIED;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
@@ -197,6 +198,24 @@ pub struct Fault {
     pub recovery_ms: Option<f64>,
     /// Evidence that it took effect.
     pub evidence: Map<String, Json>,
+}
+
+impl Fault {
+    /// Whether the harness did not carry it out itself and has no evidence of its own, whatever it did.
+    pub fn is_unverified(&self) -> bool {
+        self.evidence.contains_key(UNVERIFIED)
+    }
+
+    /// A sentence about a fault that is not effective.
+    pub fn lack_of_effect(&self) -> String {
+        let fault = format!("fault {} ({} {})", self.id, self.kind, self.targets.join(" "));
+        if self.is_unverified() {
+            return format!(
+                "{fault} is unverified: a command of the plan carried it out, and heckle has no evidence of its own that it took effect"
+            );
+        }
+        format!("{fault} left no evidence of an effect")
+    }
 }
 
 /// The unit that a rate counts.

@@ -48,7 +48,7 @@ fn figures_doubt(results: &Results) -> Option<String> {
         return Some(problem.clone());
     }
     if let Some(fault) = results.faults.iter().find(|f| !f.effective) {
-        return Some(format!("fault {} ({} {}) left no evidence of an effect", fault.id, fault.kind, fault.targets.join(" ")));
+        return Some(fault.lack_of_effect());
     }
     let check = results.checks.iter().find(|c| REQUIRED_CHECKS.contains(&c.name.as_str()) && c.verdict != Verdict::Valid);
     check.map(|c| format!("{}: {}", c.name, c.words))

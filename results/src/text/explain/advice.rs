@@ -25,8 +25,10 @@ pub(super) fn of(results: &Results) -> Vec<String> {
     let unsettled =
         |c: &&Check| c.verdict == Verdict::Unknown || (c.verdict == Verdict::Invalid && !PROVING_CHECKS.contains(&c.name.as_str()));
     lines.extend(results.checks.iter().filter(unsettled).filter_map(check_advice));
-    lines.extend(results.coverage.rules.iter().filter(|r| !r.passed).filter_map(|r| rule_advice(&r.id)));
-    lines.extend(results.faults.iter().filter(|f| !f.effective).map(|f| fault_advice(&f.kind)));
+    let unverified = |kind: &str| results.faults.iter().any(|f| f.kind == kind && f.is_unverified());
+    let advice = |kind: &str| if unverified(kind) { UNVERIFIED_ADVICE.to_owned() } else { fault_advice(kind) };
+    lines.extend(results.coverage.rules.iter().filter(|r| !r.passed).filter_map(|r| rule_advice(&r.id, &advice)));
+    lines.extend(results.faults.iter().filter(|f| !f.effective).map(|f| advice(&f.kind)));
     if results.gates.iter().any(|g| g.void) {
         lines.push(
             "The load generator fell behind: ask for less (`--rate`), or use a machine with more to spare. Gates on speed need that."
@@ -75,7 +77,11 @@ fn check_advice(check: &Check) -> Option<String> {
     Some(words.to_owned())
 }
 
-fn rule_advice(id: &str) -> Option<String> {
+/// Advice on faults that commands of the plan carried out.
+const UNVERIFIED_ADVICE: &str = "Judge only violations of a run with faults by commands: it is never valid. For a run that can be valid, leave them out, or let \
+    heckle start the nodes ([[system.process]]).";
+
+fn rule_advice(id: &str, fault_advice: &impl Fn(&str) -> String) -> Option<String> {
     let (name, kind) = id.split_once(':').unwrap_or((id, ""));
     Some(match name {
         "ok_cas" | "applied_cas" | "ok_reads" | "ok_writes" | "ok_gets" | "ok_puts" => {

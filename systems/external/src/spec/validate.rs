@@ -12,17 +12,23 @@ const MAX_NAME: usize = 32;
 const SIGNALS: [(&str, i32); 5] =
     [("TERM", libc::SIGTERM), ("INT", libc::SIGINT), ("QUIT", libc::SIGQUIT), ("HUP", libc::SIGHUP), ("KILL", libc::SIGKILL)];
 
+/// The port that clients dial.
+pub(crate) const CLIENT: &str = "client";
+
 fn way(steps: &[&str]) -> Vec<Step> {
     steps.iter().map(|step| step.parse().map_or_else(|_| Step::Key((*step).to_owned()), Step::Index)).collect()
 }
 
-fn fault(steps: &[&str], what: impl Into<String>) -> At {
+pub(super) fn fault(steps: &[&str], what: impl Into<String>) -> At {
     At { path: way(steps), byte: None, what: what.into() }
 }
 
 impl SystemText {
     /// Returns all ports of a node, in the order of the plan.
     pub(crate) fn ports(&self) -> Vec<String> {
+        if self.attach.is_some() {
+            return vec![CLIENT.to_owned()];
+        }
         self.process.iter().flat_map(|process| process.ports.clone()).collect()
     }
 
@@ -39,14 +45,18 @@ impl SystemText {
         if self.driver.list().is_empty() {
             return Err(fault(&["system", "driver"], "driver is empty: name the command of the client driver"));
         }
-        if self.process.is_empty() {
-            return Err(fault(&["system", "name"], "a system needs a [[system.process]] with `start`, at least one"));
+        if self.process.is_empty() && self.attach.is_none() {
+            let what = "a system needs a [[system.process]] with `start`, or a [system.attach] with the addresses of its nodes";
+            return Err(fault(&["system", "name"], what));
         }
         if self.process.len() > MAX_PROCESSES {
             return Err(fault(&["system", "name"], format!("a node has at most {MAX_PROCESSES} processes")));
         }
         if self.reads == Reads::Primary && self.leader == Leader::Unknown {
             return Err(fault(&["system", "reads"], "reads = \"primary\" needs `leader`, which says which node that is"));
+        }
+        if let Some(attach) = &self.attach {
+            self.check_attach(attach)?;
         }
         let ports = self.check_ports()?;
         if let Leader::Command(words) = &self.leader {
@@ -59,6 +69,9 @@ impl SystemText {
     }
 
     fn check_ports(&self) -> Result<Vec<String>, At> {
+        if self.attach.is_some() {
+            return Ok(self.ports());
+        }
         let mut seen = BTreeSet::new();
         for (i, process) in self.process.iter().enumerate() {
             for (j, port) in process.ports.iter().enumerate() {
@@ -70,7 +83,7 @@ impl SystemText {
                 }
             }
         }
-        if !seen.contains("client") {
+        if !seen.contains(CLIENT) {
             return Err(fault(
                 &["system", "process", "0", "start"],
                 "no process has the port `client`, which clients dial: ports = [\"client\"]",
@@ -139,11 +152,11 @@ pub(crate) fn signal(name: &str) -> Result<i32, String> {
     found.ok_or_else(|| format!("stop = `{name}`: available: {}", known.join(", ")))
 }
 
-fn check_words(words: &[String], steps: &[&str], ports: &[String]) -> Result<(), At> {
+pub(super) fn check_words(words: &[String], steps: &[&str], ports: &[String]) -> Result<(), At> {
     words.iter().enumerate().try_for_each(|(i, word)| check_text(word, &[steps, &[&i.to_string()]].concat(), ports))
 }
 
-fn check_text(text: &str, steps: &[&str], ports: &[String]) -> Result<(), At> {
+pub(super) fn check_text(text: &str, steps: &[&str], ports: &[String]) -> Result<(), At> {
     let here = |m: Mistake| At { path: way(steps), byte: Some(m.at), what: m.what };
     Template::parse(text, ports).map(drop).map_err(here)
 }
