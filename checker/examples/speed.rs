@@ -1,5 +1,6 @@
-//! The figures of `heckle bench check`, without the harness: `cargo run --release -p heckle-checker --example speed`.
-//! An example is outside the pure library, so here there is a clock.
+//! Prints the figures of `heckle bench check` without the harness: `cargo run --release -p heckle-checker --example
+//! speed`.
+//! An example is not part of the pure library, so it may use a clock.
 #![allow(clippy::disallowed_methods)]
 
 use heckle_checker::bench::{self, Shape};
@@ -72,7 +73,7 @@ fn number(arguments: &[String], place: usize) -> Option<usize> {
     arguments.get(place).and_then(|n| n.parse().ok())
 }
 
-/// A compressed history of four keys.
+/// Generates a compressed history of four keys.
 fn compressed(ops: usize) -> Vec<u8> {
     let history = bench::history(Shape { keys: 4, ..Shape::contended(ops, 50, 0.05) });
     let mut writer = Writer::new(Vec::new(), &Header::default()).expect("a Vec takes every write");

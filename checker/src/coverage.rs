@@ -1,19 +1,22 @@
 //! Checks whether enough happened for a valid verdict to be meaningful.
 //!
-//! A run in which nothing happened is not valid but unknown. The plan selects the rules of a run; this module only
-//! counts. The id of a rule names what it counts:
+//! A run in which nothing happened is unknown, not valid. The plan selects the rules of a run; this module only counts.
+//! The id of a rule names what it counts:
 //!
 //! | id | counts |
 //! |---|---|
 //! | `ok_cas` | CAS ops that were answered ok, applied or refused |
 //! | `applied_cas` | CAS ops that took effect |
-//! | `ok_reads`, `ok_writes` | reads and writes through consensus that were answered ok; final reads, sent after the load, are none |
+//! | `ok_reads`, `ok_writes` | reads and writes through consensus that were answered ok, except final reads, which are sent after the
+//! load |
 //! | `ok_gets`, `ok_puts` | the same without consensus |
-//! | `ok_cas_during:KIND` | the same as `ok_cas`, completed while a fault of KIND was on; the least over its occurrences |
-//! | `ok_after_heal:KIND` | ops of any kind answered ok within 10 s of the end of a KIND; the least over its occurrences |
+//! | `ok_cas_during:KIND` | like `ok_cas`, but completed while a fault of KIND was active; the minimum over its
+//! occurrences |
+//! | `ok_after_heal:KIND` | ops of any kind answered ok within 10 s of the end of a fault of KIND; the minimum over its
+//! occurrences |
 //! | `fates_asked` | ops of unknown outcome whose fate was queried, resolved or not |
-//! | `fault_effective:KIND` | occurrences of KIND with evidence of their effect; every one needs it |
-//! | `unsynced:KIND` | un-synced changes that were there when power failed, over all occurrences of KIND |
+//! | `fault_effective:KIND` | occurrences of KIND with evidence of their effect; every occurrence needs it |
+//! | `unsynced:KIND` | changes not yet synced when power failed, over all occurrences of KIND |
 
 use crate::verdict::Verdict;
 use heckle_history::event::{FaultEvent, FaultState};
@@ -22,8 +25,8 @@ use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// Key in the evidence of a fault's end: whether the figures show an effect. Without this key any count above zero
-/// does. The harness knows which counts measure the effect, and writes `false` if only others are present.
+/// Key in the evidence of a fault's end: whether the figures show an effect. Without this key, any count above zero
+/// shows one. The harness knows which counts measure the effect, and writes `false` if only other counts are present.
 pub const EFFECTIVE: &str = "effective";
 
 /// Key in the evidence of a fault that somebody else carried out, and who: the harness has no evidence of its own. The end has
@@ -38,12 +41,12 @@ pub const AFTER_HEAL: Nanos = Nanos(10_000_000_000);
 pub struct Rule {
     /// The id, from the table in the module documentation.
     pub id: String,
-    /// How often.
+    /// Minimum count.
     pub need: u64,
 }
 
 impl Rule {
-    /// A rule.
+    /// Creates a rule.
     pub fn new(id: impl Into<String>, need: u64) -> Self {
         Rule { id: id.into(), need }
     }
@@ -52,7 +55,7 @@ impl Rule {
 /// A rule and its count.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RuleResult {
-    /// The rule.
+    /// Id of the rule.
     pub id: String,
     /// The required count.
     pub need: u64,
@@ -83,22 +86,23 @@ impl Coverage {
     }
 }
 
-/// One fault, assembled from its events.
+/// One fault, assembled from the events about it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fault {
-    /// Which.
+    /// Id of the fault.
     pub id: u64,
-    /// What kind.
+    /// Kind of the fault.
     pub kind: Box<str>,
     /// The nodes and links that it affected.
     pub targets: Vec<String>,
     /// When it began.
     pub began: Nanos,
-    /// When it was removed; the end of the history if it was not.
+    /// When it ended; the end of the history if it did not.
     pub ended: Nanos,
-    /// When the cluster was observed to have recovered, if it was.
+    /// When the cluster was observed to have recovered; `None` if it was not.
     pub healed: Option<Nanos>,
-    /// Whether any of its events carries a count above zero or a `true`, and none states that this is not an effect of the fault.
+    /// Whether any event of the fault carries a count above zero or a `true`, and no event states that this is not an effect of
+    /// the fault.
     pub effective: bool,
 }
 
@@ -130,12 +134,13 @@ pub fn faults(history: &History) -> Vec<Fault> {
     faults
 }
 
-/// The evidence of a heal shows that the cluster has recovered, not that the fault had an effect.
+/// Returns whether an event shows an effect. The evidence of a heal shows only that the cluster has recovered, not that
+/// the fault had an effect.
 fn shows_effect(event: &FaultEvent) -> bool {
     event.state != FaultState::Healed && event.evidence.values().any(|v| v.as_f64().is_some_and(|n| n > 0.0) || v.as_bool() == Some(true))
 }
 
-/// Evaluates the rules. A rule with an unknown id has a count of zero and so is missed.
+/// Evaluates the rules. A rule with an unknown id has a count of zero and is therefore missed.
 pub fn evaluate(history: &History, rules: &[Rule]) -> Coverage {
     let faults = faults(history);
     let rules: Vec<RuleResult> = rules
@@ -164,7 +169,7 @@ fn count(history: &History, faults: &[Fault], rule: &Rule) -> (u64, u64) {
             of_kind().map(|f| ok_between(history, f.ended, Nanos(f.ended.0.saturating_add(AFTER_HEAL.0)), |_| true)).min().unwrap_or(0)
         }
         "fault_effective" => {
-            // One occurrence without effect is enough to make the run inconclusive.
+            // A single occurrence without effect makes the run inconclusive.
             let all = of_kind().count() as u64;
             return (of_kind().filter(|f| f.effective).count() as u64, rule.need.max(all));
         }
@@ -174,7 +179,7 @@ fn count(history: &History, faults: &[Fault], rule: &Rule) -> (u64, u64) {
     (got, rule.need)
 }
 
-/// Whether `op` was part of the load. The final reads come after it, and they happen in an idle run too.
+/// Returns whether `op` was part of the load. The final reads come after the load and happen even in an idle run.
 fn under_load(history: &History, op: &Operation) -> bool {
     history.header.load_window.is_none_or(|(_, end)| op.intended < Nanos(end))
 }

@@ -1,8 +1,8 @@
-//! Judges a whole history: selects the engine for each key and combines two opinions.
+//! Judges a whole history: selects the engine for each key and combines the two opinions.
 //!
-//! The chain checker judges keys in its fragment, and each of its verdicts carries a certificate that the verifier has
-//! accepted. On small keys the search gives a second opinion on `valid`; an `invalid` is confirmed by brute force on
-//! the few ops of its contradiction. If two engines disagree, the key is `unknown`: one of them has a bug.
+//! The chain checker judges keys in its fragment. Each of its verdicts carries a certificate that the verifier has
+//! accepted. On small keys, the search gives a second opinion on `valid`. Brute force confirms an `invalid`, using the
+//! few ops of its contradiction. If two engines disagree, the key is `unknown`: one of them has a bug.
 
 use crate::explain::story;
 use crate::linearizable::certificate::Certificate;
@@ -13,12 +13,12 @@ use crate::search::{SearchAnswer, SearchReply, SearchRequest, SearchRunner, brut
 use crate::verdict::{Engine, Explanation, KeyReport, Linearizability, SecondOpinion, Verdict, Violation, ViolationKind};
 use heckle_history::{History, KeyId, OpId};
 
-/// Which engines judge: `--checker`.
+/// The engines to use: `--checker`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Checker {
     /// The chain checker where it applies, cross-checked by search on small keys; search elsewhere.
     Auto,
-    /// The chain checker alone, without a search process; a key outside its fragment stays unknown.
+    /// The chain checker alone, without a search process; keys outside its fragment stay unknown.
     Chain,
     /// The search alone.
     Porcupine,
@@ -51,7 +51,7 @@ impl std::str::FromStr for Checker {
     }
 }
 
-/// Keys of at most this many ops get a second opinion by default.
+/// Maximum number of ops in a key that gets a second opinion by default.
 pub const CROSS_CHECK_UP_TO: usize = 2_000;
 
 /// The reason given for a key that the chain checker cannot judge when no other engine is allowed.
@@ -63,31 +63,32 @@ pub(crate) const CERTIFY_STEPS: u64 = 1_000_000;
 /// The options of a check.
 #[derive(Clone, Copy)]
 pub struct Options<'a> {
-    /// Which engines.
+    /// The engines to use.
     pub checker: Checker,
-    /// Whether resolved fates constrain the verdict. The verdict without them is reported as well.
+    /// Whether resolved fates constrain the verdict. The verdict without them is also reported.
     pub use_fates: bool,
-    /// Keys of at most this many ops are judged by both engines under [`Checker::Auto`].
+    /// Maximum number of ops in a key that both engines judge under [`Checker::Auto`].
     pub cross_check_up_to: usize,
     /// Runs a search within limits.
     pub search: &'a dyn SearchRunner,
-    /// Runs the search for a second opinion. Under [`Checker::Auto`] it is optional, so its limits are tighter.
+    /// Runs the search for a second opinion. Under [`Checker::Auto`] this search is optional, so its limits are
+    /// tighter.
     pub second: &'a dyn SearchRunner,
 }
 
 impl<'a> Options<'a> {
-    /// The defaults of `heckle run` and `heckle check`.
+    /// Returns the defaults of `heckle run` and `heckle check`.
     pub fn new(search: &'a dyn SearchRunner) -> Self {
         Options { checker: Checker::Auto, use_fates: true, cross_check_up_to: CROSS_CHECK_UP_TO, search, second: search }
     }
 }
 
-/// The outcome: the report, and a proof for each key the chain checker judged.
+/// The outcome: the report, and a proof for each key that the chain checker judged.
 #[derive(Debug, Clone)]
 pub struct Judgement {
     /// The content of `linearizability` in `results.json`.
     pub linearizability: Linearizability,
-    /// Verified proofs; a certificate that the verifier refused is never included.
+    /// Verified proofs. A certificate that the verifier rejected is never included.
     pub certificates: Vec<(KeyId, Certificate)>,
 }
 
@@ -110,7 +111,7 @@ pub fn judge(history: &History, options: &Options<'_>) -> Judgement {
     let places = history.by_key();
     for ops in KeyOps::split(history, if options.use_fates { Fates::Used } else { Fates::Ignored }) {
         let key = Judge { ops: &ops, places: &places[ops.key.0 as usize], options }.judge();
-        // A key without fates has the same verdict either way; it still counts in the merged verdict.
+        // A key without fates has the same verdict either way and still counts in the merged verdict.
         let without = key.report.verdict_without_fates.unwrap_or(key.report.verdict);
         if without_fates.is_some() || key.report.verdict_without_fates.is_some() {
             let so_far = without_fates.unwrap_or_else(|| Verdict::merge_all(keys.iter().map(|k: &KeyReport| k.verdict)));
@@ -274,7 +275,7 @@ impl Judge<'_> {
         let note = (verdict == Verdict::Unknown).then(|| limit(&reply));
         let report = KeyReport { outside, note, ..self.report(verdict, Engine::Search) };
         let violation = (verdict == Verdict::Invalid).then(|| {
-            // The verdict is already final. If this second run reaches a limit, the violation just stays large.
+            // The verdict is already final. If this second run reaches a limit, the violation is simply not reduced.
             request.shrink = true;
             self.found_by_search(&self.options.search.run(&request))
         });

@@ -1,14 +1,15 @@
 //! The checker: pure checks of a recorded history.
 //!
-//! Nothing in here reads a clock, a file or a socket: a verdict is a function of the history and the given limits.
-//! Three things are separate: what the history proves ([`judge`](judge::judge)), whether it is good evidence
-//! ([`checks::vacuity`], [`coverage`]), and the context of a violation ([`explain`]). Modules in reading order:
+//! Nothing in this crate reads a clock, a file or a socket: a verdict is a function of the history and the given
+//! limits. Three questions are kept separate: what the history proves ([`judge`](judge::judge)), whether it is good
+//! evidence ([`checks::vacuity`], [`coverage`]), and in what context a violation occurred ([`explain`]). Modules in
+//! reading order:
 #![forbid(unsafe_code)]
 #![warn(clippy::iter_over_hash_type)]
 
 pub mod bench; // large histories for measuring the checkers
 pub mod checks; // availability, recovery, liveness, durability, acknowledged, crash, vacuity
-pub mod coverage; // whether enough happened for a valid verdict to be meaningful
+pub mod coverage; // whether enough happened to make a valid verdict meaningful
 mod window; // the load window of a history
 pub mod fairness; // shares, waiting times and starvation of clients
 pub mod explain; // explains a violation as text, events and a timeline

@@ -1,4 +1,4 @@
-//! The types of a verdict. `results.json` contains them, so each serialises to its form in that file.
+//! The types of a verdict. They serialise to the form used in `results.json`.
 
 use crate::linearizable::certificate::Contradiction;
 use heckle_history::{Nanos, OpId};
@@ -50,11 +50,11 @@ impl std::fmt::Display for Verdict {
     }
 }
 
-/// How a history contradicts its model.
+/// The way in which a history contradicts its model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ViolationKind {
-    /// A value was read after a newer value was already known to hold.
+    /// A value was read after a newer value was known to hold.
     StaleRead,
     /// An acknowledged update was overwritten by another update that was based on an older value.
     LostUpdate,
@@ -93,7 +93,7 @@ pub enum ViolationKind {
 }
 
 impl ViolationKind {
-    /// Every kind; the tests contain an example history for each.
+    /// All kinds; the tests contain an example history for each.
     pub const ALL: [ViolationKind; 18] = [
         ViolationKind::StaleRead,
         ViolationKind::LostUpdate,
@@ -170,16 +170,16 @@ impl std::fmt::Display for ViolationKind {
     }
 }
 
-/// One contradiction, reduced to a few ops so that a person can read it.
+/// One contradiction, reduced to a few ops for readability.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Violation {
-    /// Numbered from 1 within a run; also the name of the folder, such as `violations/1`.
+    /// Number within the run, from 1; also the name of its folder, such as `violations/1`.
     pub id: u32,
-    /// The key that is affected.
+    /// The affected key.
     pub key: String,
     /// The kind of contradiction.
     pub kind: ViolationKind,
-    /// The ops that suffice to prove it, ordered by invocation.
+    /// The ops that suffice to prove the violation, ordered by invocation.
     pub ops: Vec<OpId>,
     /// When the last observation involved completed. No checker could have detected the violation earlier.
     pub shown_at: Nanos,
@@ -192,18 +192,18 @@ pub struct Violation {
     pub contradiction: Option<Contradiction>,
 }
 
-/// A violation, explained in prose.
+/// The explanation of a violation in prose.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Explanation {
     /// A summary in one sentence.
     pub summary: String,
-    /// The effect on a user of the system: which acknowledged update was lost, what intervened and who saw it. `None`
-    /// if no acknowledged update is proved to be missing.
+    /// The effect on a user of the system: which acknowledged update was lost, what happened in between and who saw it.
+    /// `None` if no acknowledged update is proved to be missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub story: Option<String>,
     /// The steps of the argument, each about one or two ops.
     pub steps: Vec<String>,
-    /// Context: faults, node events and figures that the system reported at the time. It is not part of the proof.
+    /// Context: faults, node events and figures reported by the system at the time. They are not part of the proof.
     pub nearby: Vec<String>,
     /// Why the violation was to be expected: some ops on the key bypassed consensus. `None` if all of them used consensus.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -216,15 +216,15 @@ pub struct Explanation {
 pub enum Engine {
     /// The chain checker.
     Chain,
-    /// The scan for an object that is not a register.
+    /// The scan for an object other than a register.
     Scan,
     /// The porcupine-rs search, in a child process with limits.
     Search,
-    /// Both, and they agreed.
+    /// Chain checker and search, which agreed.
     Both,
 }
 
-/// The result of checking a key's verdict with a second, independent engine, or why there was no such check.
+/// The result of checking a key's verdict with a second, independent engine, or the reason why there was no such check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SecondOpinion {
@@ -236,11 +236,11 @@ pub enum SecondOpinion {
     NotRefuted,
     /// The search reached the opposite verdict: one of the engines has a bug.
     Disagreed,
-    /// The search reached the given limit.
+    /// The search reached this limit.
     GaveUp(String),
     /// The key has too many ops for a search to be worthwhile.
     TooLarge {
-        /// Largest number of ops in a key that is checked twice.
+        /// Maximum number of ops in a key that gets a second opinion.
         up_to: u64,
     },
     /// Only one engine was requested, or only one applies.
@@ -261,7 +261,7 @@ impl SecondOpinion {
         }
     }
 
-    /// Whether a second engine confirmed the verdict.
+    /// Returns whether a second engine confirmed the verdict.
     pub fn confirms(&self) -> bool {
         matches!(self, SecondOpinion::Agreed | SecondOpinion::Refuted)
     }
@@ -270,21 +270,21 @@ impl SecondOpinion {
 /// The verdict on one key.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct KeyReport {
-    /// Its name.
+    /// Name of the key.
     pub key: String,
-    /// Number of ops.
+    /// Number of ops on the key.
     pub ops: u64,
     /// The verdict.
     pub verdict: Verdict,
-    /// The engine that gave the verdict.
+    /// The engine that reached the verdict.
     pub engine: Engine,
-    /// The verdict without known fates; absent if no fate was queried.
+    /// The verdict without resolved fates; absent if no fate was queried.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verdict_without_fates: Option<Verdict>,
-    /// Why the chain checker does not apply, with the op that prevents it.
+    /// Why the chain checker does not apply to the key, naming the op that rules it out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outside: Option<String>,
-    /// Which limit left the verdict unknown, or which second opinion is missing.
+    /// The limit that left the verdict unknown, or the second opinion that is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
     /// The result of the second engine.
@@ -294,7 +294,7 @@ pub struct KeyReport {
 /// The verdict on all keys.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Linearizability {
-    /// Merged over the keys.
+    /// Verdict merged over the keys.
     pub verdict: Verdict,
     /// `Chain` if it judged every key, `Both` if every key was cross-checked, else `Search`.
     pub checker: Engine,
@@ -305,11 +305,11 @@ pub struct Linearizability {
     pub second_opinion_ms: Option<u64>,
     /// When the online judge reported a violation, in milliseconds since the start of the run. Filled in by the caller.
     pub detected_ms: Option<u64>,
-    /// Merged verdict without known fates; absent if no fate was queried.
+    /// Merged verdict without resolved fates; absent if no fate was queried.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verdict_without_fates: Option<Verdict>,
-    /// Reports per key.
+    /// One report per key.
     pub keys: Vec<KeyReport>,
-    /// At most one per key: the first contradiction found.
+    /// The first contradiction found on each key, so at most one per key.
     pub violations: Vec<Violation>,
 }

@@ -2,8 +2,8 @@
 
 use heckle_history::{History, Nanos};
 
-/// The load window: as stated in the header, but no longer than the history itself (a run may be stopped early);
-/// without a header entry, from the first invoke to the last.
+/// Returns the load window: as stated in the header, but no longer than the history itself (a run may be stopped
+/// early); without a header entry, from the first invoke to the last.
 pub(crate) fn window(history: &History) -> (Nanos, Nanos) {
     let invoked = || history.ops.iter().map(|o| o.invoked);
     match history.header.load_window {

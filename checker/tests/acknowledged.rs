@@ -1,5 +1,5 @@
-//! Acknowledged updates that were undone, on random histories: the count matches the definition, and is never above
-//! zero unless linearizability is violated too.
+//! Acknowledged updates that were undone, on random histories. The count matches the definition and is above zero only
+//! if linearizability is also violated.
 
 mod common;
 
@@ -9,7 +9,7 @@ use heckle_checker::search::NoSearch;
 use heckle_checker::{Checker, Options, Verdict, bench, judge};
 use heckle_history::{Call, Current, Fate, History, Nanos, Operation, Outcome, Seen, Value};
 
-/// When an op is known to have taken effect, if it is.
+/// Returns the time by which an op is known to have taken effect.
 fn effect_by(history: &History, place: usize) -> Nanos {
     match (history.ops[place].outcome, history.fates.get(&(place as u32))) {
         (Outcome::Ok(_), _) => history.ops[place].completed,
@@ -18,7 +18,7 @@ fn effect_by(history: &History, place: usize) -> Nanos {
     }
 }
 
-/// The value that an op certainly found.
+/// Returns the value that an op certainly found.
 fn found(history: &History, place: usize) -> Option<Option<Value>> {
     let op = &history.ops[place];
     let applied = effect_by(history, place) != Nanos::NEVER;
@@ -31,7 +31,7 @@ fn found(history: &History, place: usize) -> Option<Option<Value>> {
     }
 }
 
-/// The op that may have written a value.
+/// Returns the op that may have written a value.
 fn writer(history: &History, value: Value) -> Option<usize> {
     let may = |p: &usize| {
         let refused = matches!(history.ops[*p].outcome, Outcome::Ok(Seen::ConditionNotMet(_)) | Outcome::Failed);
@@ -40,7 +40,8 @@ fn writer(history: &History, value: Value) -> Option<usize> {
     (0..history.ops.len()).filter(may).find(|&p| history.ops[p].call.writes() == Some(value))
 }
 
-/// The places of the ops from which the value of op `place` descends, beginning with itself; `None` in a cycle.
+/// Returns the places of the ops from which the value of op `place` descends, starting with that op itself; `None` in a
+/// cycle.
 fn line(history: &History, place: usize) -> Option<(Vec<usize>, Option<Option<Value>>)> {
     let mut line = vec![place];
     loop {
@@ -53,21 +54,19 @@ fn line(history: &History, place: usize) -> Option<(Vec<usize>, Option<Option<Va
     }
 }
 
-/// The definition: acknowledged updates for which an op that was invoked after the acknowledgement saw an earlier
-/// value.
+/// Applies the definition: acknowledged updates for which an op invoked after the acknowledgement saw an earlier value.
 fn missed(history: &History) -> Option<Vec<u64>> {
     let n = history.ops.len();
     let updates: Vec<usize> = (0..n).filter(|&p| history.ops[p].call.writes().is_some_and(|v| writer(history, v) == Some(p))).collect();
     let lines: Vec<_> = updates.iter().map(|&p| line(history, p)).collect::<Option<Vec<_>>>()?;
-    // When the value of an update was known to hold: it was seen or acknowledged, or another known update builds on
-    // it.
+    // When the value of an update was known to hold: it was seen or acknowledged, or another known update builds on it.
     let known = |v: Value, own: usize| {
         let seen = (0..n).filter(|&p| found(history, p) == Some(Some(v))).map(|p| effect_by(history, p)).min();
         seen.unwrap_or(Nanos::NEVER).min(effect_by(history, own))
     };
     let begun = |at: usize| lines[at].0.iter().map(|&p| history.ops[p].invoked).max().expect("itself");
     let direct: Vec<Nanos> = updates.iter().map(|&p| known(history.ops[p].call.writes().expect("an update"), p)).collect();
-    // A reply that arrived before its op could have begun is no evidence, neither for that op nor for the one that it builds on.
+    // A reply that arrived before its op could have begun is not evidence, neither for that op nor for the op it builds on.
     if (0..updates.len()).any(|i| (0..updates.len()).any(|j| lines[j].0.contains(&updates[i]) && direct[j] < begun(i))) {
         return None;
     }
@@ -121,7 +120,7 @@ fn a_finding_is_as_by_the_definition_and_implies_that_the_history_is_not_lineari
             .collect();
         got.sort_unstable();
         assert_eq!(got, want, "case {n}\n{}", show(&history));
-        // The updates missed by one op are a part of those missed by all, and together they are all of them.
+        // The updates missed by one op are a subset of those missed by any op, and their union is the whole set.
         let mut by_op: Vec<u64> = (0..history.ops.len())
             .filter_map(|p| Some((p, found(&history, p)?)))
             .flat_map(|(p, seen)| acknowledged::missed_by(&history, history.ops[p].key, seen, history.ops[p].invoked))
@@ -143,7 +142,7 @@ fn long_valid_histories_hold_nothing_undone() {
     }
 }
 
-/// The newest update is read at the end, so `durability` finds nothing; all updates before it are lost.
+/// The newest update is read at the end, so `durability` finds nothing. All updates before it are lost.
 #[test]
 fn what_was_undone_before_the_newest_update_is_counted() {
     let updates = 300;
@@ -151,7 +150,7 @@ fn what_was_undone_before_the_newest_update_is_counted() {
     for value in 1..=updates {
         drawing += &format!("w {value}--> ");
     }
-    // The key falls back to its first value, and continues from there.
+    // The key falls back to its first value and continues from there.
     drawing += "cas 1000 2000-->  r 2000-->|";
     let history = heckle_history::drawn::history(&drawing);
     assert_eq!(durability::check(&history).verdict, Verdict::Valid, "which is all that it checks");

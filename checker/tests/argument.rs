@@ -41,7 +41,7 @@ fn words(argument: &Argument) -> Vec<&str> {
     argument.ops.iter().map(|o| o.words.as_str()).collect()
 }
 
-/// An acknowledged update, a kill of all nodes, and a read of an older value.
+/// Draws an acknowledged update, a kill of all nodes, and a read of an older value.
 fn killed() -> History {
     let mut history = with_clients(
         "c1 |w 12-->n1                                              |
@@ -114,7 +114,7 @@ fn ops_that_only_wrote_a_needed_value_are_steps_and_are_not_drawn() {
 
 #[test]
 fn cas_ops_in_between_are_drawn_if_the_times_alone_do_not_order_the_values() {
-    // The write of 1 overlaps both later updates, so only the links show that 3 came after 1.
+    // The write of 1 overlaps both later updates, so only the CAS links show that 3 came after 1.
     let history = with_clients(
         "c1 |w 1---------------------------------->n1                 |
          c2 |   cas 1 2-->n2   cas 2 3-->n2           r 1-->n3        |",
@@ -181,7 +181,7 @@ fn a_crash_is_drawn_with_what_the_node_left_open() {
     assert_eq!(argument.marks, [(t, "n1 crashed at 0.020 s (signal 6)".to_owned())]);
     assert_eq!(argument.faults[0].words, "n2 paused");
     assert!(text(&argument).contains("n1 crashed"), "{}", text(&argument));
-    // A node that the history does not name has no ops, but is drawn.
+    // A node that the history does not name has no ops but is still drawn.
     assert!(Argument::of_crash(&history, "n9", t, "exit 1", "n9 crashed").ops.is_empty());
 }
 

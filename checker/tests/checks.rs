@@ -1,4 +1,4 @@
-//! The checks other than linearizability, and the coverage rules: each passes, fails and abstains when it should.
+//! The checks other than linearizability, and the coverage rules. Each passes, fails and abstains when it should.
 
 use heckle_checker::checks::{self, CheckResult, Limits};
 use heckle_checker::coverage::{self, Rule};
@@ -35,7 +35,7 @@ fn availability_separates_calm_from_faults() {
     check(&calm, Verdict::Valid, "during faults");
     let gap = calm.figure["longest_gap_calm_ms"].as_f64().unwrap();
     assert!(gap > 20.0, "{calm:#?}");
-    // The same silence without any request is no outage.
+    // The same silence without any request is not an outage.
     let silent = checks::availability::check(&drawn::history("c1 |w 1-->n1  r 1-->n1                             r 1-->n2|"));
     assert_eq!(silent.figure["longest_gap_calm_ms"], json!(5.0), "{silent:#?}");
     fault(&mut history, 1, "pause", "n1", 20, 30, 1);
@@ -81,7 +81,7 @@ fn a_lost_acknowledged_update_is_no_durable_one() {
     check(&checks::durability::check(&drawn::history("c1 |w 1-->  r null-->|")), Verdict::Invalid, "afterwards read null");
     check(&checks::durability::check(&drawn::history("c1 |w 1-->  w 2-->|")), Verdict::Unknown, "not read after");
     check(&checks::durability::check(&drawn::history("c1 |r null-->|")), Verdict::Unknown, "no update");
-    // The last update may be one of unknown outcome.
+    // The last update may have an unknown outcome.
     check(&checks::durability::check(&drawn::history("c1 |w 1--?  w 2-->  r 1-->|")), Verdict::Valid, "no final read");
 }
 
@@ -104,7 +104,7 @@ fn crashes_and_exits_without_a_fault_are_found() {
     crash(&history, Verdict::Invalid, "n3 crashed at");
 }
 
-/// Adds the end of a process as the harness records it.
+/// Adds the end of a process in the form recorded by the harness.
 fn ended(history: &mut History, node: &str, t: u64, phase: &str, facts: &[(&str, serde_json::Value)]) {
     node_event(history, node, t, "exit");
     let detail = &mut history.node_events.last_mut().expect("just added").detail;
@@ -164,7 +164,7 @@ fn decisions_left_to_prune_are_a_leak() {
     };
     check(&reported(0, 0, true), Verdict::Valid, "no decision was left to prune on 2 nodes");
     check(&reported(7, 0, true), Verdict::Invalid, "n2 still keeps 7 decisions to prune");
-    // Under load some ops always wait.
+    // Under load, some ops always wait.
     check(&reported(7, 0, false), Verdict::Valid, "no node reported its state in calm");
     check(&reported(0, 9, true), Verdict::Valid, "18 decisions found the queue full");
 }
@@ -176,7 +176,7 @@ fn a_history_without_contention_is_vacuous() {
     check(&checks::vacuity::check(&lonely, false), Verdict::Valid, "warning");
     let busy = bench::history(bench::Shape::contended(300, 5, 0.05));
     check(&checks::vacuity::check(&busy, true), Verdict::Valid, "were contended");
-    // A single process is never contended, however many ops it runs.
+    // A single process is never contended, no matter how many ops it runs.
     let alone = bench::history(bench::Shape::contended(300, 1, 0.0));
     check(&checks::vacuity::check(&alone, true), Verdict::Unknown, "0 ops overlapped");
 }
@@ -203,19 +203,19 @@ fn two_holders_of_one_range_at_a_time_are_found() {
         (vec![], Verdict::Valid, "no node reported a lease"),
         (vec![one, lease("n2", "lease_acquired", 200, 300, 200)], Verdict::Valid, "never two"),
         (vec![one, lease("n2", "lease_acquired", 199, 300, 199)], Verdict::Invalid, "n1 and n2 both held the read lease on range 0"),
-        // Another range, then the same node again.
+        // A different range, then the same node again.
         (vec![one, ("n2", "lease_acquired", 1, 150, 300, 150, true)], Verdict::Valid, "never two"),
         (vec![one, lease("n1", "lease_acquired", 150, 300, 150)], Verdict::Valid, "never two"),
-        // An extension makes the lease longer; a release ends it.
+        // An extension lengthens the lease; a release ends it.
         (
             vec![one, lease("n1", "lease_extended", 100, 400, 150), lease("n2", "lease_acquired", 300, 350, 300)],
             Verdict::Invalid,
             "both held the read lease",
         ),
         (vec![one, lease("n1", "lease_ended", 100, 150, 150), lease("n2", "lease_acquired", 160, 300, 160)], Verdict::Valid, "2 tenures"),
-        // A process that is gone holds no lease.
+        // A process that has exited holds no lease.
         (vec![one, ("n1", "exit", 0, 0, 0, 120, true), lease("n2", "lease_acquired", 130, 300, 130)], Verdict::Valid, "2 tenures"),
-        // A lease that serves only progress: an overlap breaks no safety property, but it is still a bug.
+        // A progress lease: an overlap breaks no safety property, but is still a bug.
         (
             vec![("n1", "lease_acquired", 0, 100, 200, 100, false), ("n2", "lease_acquired", 0, 150, 300, 150, false)],
             Verdict::Unknown,
@@ -276,13 +276,13 @@ fn coverage_counts_what_the_rules_ask_for() {
     let coverage = coverage::evaluate(&history, &[Rule::new("ok_cas", 1), Rule::new("ok_cas", 9)]);
     assert_eq!((coverage.verdict(), coverage.missed()), (Verdict::Unknown, vec!["coverage `ok_cas`: 3 of 9 needed".to_owned()]));
     assert_eq!(coverage::evaluate(&history, &[]).verdict(), Verdict::Valid);
-    // The harness knows which figures show an effect.
+    // The harness states which figures show an effect.
     for event in history.faults.iter_mut().filter(|event| event.id == 1 && event.state == FaultState::Ended) {
         event.evidence.insert(coverage::EFFECTIVE.into(), json!(false));
     }
     let other_counts = coverage::evaluate(&history, &[Rule::new("fault_effective:partition", 1)]);
     assert_eq!((other_counts.rules[0].got, other_counts.verdict()), (0, Verdict::Unknown));
-    // The only read comes after the load: an idle run has final reads, too.
+    // The only read comes after the load: even an idle run has final reads.
     history.header.load_window = Some((0, 30_000_000));
     assert_eq!(coverage::evaluate(&history, &[Rule::new("ok_reads", 1)]).rules[0].got, 0);
 }

@@ -1,7 +1,7 @@
-//! The chain checker against brute force and porcupine-rs on small random histories.
+//! Compares the chain checker with brute force and porcupine-rs on small random histories.
 //!
-//! `cargo test` draws tens of thousands; `HECKLE_DIFF_CASES=5000000 cargo test --release -p heckle-checker --test
-//! differential` draws millions. A failure prints the case and the history.
+//! `cargo test` draws tens of thousands of cases; `HECKLE_DIFF_CASES=5000000 cargo test --release -p heckle-checker
+//! --test differential` draws millions. A failure prints the case and the history.
 
 mod common;
 
@@ -13,7 +13,7 @@ use heckle_history::History;
 
 const STEPS: u64 = 20_000_000;
 
-/// How often each verdict occurred: a test that never sees one of them tests nothing.
+/// How often each verdict occurred. If one of them never occurs, the test proves nothing.
 #[derive(Debug, Default)]
 struct Tally {
     valid: u64,
@@ -48,7 +48,8 @@ fn compare(test: &str, n: u64, history: &History, fates: bool, tally: &mut Tally
     assert_eq!(report.verdict, truth, "the chain checker and brute force differ: {}", context());
     let theirs = porcupine::search(&question).answer;
     assert_eq!(theirs == SearchAnswer::Valid, truth == Verdict::Valid, "porcupine-rs and brute force differ: {}", context());
-    // `judge` only returns certificates that its verifier accepted; the order must satisfy brute force's model too.
+    // `judge` returns only certificates that its verifier accepted. The order must also satisfy the model of brute
+    // force.
     if !history.ops.is_empty() {
         assert_eq!(judgement.certificates.len(), 1, "{}", context());
         let valid = matches!(judgement.certificates[0].1, Certificate::Valid(_));

@@ -1,4 +1,4 @@
-//! Histories drawn as text, good and bad for every kind of violation.
+//! Histories drawn as text: valid and invalid ones for every kind of violation.
 
 use heckle_checker::search::{InProcess, NoSearch};
 use heckle_checker::{Checker, Engine, Options, Verdict, ViolationKind, judge};
@@ -12,7 +12,7 @@ fn good(drawing: &str) {
     assert!(report.keys.iter().all(|k| k.engine == Engine::Both), "each key is small, so both engines judge it: {report:#?}");
 }
 
-/// Checks kind, number of ops and words of the one violation.
+/// Checks the kind, the number of ops and the text of the only violation.
 #[track_caller]
 fn bad(drawing: &str, kind: ViolationKind, ops: usize, words: &str) {
     let judgement = judge(&drawn::history(drawing), &Options::new(&InProcess));
@@ -28,33 +28,33 @@ fn bad(drawing: &str, kind: ViolationKind, ops: usize, words: &str) {
 #[test]
 fn valid_histories_are_valid() {
     good("c1 |r null--> w 1--->  r 1-->|");
-    // Overlapping writes may take effect in either order, and the reads decide.
+    // Overlapping writes may take effect in either order, and the reads decide which.
     good(
         "c1 |w 1------------>          |
          c2 |  w 2---------->          |
          c3 |                 r 2-->   |
          c3 |                        r 2-->|",
     );
-    // An unknown outcome, seen later: it happened.
+    // The outcome is unknown, but the value is seen later, so the write happened.
     good(
         "c1 |w 1---->                      |
          c2 |        cas 1 2-----?         |
          c3 |                    r 2--->   |",
     );
-    // An unknown outcome, never seen: it may not have happened.
+    // The outcome is unknown and the value is never seen, so the write may not have happened.
     good(
         "c1 |w 1---->                             |
          c2 |        cas 1 2-----?                |
          c3 |                      cas 1 3--->    |
          c4 |                                 r 3-->|",
     );
-    // It may also take effect long after the client gave up.
+    // A write may also take effect long after the client gave up.
     good(
         "c1 |w 1--->                                  |
          c2 |        w 2---?                          |
          c3 |                 r 1-->    r 2-->        |",
     );
-    // A refused CAS is a read, and a failed op is nothing.
+    // A refused CAS is equivalent to a read, and a failed op has no effect.
     good(
         "c1 |w 1---->                       w 9--!      |
          c2 |        cas 5 6 saw 1-->                   |
@@ -90,14 +90,14 @@ fn a_stale_read_is_named() {
         "op 1 set 16 to 17 and was acknowledged at 0.020000 s; op 2 was invoked at 0.024000 s, after that, and still read 16.",
     );
     bad("c1 |w 1-->          |\nc2 |       r null-->|", ViolationKind::StaleRead, 2, "still read null");
-    // Evident from blind writes.
+    // The order is evident from blind writes.
     bad(
         "c1 |w 1-->  w 2--> |\nc2 |               r 1-->|",
         ViolationKind::StaleRead,
         3,
         "op 2 was invoked at 0.015000 s, after that, and still read 1",
     );
-    // Evident from another reader: the write itself has no outcome.
+    // The order is evident from another reader: the write itself has no outcome.
     bad(
         "c1 |w 1-->                          |
          c2 |       cas 1 2---?              |
@@ -106,7 +106,7 @@ fn a_stale_read_is_named() {
         3,
         "op 2 read 2 and was answered at",
     );
-    // Evident from a refusal.
+    // The order is evident from a refusal.
     bad(
         "c1 |w 1-->                                  |
          c2 |       cas 1 2-->                       |
@@ -115,7 +115,7 @@ fn a_stale_read_is_named() {
         2,
         "was refused because it still found 1",
     );
-    // The writes overlap, so either may be first; but the reads go back and forth.
+    // The writes overlap, so either may be first, but the reads alternate between them.
     bad(
         "c1 |w 1----------------------------------->  |
          c2 |w 2----------------------------------->  |
@@ -147,7 +147,7 @@ fn a_lost_update_is_named() {
         "both found 1, but the first of them took it away",
     );
     bad("c1 |cas null 2--->|\nc2 |cas null 3--->|", ViolationKind::LostUpdate, 2, "both found null");
-    // A blind write is lost because of a CAS that builds on the value before it.
+    // A blind write is lost because a CAS builds on the value before it.
     bad(
         "c1 |w 1-->                           |
          c2 |       w 5--->                   |

@@ -1,4 +1,4 @@
-//! Which engines judge: the one that `--checker` names is used, and no other is started.
+//! The engines that judge: the one selected with `--checker` is used, and no other is started.
 
 use heckle_checker::search::{InProcess, JudgeForeign, ModelKind, SearchReply, SearchRequest, SearchRunner, judge_foreign};
 use heckle_checker::{Checker, Engine, Options, Verdict, judge};
@@ -6,7 +6,7 @@ use heckle_history::drawn;
 use heckle_history::foreign::{Format, read};
 use std::cell::Cell;
 
-/// Searches, and counts its searches.
+/// Runs searches and counts them.
 #[derive(Default)]
 struct Counted(Cell<u32>);
 
@@ -31,7 +31,7 @@ fn check_register(checker: Checker, drawing: &str, verdict: Verdict, engine: Eng
 fn each_checker_starts_the_searches_it_names_and_no_other() {
     const VALID: &str = "c1 |w 1--> r 1-->|";
     const INVALID: &str = "c1 |w 1--> r 2-->|";
-    /// A value is written twice, which the chain checker does not judge.
+    /// A history that writes a value twice, which the chain checker does not judge.
     const OUTSIDE: &str = "c1 |w 1--> w 1--> r 1-->|";
     const FATE: &str = "c1  |w 1--->   cas 1 2---?                 |
                         c2  |                        r 2-->        |
@@ -64,7 +64,7 @@ fn check_object(checker: Checker, edn: &str, verdict: Verdict, engine: Engine, s
 fn sets_are_scanned_and_searched_where_the_scan_leaves_them_open() {
     const VALID: &str = "{:process 0 :type :invoke :f :add :value 1} {:process 0 :type :ok :f :add :value 1}";
     const INVALID: &str = "{:process 0 :type :invoke :f :read} {:process 0 :type :ok :f :read :value [1]}";
-    /// Removes are left to the search.
+    /// A history with a remove, which is left to the search.
     const OUTSIDE: &str = "{:process 0 :type :invoke :f :remove :value 1} {:process 0 :type :ok :f :remove :value false}";
     //           checker             history  verdict           engine          searches, second opinions
     check_object(Checker::Chain,     VALID,   Verdict::Valid,   Engine::Scan,   (0, 0));

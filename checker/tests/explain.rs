@@ -26,7 +26,7 @@ fn the_text_reads_like_an_explanation() {
     }
 }
 
-/// The story of the only violation of a drawn history with one fault.
+/// Checks the story of the only violation of a drawn history with one fault.
 #[track_caller]
 fn check_story(drawing: &str, fault: Option<(&str, &[&str], u64, u64)>, story: &str) {
     use heckle_history::event::{FaultEvent, FaultState};
@@ -101,7 +101,7 @@ fn the_minimal_history_is_invalid_on_its_own() {
         let (header, events) = explain::minimal_events(&history, violation);
         let mut file = vec![];
         writer::write_plain(&mut file, &header, &history.names, &events).expect("a Vec takes every write");
-        // Processes of random histories may have several ops open at once, which a reader refuses.
+        // Processes of random histories may have several ops open at once, which the reader rejects.
         let text = String::from_utf8(file).expect("JSON is UTF-8");
         let again = match History::read(text.as_bytes(), Keep::OpsOnly) {
             Ok(history) => history,

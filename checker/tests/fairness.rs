@@ -8,7 +8,7 @@ use heckle_history::event::{FaultEvent, FaultState};
 use heckle_history::{ClientId, History, Nanos, drawn};
 use serde_json::json;
 
-/// A drawn history with limits in milliseconds: the longest wait, the least share, the longest drought.
+/// Draws a history with limits in milliseconds: the longest wait, the minimum share, and the longest drought.
 fn drawn_with(drawing: &str, max_wait: u64, min_jain: f64, max_livelock: u64) -> History {
     let mut history = drawn::history(drawing);
     let limits = json!({"max_wait_ms": max_wait, "min_jain": min_jain, "max_livelock_ms": max_livelock});
@@ -46,7 +46,7 @@ fn attempts_losses_waits_and_bypasses_are_those_of_the_drawing() {
     assert_eq!((bypassed.id.0, by), (3, 2), "two that began later were won before it");
     assert_eq!(f.longest_wait().map(|i| i.id.0), Some(3));
     assert_eq!((f.attempts.quantile(0.5), f.attempts.quantile(0.99)), (Some(Nanos(1)), Some(Nanos(4))));
-    // Three successes to one: (3 + 1)^2 / (2 * (9 + 1)).
+    // Three successes versus one: (3 + 1)^2 / (2 * (9 + 1)).
     assert_eq!((f.jain, f.gini), (Some(0.8), Some(0.25)));
     let won: Vec<(&str, &str, u64)> = f.clients.iter().map(|g| (g.name.as_str(), g.node.as_str(), g.won)).collect();
     assert_eq!(won, [("c1", "n1", 3), ("c2", "n2", 1)]);
@@ -91,8 +91,8 @@ fn what_a_fault_costs_is_no_starvation() {
     starves(&history, Verdict::Valid, &[]);
 }
 
-/// A history in which the clients win `wins` times in turn, one success every `gap` milliseconds. A client's number
-/// is also its node's.
+/// Draws a history in which the clients win `wins` times in turn, one success every `gap` milliseconds. Each client has
+/// the same number as its node.
 fn shares(wins: &[usize]) -> String {
     let mut value = 0;
     let mut rows = vec![String::new(); wins.len()];
@@ -122,7 +122,7 @@ fn shares(wins: &[usize]) -> String {
 fn unequal_shares_are_a_finding_and_bad_luck_is_not() {
     let limits = |wins: &[usize]| drawn_with(&shares(wins), 100_000, 0.5, 100_000);
     starves(&limits(&[20, 20, 20]), Verdict::Valid, &["Jain 1.00"]);
-    // Jain's index is 0.69 where luck alone gives 0.97.
+    // Jain's index is 0.69, where chance alone gives 0.97.
     starves(&limits(&[36, 20, 4]), Verdict::Valid, &[]);
     let found = starves(
         &limits(&[60, 0, 0]),
@@ -130,7 +130,7 @@ fn unequal_shares_are_a_finding_and_bad_luck_is_not() {
         &["Jain 0.33", "c2 (n2, 0 won)", "c3 (n3, 0 won)", "node whose clients starve: n2"],
     );
     assert_eq!(found.figure["findings"], json!(["min_jain"]));
-    // One success among three clients is just as unequal, but luck alone gives no better.
+    // One success among three clients is just as unequal, but chance alone gives no better result.
     starves(&limits(&[1, 0, 0]), Verdict::Valid, &[]);
 }
 

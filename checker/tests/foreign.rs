@@ -18,15 +18,16 @@ fn by<'a>(model: ModelKind, search: &'a dyn SearchRunner) -> JudgeForeign<'a> {
     JudgeForeign { model, initial: None, lenient: false, strict: false, options: Options::new(search) }
 }
 
-/// The crate itself reads no files, but a test does.
+/// The crate itself reads no files, but this test does.
 #[allow(clippy::disallowed_methods)]
 fn file(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
-/// Where cargo keeps the sources of porcupine-rs. Its test data have recorded verdicts.
+/// Returns the directory where cargo keeps the sources of porcupine-rs. Its test data have recorded verdicts.
 fn porcupine_rs() -> PathBuf {
-    // Without the filter, cargo wants the sources for every platform, and a fresh machine has only those for its own.
+    // Without the filter, cargo requires the sources for every platform, and a fresh machine has only those for its
+    // own.
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--format-version", "1", "--offline", "--filter-platform", &host()])
         .args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")])
@@ -39,14 +40,14 @@ fn porcupine_rs() -> PathBuf {
     Path::new(ours["manifest_path"].as_str().expect("a path")).parent().expect("a folder").to_owned()
 }
 
-/// The platform for which this test was built, as cargo names it.
+/// Returns the platform for which this test was built, as cargo names it.
 fn host() -> String {
     let output = Command::new(env!("CARGO")).arg("-vV").output().expect("cargo runs, since it runs this test");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     text.lines().find_map(|l| l.strip_prefix("host: ")).expect("cargo names its host").to_owned()
 }
 
-/// Lines of a test file of the form `name(first, verdict)`, without comments.
+/// Returns the lines of a test file that have the form `name(first, verdict)`, excluding comments.
 fn recorded<'t>(tests: &'t str, name: &'t str) -> impl Iterator<Item = (&'t str, bool)> + 't {
     tests.lines().filter_map(move |line| {
         let (first, verdict) = line.trim().strip_prefix(name)?.strip_prefix('(')?.split_once(',')?;
@@ -72,8 +73,8 @@ fn verdicts_on_jepsens_etcd_logs_match_the_recorded_ones() {
     assert_eq!(judged, 102, "as many logs as porcupine-rs judges itself");
 }
 
-/// Stands in for a child process with limits. On one key of `c50-bad` porcupine-rs takes over 20 GB. Its own test
-/// passes because it judges all keys at once and stops at the first invalid one.
+/// Replaces a child process with limits. On one key of `c50-bad`, porcupine-rs uses over 20 GB. Its own test passes
+/// because it judges all keys at once and stops at the first invalid one.
 struct Budgeted;
 
 impl SearchRunner for Budgeted {
@@ -108,8 +109,8 @@ fn verdicts_on_key_value_logs_match_the_recorded_ones() {
     assert_eq!(judged, 6);
 }
 
-/// What every format preserves: client, call, times and outcome. In Jepsen's formats, a refusal that reports the
-/// current value comes back as a read, and one that does not as a failure.
+/// Returns what every format preserves: client, call, times and outcome. In Jepsen's formats, a refusal that reports
+/// the current value is read back as a read, and one that does not as a failure.
 fn kept(history: &History, answers: Format, times: Format) -> Vec<String> {
     let mut ops: Vec<String> = vec![];
     for op in &history.ops {
@@ -124,14 +125,14 @@ fn kept(history: &History, answers: Format, times: Format) -> Vec<String> {
             }
             (_, call, outcome) => (call, outcome),
         };
-        // Line formats preserve the order; where times are equal, the lines say that the ops overlap.
+        // Line formats preserve the order. Where times are equal, the order of lines shows that the ops overlap.
         let times = if times == Format::Csv { format!("{}..{}", op.invoked.0, op.completed.0) } else { String::new() };
         ops.push(format!("{times} {call:?} {outcome:?}"));
     }
     ops
 }
 
-/// Which ops had completed before which others began, with the ops in a fixed order.
+/// Returns which ops had completed before which others began, with the ops in a fixed order.
 fn precedence(history: &History) -> Vec<(String, String)> {
     let name = |o: &heckle_history::Operation| o.process.to_string();
     let over = |o: &heckle_history::Operation| o.completed;
@@ -141,7 +142,7 @@ fn precedence(history: &History) -> Vec<(String, String)> {
     pairs
 }
 
-/// Every op in its own process, because random histories have several open at once.
+/// Puts every op in its own process, because random histories have several ops open at once.
 fn tidy(mut history: History) -> History {
     for (i, op) in history.ops.iter_mut().enumerate() {
         op.process = heckle_history::ProcessId(i as u32);

@@ -1,5 +1,5 @@
-//! Each kind of violation is planted at a random place of a large valid history and caught: by the batch judge with
-//! its kind and few ops, and by the online judge. A reader also survives a change of any byte of the file.
+//! Plants each kind of violation at a random place of a large valid history. The batch judge finds it with the right
+//! kind and few ops, and the online judge reports it. A reader also survives a change of any byte of the file.
 
 mod common;
 
@@ -13,7 +13,7 @@ use heckle_history::writer::{Writer, write_plain};
 use heckle_history::{Call, Current, Event, Fate, Header, History, Nanos, Outcome, Seen, Value};
 use rand::RngExt;
 
-/// The first op that satisfies `wanted`, from a random place on.
+/// Returns the first op that satisfies `wanted`, starting at a random place.
 fn pick(rng: &mut Pcg64, history: &History, wanted: impl Fn(&heckle_history::Operation) -> bool) -> Option<usize> {
     let from = rng.random_range(0..history.ops.len());
     (from..history.ops.len()).find(|&i| wanted(&history.ops[i]))
@@ -26,12 +26,12 @@ fn saw(outcome: Outcome) -> Option<Value> {
     }
 }
 
-/// Plants a violation of this kind; `false` if the history has no place for it.
+/// Plants a violation of this kind; `None` if the history has no place for it.
 fn inject(rng: &mut Pcg64, history: &mut History, kind: ViolationKind) -> Option<()> {
     let is_read = |o: &heckle_history::Operation| matches!(o.outcome, Outcome::Ok(Seen::Value(_)));
     match kind {
         ViolationKind::StaleRead => {
-            // A value that a read saw, returned again to a read that began after a later read had seen another.
+            // A read returns an old value, although it began after a later read had seen another value.
             let old = pick(rng, history, |o| is_read(o) && saw(o.outcome).is_some())?;
             let new = (old..history.ops.len()).find(|&i| {
                 is_read(&history.ops[i])
@@ -47,7 +47,7 @@ fn inject(rng: &mut Pcg64, history: &mut History, kind: ViolationKind) -> Option
             let one = pick(rng, history, applied)?;
             let Call::Cas { expected, .. } = history.ops[one].call else { return None };
             let refused = |o: &heckle_history::Operation| matches!(o.outcome, Outcome::Ok(Seen::ConditionNotMet(_)));
-            // A refused CAS that expected the same value claims to have been applied.
+            // A refused CAS that expected the same value is reported as applied.
             let two = (0..history.ops.len())
                 .find(|&i| refused(&history.ops[i]) && matches!(history.ops[i].call, Call::Cas { expected: e, .. } if e == expected))?;
             history.ops[two].outcome = Outcome::Ok(Seen::Applied);
@@ -81,7 +81,7 @@ fn inject(rng: &mut Pcg64, history: &mut History, kind: ViolationKind) -> Option
             history.fates.insert(writer as u32, (Fate::NotApplied, Nanos(history.end.0 + 1)));
         }
         ViolationKind::Fork | ViolationKind::RealTimeCycle | ViolationKind::CasCycle | ViolationKind::NotLinearizable => return None,
-        // For other objects than registers, see tests/planted_objects.rs.
+        // For objects other than registers, see tests/planted_objects.rs.
         ViolationKind::Duplicate
         | ViolationKind::OutOfOrder
         | ViolationKind::FalseEmpty
@@ -125,7 +125,7 @@ fn every_injected_kind_is_caught() {
             alarms += feed(&history);
         }
         assert!(injected >= 10, "{kind}: {injected} injected");
-        // One change may break several rules at once. The first one found gives the name.
+        // One change may break several rules at once. The rule found first determines the name.
         assert!(named * 2 > injected, "{kind}: {named} of {injected} were named so");
         // The fate of a value that was overwritten long ago is left to the batch judge.
         assert!(alarms == injected || kind == FateContradicted, "{kind}: {alarms} of {injected} were detected online");

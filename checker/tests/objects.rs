@@ -1,4 +1,5 @@
-//! The scans of sets, lists, queues, counters and locks against brute force and porcupine-rs on small random histories.
+//! Compares the scans of sets, lists, queues, counters and locks with brute force and porcupine-rs on small random
+//! histories.
 
 mod common;
 

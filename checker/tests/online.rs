@@ -1,4 +1,4 @@
-//! The online judge against brute force on every prefix of small random histories, with and without forgetting.
+//! Compares the online judge with brute force on every prefix of small random histories, with and without forgetting.
 
 mod common;
 
@@ -16,7 +16,7 @@ enum Forget {
     AfterEveryEvent,
 }
 
-/// Feeds `events`. Returns after how many of them a violation was reported, if one was.
+/// Feeds `events`. Returns the number of events after which a violation was reported, if any.
 fn alarm_after(events: &[Event], forget: Forget, clients: Clients) -> Option<usize> {
     let mut names = Names::default();
     names.key("k1");
@@ -34,8 +34,8 @@ fn alarm_after(events: &[Event], forget: Forget, clients: Clients) -> Option<usi
     None
 }
 
-/// The smallest number of events after which no order exists. A prefix of a valid prefix is valid, so bisection finds
-/// it.
+/// Returns the smallest number of events after which no order exists. A prefix of a valid prefix is valid, so bisection
+/// finds it.
 fn truth(events: &[Event]) -> Option<usize> {
     let invalid = |n: usize| brute::order(&question(&paired(&events[..n]), true), STEPS).expect("small histories are decided").is_none();
     if !invalid(events.len()) {
@@ -72,8 +72,8 @@ fn uses_fates_and_never_cries_wolf_over_them() {
         let history = random(&mut stream("online fates", n), Spice { ops: 12, silent: false, fates: true });
         let events = events(&history);
         let truth = truth(&events);
-        // A fate is not an observation. A fate that depends on forgotten ops is left to the batch judge: the online
-        // one is late or silent then, never wrong.
+        // A fate is not an observation. A fate that depends on forgotten ops is left to the batch judge. The online
+        // judge is then late or silent, but never wrong.
         for forget in [Forget::Never, Forget::AfterEveryEvent] {
             match (alarm_after(&events, forget, Clients::MayGuess), truth) {
                 (alarm, truth) if alarm == truth => exact += 1,

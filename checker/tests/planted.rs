@@ -1,4 +1,4 @@
-//! The differential comparison finds a wrong engine, whichever it is.
+//! The differential comparison finds a wrong engine, no matter which engine it is.
 
 use heckle_checker::Verdict;
 use heckle_checker::differential::{Case, Engines, case, compare, file_events};
@@ -7,7 +7,7 @@ use heckle_history::prng::Seed;
 use heckle_history::writer::write_plain;
 use heckle_history::{Header, Outcome, Seen};
 
-/// Returns the verdict of the engine that it replaces, but considers a history valid if a read saw nothing.
+/// Returns the verdict of the replaced engine, but considers a history valid if a read saw nothing.
 fn wrong(history: &History, fates: bool) -> Result<Verdict, String> {
     let nothing = history.ops.iter().any(|o| o.outcome == Outcome::Ok(Seen::Value(None)));
     if nothing { Ok(Verdict::Valid) } else { (Engines::default().brute)(history, fates) }

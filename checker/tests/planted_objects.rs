@@ -1,5 +1,5 @@
-//! Violations planted into valid histories of sets, lists, queues, counters and locks: each kind is found and named,
-//! and valid histories are never rejected.
+//! Plants violations into valid histories of sets, lists, queues, counters and locks. Each kind is found and named, and
+//! valid histories are never rejected.
 
 mod common;
 
@@ -13,7 +13,7 @@ use rand::RngExt;
 
 const SPICE: ObjectSpice = ObjectSpice { ops: 400, processes: 8, outside: false };
 
-/// Changes a history so that it shows a violation; `None` if this history does not allow it.
+/// Changes a history so that it shows a violation; returns `None` if this is not possible in this history.
 type Plant = fn(&mut Pcg64, &mut Question) -> Option<()>;
 
 fn scan() -> Options<'static> {
@@ -23,7 +23,7 @@ fn scan() -> Options<'static> {
 #[track_caller]
 fn found(model: ModelKind, kind: ViolationKind, plant: Plant) {
     let (mut planted, mut named, mut certified) = (0, 0, 0);
-    // Some histories have no place for some violations.
+    // Some histories have no place for some kinds of violation.
     for n in 0..cases(1_000) {
         if planted == 30 {
             break;
@@ -43,12 +43,12 @@ fn found(model: ModelKind, kind: ViolationKind, plant: Plant) {
         certified += u32::from(violation.certified);
     }
     assert!(planted >= 10, "{} {kind}: {planted} planted", model.word());
-    // One change may break several rules at once. The first one found gives the name.
+    // One change may break several rules at once. The rule found first determines the name.
     assert!(named * 2 > planted, "{} {kind}: {named} of {planted} named so", model.word());
     assert!(certified * 10 >= planted * 8 || model == ModelKind::Counter, "{} {kind}: {certified} of {planted} certified", model.word());
 }
 
-/// A random op that qualifies.
+/// Picks a random op that qualifies.
 fn pick(rng: &mut Pcg64, question: &Question, fits: impl Fn(&SearchOp) -> bool) -> Option<usize> {
     let all: Vec<usize> = (0..question.request.ops.len()).filter(|&i| fits(&question.request.ops[i])).collect();
     (!all.is_empty()).then(|| all[rng.random_range(0..all.len())])
@@ -79,7 +79,7 @@ fn remove(question: &mut Question, at: usize) -> SearchOp {
     question.request.ops.remove(at)
 }
 
-/// An element that was added once and acknowledged, and a read of it that began later.
+/// Picks an element that was added once and acknowledged, and a read of it that began later.
 fn read_later(rng: &mut Pcg64, question: &Question) -> Option<(i64, usize)> {
     let once = |e: i64| question.request.ops.iter().filter(|o| put(&o.call) == Some(e)).count() == 1;
     let add = pick(rng, question, |op| put(&op.call).is_some_and(once))?;
@@ -151,8 +151,7 @@ fn twice(rng: &mut Pcg64, question: &mut Question) -> Option<()> {
     Some(())
 }
 
-/// Two reads, each of which misses an element that was still being added when the read began, so that neither is
-/// stale.
+/// Makes two reads each miss an element that was still being added when the read began, so neither is stale.
 fn fork(rng: &mut Pcg64, question: &mut Question) -> Option<()> {
     if question.request.model == ModelKind::ListAppend {
         let read = pick(rng, question, |op| seen(&mut op.call.clone()).is_some_and(|s| s.len() > 1))?;
@@ -163,7 +162,7 @@ fn fork(rng: &mut Pcg64, question: &mut Question) -> Option<()> {
         return others.then_some(());
     }
     let ops = &question.request.ops;
-    // The last element that a read returns and could also miss.
+    // The last element that a read returns but could also miss.
     let fresh = |read: usize| {
         let late = |op: &&SearchOp| put(&op.call).is_some_and(|e| reads(&ops[read], e)) && op.completed >= Some(ops[read].invoked);
         let element = ops.iter().rev().find(late).and_then(|op| put(&op.call))?;
@@ -182,7 +181,7 @@ fn fork(rng: &mut Pcg64, question: &mut Question) -> Option<()> {
     Some(())
 }
 
-/// Two values that one append added after the other, and whose order no read shows, in reverse order.
+/// Reverses two values where one was appended after the other and no read shows their order.
 fn reorder(rng: &mut Pcg64, question: &mut Question) -> Option<()> {
     let ops = &question.request.ops;
     let apart = |one: i64, other: i64| ops.iter().any(|op| reads(op, one) != reads(op, other)) || !ops.iter().any(|op| reads(op, one));
@@ -249,7 +248,7 @@ fn future_item(rng: &mut Pcg64, question: &mut Question) -> Option<()> {
     Some(())
 }
 
-/// Two dequeues swap their items. Both items were enqueued before the first dequeue.
+/// Swaps the items of two dequeues. Both items were enqueued before the first dequeue.
 fn reorder_items(_: &mut Pcg64, question: &mut Question) -> Option<()> {
     let ops = &question.request.ops;
     let out: Vec<usize> = (0..ops.len()).filter(|&i| got(&ops[i]).is_some()).collect();
@@ -265,8 +264,8 @@ fn reorder_items(_: &mut Pcg64, question: &mut Question) -> Option<()> {
     Some(())
 }
 
-/// At no time is a queue certainly non-empty if all its items may be dequeued. So a reply is changed to "empty" only
-/// if an item was enqueued before the op began and dequeued after it ended.
+/// Changes a reply to "empty". If all items of a queue may be dequeued, the queue is never certainly non-empty, so the
+/// change is made only if an item was enqueued before the op began and dequeued after it ended.
 fn empty(rng: &mut Pcg64, question: &mut Question) -> Option<()> {
     let at = pick(rng, question, |op| got(op).is_some())?;
     let (begin, end) = (question.request.ops[at].invoked, question.request.ops[at].completed?);
@@ -400,14 +399,14 @@ fn honest_histories_are_never_rejected_and_mostly_decided() {
         for n in 0..cases(60) {
             let mut rng = stream(&format!("honest {}", model.word()), n);
             let mut question = honest(&mut rng, model, ObjectSpice { ops: 2_000, ..SPICE });
-            // A lock whose holder is gone stays held for ever, so all ops are answered there.
+            // A lock whose holder is gone stays held forever, so in histories of a lock all ops are answered.
             let share = if n % 2 == 0 || acquires(&question.request.ops[0]) { 0.0 } else { 0.05 };
             drop_outcomes(&mut rng, &mut question, share);
             let (report, violation) = judge_key("k", &question, &scan(), &NoSearch);
             assert_ne!(report.verdict, Verdict::Invalid, "{}, case {n}: {violation:#?}", model.word());
             decided += u64::from(report.verdict == Verdict::Valid);
         }
-        // Unknown dequeues together with empty replies may leave a queue undecided.
+        // A queue may stay undecided if unknown dequeues are combined with empty replies.
         let least = if model == ModelKind::Queue { cases(60) / 2 } else { cases(60) };
         assert!(decided >= least, "{}: {decided} decided", model.word());
     }

@@ -1,6 +1,6 @@
-//! Three traps of porcupine-rs 0.3.0, each demonstrated. They are why it is called without a time limit, one key at a
-//! time, in a child process. If a later version fixes one, its test fails, and the workaround can be removed.
-#![allow(clippy::disallowed_methods)] // These tests are about time, so they have a clock.
+//! Demonstrates three pitfalls of porcupine-rs 0.3.0. Because of them, it is called without a time limit, one key at a
+//! time, in a child process. If a later version fixes one of them, its test fails and the workaround can be removed.
+#![allow(clippy::disallowed_methods)] // These tests measure time, so they use a clock.
 
 mod common;
 
@@ -14,7 +14,8 @@ use std::sync::Mutex;
 use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
-/// A valid history that porcupine-rs cannot decide in hours: blind writes, many at once, and values that never repeat.
+/// Returns a valid history that porcupine-rs cannot decide within hours: many concurrent blind writes, and values that
+/// never repeat.
 fn hard() -> Vec<Operation<Writes>> {
     let history = bench::history(Shape { writes: 0.6, reads: 0.4, ..Shape::contended(2_000, 60, 0.0) });
     let operation = |o: &heckle_history::Operation| {
@@ -65,7 +66,7 @@ struct Slow;
 
 const STEP: Duration = Duration::from_millis(120);
 
-/// Four steps take far longer than this.
+/// A time limit that four steps exceed by far.
 const LIMIT: Duration = Duration::from_millis(10);
 
 impl Model for Slow {
@@ -87,7 +88,7 @@ impl Model for Slow {
 #[test]
 fn trap_2_a_time_limit_is_overrun() {
     let ops: Vec<Operation<Slow>> = vec![Operation { client_id: None, call_time: 0, return_time: 1, op: (), metadata: None }; 4];
-    // On a busy machine the limit may pass before the search has begun its first step. Then it is repeated.
+    // On a busy machine, the limit may pass before the search has begun its first step. The attempt is then repeated.
     let overrun = (0..50).any(|_| {
         let start = Instant::now();
         assert_eq!(porcupine_rs::check_operations_timeout(&ops, LIMIT), CheckResult::Unknown);
@@ -126,7 +127,8 @@ fn trap_3_every_key_gets_a_thread() {
     assert_eq!(THREADS.lock().expect("no other test locks it").as_ref().map(HashSet::len), Some(100));
 }
 
-/// Each child process judges one key without a time limit, and a key whose process is killed is unknown.
+/// A child process that is always killed. Each child judges one key without a time limit, and a key whose child is
+/// killed is unknown.
 struct KilledChild;
 
 impl SearchRunner for KilledChild {

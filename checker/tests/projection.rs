@@ -1,4 +1,4 @@
-//! Counters count and locks have one holder: each rule is broken once.
+//! Counters count by one, and locks have one holder. Each rule is broken once.
 
 use heckle_checker::Verdict;
 use heckle_checker::checks::projection;
@@ -23,13 +23,13 @@ fn a_counter_counts_by_one() {
     );
     holds("counter", "c1 |cas null 1:1 i0-->  cas 1 2:3 i1-->|", Verdict::Invalid, "sets the count to 3, and 2 is due");
     holds("counter", "c1 |cas null 1:7 i0-->|", Verdict::Invalid, "and 1 is due");
-    // Not acknowledged, but observed: it took effect.
+    // The CAS was not acknowledged but its value was observed, so it took effect.
     holds("counter", "c1 |cas null 1:5 i0--?|\nc2 |                     r 1-->|", Verdict::Invalid, "and 1 is due");
-    // Never seen, so nothing is claimed about it.
+    // The value was never seen, so the check claims nothing about it.
     holds("counter", "c1 |cas null 1:5 i0--?|\nc2 |cas null 2:1 i1-->|", Verdict::Valid, "1 steps");
     holds("counter", "c1 |w 1:1 i0-->|", Verdict::Invalid, "overwrites");
     holds("counter", "c1 |r null-->|", Verdict::Unknown, "no step");
-    // An acknowledged op builds on it, so it took effect too.
+    // An acknowledged op builds on the value, so the CAS that wrote it took effect too.
     holds("counter", "c1 |cas null 1:2 i0--?|\nc2 |                     cas 1 2:3 i1-->|", Verdict::Invalid, "and 1 is due");
 }
 

@@ -1,4 +1,5 @@
-//! A second opinion is distinguished from the judge's own verdict: it says which checker gave it, or why there is none.
+//! A second opinion is distinguished from the judge's own verdict. It names the checker that gave it, or the reason why
+//! there is none.
 
 use heckle_checker::judge::Checker;
 use heckle_checker::search::{SearchAnswer, SearchReply, SearchRequest, SearchRunner};
@@ -26,7 +27,7 @@ impl SearchRunner for Limited {
     }
 }
 
-/// Returns the opposite of the true verdict.
+/// Returns the opposite of the correct verdict.
 struct Liar;
 
 impl SearchRunner for Liar {

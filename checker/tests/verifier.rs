@@ -28,7 +28,7 @@ fn linearizable(history: &History) -> bool {
 /// Changes one part of a contradiction.
 fn twist(rng: &mut Pcg64, contradiction: &Contradiction, ops: u64) -> Contradiction {
     let mut twisted = contradiction.clone();
-    // Any op may be listed as support: the verifier must find out itself which ops took effect.
+    // Any op may be listed as support: the verifier must determine on its own which ops took effect.
     twisted.support = (0..ops).map(OpId).collect();
     let op = OpId(rng.random_range(0..ops));
     let other = OpId(rng.random_range(0..ops));
@@ -82,7 +82,7 @@ fn no_contradiction_is_accepted_of_a_linearizable_history() {
 
 #[test]
 fn a_twisted_contradiction_is_only_accepted_of_a_history_that_has_one() {
-    // A change may produce another valid contradiction of the same history. Most must be refused.
+    // A change may produce another valid contradiction of the same history. Most changes must be rejected.
     let (mut accepted, mut refused) = (0, 0);
     for n in 0..cases(2_000) {
         let mut rng = stream("twisted", n);

@@ -1,8 +1,8 @@
-//! Generates histories of sets and lists with millions of ops for measuring their scans: `heckle bench objects` prints the table.
+//! Generates histories of sets and lists with millions of ops to measure their scans: `heckle bench objects` prints the table.
 //!
 //! Every process calls in a closed loop; each op takes effect at one instant of its interval. Each key receives a fixed
-//! number of elements, then the next key is used. A read is stored as the number of elements it saw, since elements are
-//! only added: it saw the first elements of the key, in the order of their effects.
+//! number of elements, then the next key is used. A read is stored as the number of elements it saw: elements are only
+//! added, so it saw the first elements of the key, in the order of their effects.
 
 use crate::search::ModelKind;
 use heckle_history::prng::{Pcg64, Seed};
@@ -14,7 +14,7 @@ use std::fmt::Write;
 /// The parameters of a generated history.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ObjectShape {
-    /// `set` or `list-append`.
+    /// Model of the history: `set` or `list-append`.
     pub model: ModelKind,
     /// Number of ops.
     pub ops: usize,
@@ -24,19 +24,19 @@ pub struct ObjectShape {
     pub per_key: usize,
     /// Share of reads, 0 to 1.
     pub reads: f64,
-    /// Share of ops without an answer, 0 to 1; half of them took effect.
+    /// Share of unanswered ops, 0 to 1; half of them take effect.
     pub unknown: f64,
     /// The seed of all random choices.
     pub seed: u64,
 }
 
 impl ObjectShape {
-    /// Lists of 100 values, where half of the ops are reads.
+    /// Returns the shape for lists of 100 values, where half of the ops are reads.
     pub fn lists(ops: usize) -> Self {
         ObjectShape { model: ModelKind::ListAppend, ops, processes: 20, per_key: 100, reads: 0.5, unknown: 0.01, seed: 1 }
     }
 
-    /// Sets of 1,000 elements, where 5 % of the ops are reads.
+    /// Returns the shape for sets of 1,000 elements, where 5 % of the ops are reads.
     pub fn sets(ops: usize) -> Self {
         ObjectShape { model: ModelKind::Set, per_key: 1_000, reads: 0.05, ..ObjectShape::lists(ops) }
     }
@@ -48,7 +48,7 @@ const MEAN_NS: u64 = 100_000;
 #[derive(Debug, Clone, Copy)]
 struct Op {
     key: usize,
-    /// The element that it adds; `None` for a read.
+    /// The element that the op adds; `None` for a read.
     adds: Option<i64>,
     answered: bool,
 }
@@ -69,15 +69,15 @@ struct Run {
     saw: Vec<usize>,
     /// The elements of each key in the order of their effects.
     keys: Vec<Vec<i64>>,
-    /// Number of elements requested for the newest key.
+    /// Number of elements whose adds have been invoked on the newest key.
     asked: usize,
     next_process: u32,
     text: String,
-    /// Number of elements in all answers.
+    /// Total number of elements in all answers.
     elements: u64,
 }
 
-/// Generates a history as `knossos-json`, and returns it with the number of elements in its answers.
+/// Generates a history as `knossos-json`, and returns it with the total number of elements in its answers.
 pub fn text(shape: ObjectShape) -> (String, u64) {
     let mut run = Run {
         shape,
@@ -161,7 +161,7 @@ impl Run {
             }
             None => self.text.push_str("null}\n"),
         }
-        // A process ends at an unknown outcome, and a new one takes its place.
+        // A process ends at an unknown outcome, and a new one replaces it.
         let process = if op.answered { process } else { self.next_process };
         self.next_process += u32::from(!op.answered);
         let pause = self.pause();

@@ -1,19 +1,19 @@
-//! Acknowledged updates that were undone: their number, their ops and the ops that show it.
+//! Finds acknowledged updates that were undone, and the ops that prove it.
 //!
-//! `durability` compares the newest update with the final state. A system that falls back to an old value and continues
-//! from there passes that check, however much was lost in between. So this check uses every observation: if an op sees
-//! an old value although later updates were acknowledged, those updates were undone.
+//! `durability` compares only the newest update with the final state. A system that falls back to an old value and
+//! continues from there passes that check, no matter how many updates were lost in between. This check therefore uses
+//! every observation: if an op sees an old value although later updates were acknowledged, those updates were undone.
 //!
 //! **What is proved.** Write `u > v` if `u` took effect after `v` in every order that respects real time and the CAS links:
-//! `u` is built on `v` by CAS, or an ancestor of `u` was invoked after `v` was known to hold. If `u > v`, `u` was
-//! acknowledged before an op was invoked, and that op saw `v`, then no order explains it: values are written once, so `v`
-//! cannot come back after `u`. Hence a finding here implies that the key is not linearizable. The converse does not hold.
+//! `u` is built on `v` by CAS, or an ancestor of `u` was invoked after `v` was known to hold. Suppose `u > v`, `u` was
+//! acknowledged before an op was invoked, and that op saw `v`. Then no order exists: each value is written only once, so
+//! `v` cannot return after `u`. Hence a finding implies that the key is not linearizable. The converse does not hold.
 //!
 //! An update is *undone* if, after the last op that missed it, no op saw the update, a value built on it, or a later
 //! acknowledged update that the same op missed. Otherwise it was only *hidden*: the op read an old copy, and the update
 //! reappeared.
 //!
-//! The work is one sort of a key's observations and one of its updates.
+//! The cost per key is one sort of its observations and one of its updates.
 
 use super::{CheckResult, result};
 use crate::coverage;
@@ -25,7 +25,7 @@ use rustc_hash::FxHashMap;
 use serde_json::json;
 use std::collections::HashSet;
 
-/// Largest number of updates listed per key. The counts always cover all of them.
+/// Maximum number of updates listed per key. The counts always include all updates.
 pub const MAX_LISTED: usize = 20;
 
 /// The acknowledged updates of one key that an op missed.
@@ -33,7 +33,7 @@ pub const MAX_LISTED: usize = 20;
 pub struct Missed {
     /// The key.
     pub key: KeyId,
-    /// Updates that were acknowledged and undone, by invocation.
+    /// Updates that were acknowledged and undone, ordered by invocation.
     pub undone: Vec<Update>,
     /// Updates that were acknowledged, missed by an op, and seen again later.
     pub hidden: Vec<Update>,
@@ -42,10 +42,10 @@ pub struct Missed {
 /// An acknowledged update, and the op that missed it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Update {
-    /// Its index in the history.
+    /// Index of the update in the history.
     pub place: u32,
-    /// Index of the op that saw an older value although the update had been acknowledged; if there are several, the one
-    /// invoked last.
+    /// Index of the op that saw an older value although the update had been acknowledged; the last one invoked if there
+    /// are several.
     pub missed_by: u32,
     /// The value that the op saw.
     pub seen: Option<Value>,
@@ -66,13 +66,13 @@ pub fn missed_by(history: &History, key: KeyId, seen: Option<Value>, invoked: Na
     places
 }
 
-/// The check.
+/// Checks a history for acknowledged updates that were undone.
 pub fn check(history: &History) -> CheckResult {
     check_given(history, &HashSet::new())
 }
 
-/// The check, given keys that are proved linearizable with fates used. No update was undone there, as the module says, and to look
-/// for one would take longer than the proof.
+/// Like [`check`], but skips the keys that are proved linearizable with fates used. No update was undone on those keys (see the
+/// module documentation), and searching them would take longer than the proof did.
 pub fn check_given(history: &History, proved: &HashSet<KeyId>) -> CheckResult {
     let acknowledged = history.ops.iter().filter(|o| is_acknowledged(o)).count();
     let (mut missed, mut repeating) = (vec![], vec![]);
@@ -188,15 +188,15 @@ fn is_acknowledged(op: &Operation) -> bool {
 #[derive(Debug, Clone)]
 struct State {
     value: Option<Value>,
-    /// The op that writes it; `None` for "never written".
+    /// The op that writes the value; `None` for "never written".
     writer: Option<u32>,
-    /// The state that its writer found, if that was a CAS.
+    /// The state that the writer found, if it was a CAS.
     parent: Option<usize>,
-    /// Earliest time at which it could have taken effect.
+    /// Earliest time at which the value could have taken effect.
     from: Time,
-    /// Time by which it had taken effect; [`NEVER`] if it was neither acknowledged nor seen.
+    /// Time by which the value had taken effect; [`NEVER`] if it was neither acknowledged nor seen.
     by: Time,
-    /// The latest-invoked op that saw it, with its invocation time.
+    /// The op with the latest invocation that saw the value, and its invocation time.
     last_seen: Option<(Time, u32)>,
 }
 
@@ -241,7 +241,7 @@ impl<'k, 'h> States<'k, 'h> {
                 Some(expected) => children.entry(*expected).or_default().push(place),
             }
         }
-        // The time of a value that no op writes is unknown; only the values built on it are distinguished.
+        // The time of a value that no op writes is unknown; only the values built on it can be ordered.
         for &place in &self.ops.places {
             if let Fact::Swapped { expected: Some(e), .. } = self.ops.fact(place).fact
                 && !writers.contains_key(&e)
@@ -304,7 +304,8 @@ impl<'k, 'h> States<'k, 'h> {
             }
         }
         for at in (0..self.states.len()).rev() {
-            // It was seen before it could have started. That is a separate contradiction and implies nothing about other states.
+            // The value was seen before it could have started. That is a separate contradiction and implies nothing about other
+            // states.
             if self.states[at].by < self.states[at].from {
                 self.states[at].by = NEVER;
             }
@@ -352,14 +353,15 @@ impl<'k, 'h> States<'k, 'h> {
         places
     }
 
-    /// For each state, the latest-invoked op that saw an earlier state: its invocation, its place and the value it saw.
+    /// Returns, for each state, the op with the latest invocation that saw an earlier state: its invocation, its place
+    /// and the value it saw.
     fn witnesses(&self) -> Vec<Option<(Time, u32, Option<Value>)>> {
         let later = |a: Option<(Time, u32, Option<Value>)>, b: Option<(Time, u32, Option<Value>)>| match (a, b) {
             (Some(a), Some(b)) => Some(if b.0 > a.0 { b } else { a }),
             (a, b) => a.or(b),
         };
         let sight = |at: usize| self.states[at].last_seen.map(|(t, place)| (t, place, self.states[at].value));
-        // By the CAS links: from all ancestors.
+        // By CAS links: from all ancestors.
         let mut found: Vec<Option<(Time, u32, Option<Value>)>> = vec![None; self.states.len()];
         for at in 0..self.states.len() {
             if let Some(parent) = self.states[at].parent {
@@ -382,10 +384,10 @@ impl<'k, 'h> States<'k, 'h> {
         found
     }
 
-    /// For each of `missed`, whether it reappeared after the last op that missed it: an op saw the update, a value
-    /// built on it, or a later acknowledged update that the same op missed.
+    /// Returns, for each of `missed`, whether it reappeared after the last op that missed it: an op saw the update, a
+    /// value built on it, or a later acknowledged update that the same op missed.
     fn reappeared_later(&self, missed: &[(usize, Update)]) -> Vec<bool> {
-        // The last time that an op saw a state or a value built on it.
+        // Latest invocation of an op that saw the state or a value built on it.
         let mut last: Vec<Time> = self.states.iter().map(|s| s.last_seen.map_or(START, |(t, _)| t)).collect();
         for at in (0..self.states.len()).rev() {
             if let Some(parent) = self.states[at].parent {
@@ -406,7 +408,7 @@ mod tests {
     use super::*;
     use heckle_history::drawn;
 
-    /// Returns the undone and the hidden ops of a drawn history.
+    /// Checks the undone and the hidden ops of a drawn history.
     #[track_caller]
     fn check_missed(drawing: &str, undone: &[u64], hidden: &[u64]) {
         let history = drawn::history(drawing);
@@ -430,7 +432,7 @@ mod tests {
         check_missed("c1 |w 1-->  w 2-->  r 2-->|", &[], &[]);
         check_missed("c1 |w 1-->  w 2-->  w 3-->  r 1-->|", &[1, 2], &[]);
         check_missed("c1 |w 1-->  w 2-->  r null-->|", &[0, 1], &[]);
-        // By the CAS links, regardless of the times: the CAS overlaps the write that it found.
+        // By CAS links, regardless of the times: the CAS overlaps the write that it found.
         check_missed("c1 |w 1-------->              |\nc2 |   cas 1 2-->    r 1-->      |", &[1], &[]);
         // It overlaps the op that saw the older value, so it may come after that op.
         check_missed("c1 |w 1-->  w 2----------->|\nc2 |              r 1-->    |", &[], &[]);
@@ -455,7 +457,7 @@ mod tests {
             &[1],
             &[],
         );
-        // A fate gives a time by which a write had taken effect.
+        // A resolved fate gives a time by which a write had taken effect.
         check_missed("c1 |w 1--?              |\nc2 |             w 2-->        r 1--> |\nfate|        1=applied  |", &[1], &[]);
         check_missed("c1 |w 1--?              |\nc2 |             w 2-->        r 1--> |", &[], &[]);
     }

@@ -1,14 +1,13 @@
-//! Computes when a group of ops (of one key or one node) waited for an answer, because time without requests is not an
-//! outage.
+//! Computes when a group of ops (on one key or one node) waited for an answer. Time without requests is not an outage.
 //!
 //! Time counts as *asked* while an op is open. After an op that ended without an ok, the time until the next op also
-//! counts if that op starts within [`PAUSE`]: a client that failed and retries 20 ms later was without service
-//! meanwhile. A longer pause means that no client tried (the quiet tail, or the end of the load) and does not count.
+//! counts if that op starts within [`PAUSE`]: a client that failed and retries 20 ms later had no service in between. A
+//! longer pause means that no client tried (the quiet tail, or the end of the load) and does not count.
 
 use heckle_history::{History, Nanos, Operation, Outcome};
 
-/// The longest pause between an op that was not answered ok and the next one that still counts as waiting. Clients
-/// retry within their op timeout, a second by default; the quiet tail is longer.
+/// Longest pause, between an op that was not answered ok and the next op, that still counts as waiting. Clients retry
+/// within their op timeout (1 s by default); the quiet tail is longer.
 pub const PAUSE: Nanos = Nanos::from_ms(1_000);
 
 /// Disjoint intervals in which a group of ops waited for an answer, in ascending order.
@@ -46,7 +45,7 @@ impl Asked {
         Asked { stretches }
     }
 
-    /// Returns the asked time between `from` and `to`.
+    /// Returns the amount of asked time between `from` and `to`.
     pub fn between(&self, from: Nanos, to: Nanos) -> Nanos {
         let first = self.stretches.partition_point(|(_, end)| *end <= from);
         let parts = self.stretches[first..].iter().take_while(|(began, _)| *began < to);

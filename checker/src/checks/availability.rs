@@ -1,9 +1,8 @@
-//! The longest time without an ok while ops waited, per key and per node, with and without faults.
+//! Measures the longest time without an ok while ops waited, per key and per node, with and without faults.
 //!
-//! This is a figure, not a proof; a gate decides which gap is too long. Of the time between two oks, only the part in
-//! which an op waited counts (see [`asked`](super::asked)), because time without requests is not an outage. A gap
-//! counts as a gap during faults if any fault was active in it, so that the cost of a fault never affects the figure
-//! for the time without faults.
+//! The result is a figure, not a proof; a gate decides which gap is too long. Only the parts of a gap in which an op
+//! waited count (see [`asked`](super::asked)), because time without requests is not an outage. A gap belongs to the
+//! faults if any fault was active during it, so the cost of a fault never affects the figure for fault-free time.
 
 use super::asked::Asked;
 use super::{CheckResult, result};
@@ -16,13 +15,13 @@ use serde_json::{Map, Value, json};
 /// The longest gaps of one group of ops.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Gaps {
-    /// While no fault was active.
+    /// The longest gap with no active fault.
     pub calm: Nanos,
-    /// While one was.
+    /// The longest gap with an active fault.
     pub faults: Nanos,
 }
 
-/// Measures the gaps.
+/// Measures the gaps of every key and node.
 pub fn check(history: &History) -> CheckResult {
     let faults = FaultTimes::of(&coverage::faults(history));
     let mut by_key = vec![vec![]; history.names.key_count()];
@@ -65,12 +64,12 @@ pub fn check(history: &History) -> CheckResult {
     result("availability", Verdict::Valid, words, figure)
 }
 
-/// When faults were active: for each start time, in order, the latest end of the faults started so far.
+/// Active times of faults: for each start time, in order, the latest end of the faults started so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FaultTimes(Vec<(Nanos, Nanos)>);
 
 impl FaultTimes {
-    /// Of these faults.
+    /// Computes the active times of `faults`.
     pub fn of(faults: &[Fault]) -> FaultTimes {
         let mut times: Vec<(Nanos, Nanos)> = faults.iter().map(|f| (f.began, f.healed.unwrap_or(f.ended))).collect();
         times.sort_unstable();
@@ -82,7 +81,7 @@ impl FaultTimes {
         FaultTimes(times)
     }
 
-    /// Whether a fault was active at any time in the closed interval.
+    /// Returns whether a fault was active at any time in the closed interval.
     pub fn touch(&self, from: Nanos, to: Nanos) -> bool {
         let begun = self.0.partition_point(|(began, _)| *began <= to);
         begun.checked_sub(1).is_some_and(|last| from <= self.0[last].1)
@@ -93,8 +92,8 @@ fn ok(op: &Operation) -> bool {
     matches!(op.outcome, Outcome::Ok(_))
 }
 
-/// Returns the longest asked times between oks of `ops`, including the ends of the window. `ops` must be sorted by
-/// invocation.
+/// Returns the longest asked times between two oks of `ops`, including the gaps at both ends of the window. `ops` must
+/// be sorted by invocation.
 pub fn gaps(history: &History, ops: &[&Operation], window: (Nanos, Nanos), faults: &FaultTimes) -> Gaps {
     let asked = Asked::of(history, ops.iter().copied());
     let mut times: Vec<Nanos> = ops.iter().filter(|o| ok(o)).map(|o| o.completed).collect();

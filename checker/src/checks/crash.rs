@@ -1,7 +1,7 @@
 //! Checks that no node crashed and none stayed down. A crash of the system under test is a separate kind of violation.
 //!
-//! The table in [`cause()`] classifies the end of a process. The harness records the facts (signal or exit code, last
-//! log lines, phase), and everything else follows from the history alone.
+//! The table in [`cause()`] classifies how a process ended. The harness records the facts (signal or exit code, last
+//! log lines, phase); everything else follows from the history alone.
 
 mod cause; // the table
 
@@ -17,19 +17,20 @@ use heckle_history::{History, Nanos};
 use serde_json::{Value, json};
 use std::fmt::Write;
 
-/// The kind of violation.
+/// Name of this kind of violation.
 pub const KIND: &str = "crash";
-/// Name of the node event for a process that has ended.
+/// Name of the node event for a process that ended.
 pub const EXIT: &str = "exit";
-/// Name of the node event for a node that was started and did not become ready.
+/// Name of the node event for a node that was started but did not become ready.
 pub const START_FAILED: &str = "start_failed";
-/// Name used in older histories for a panic found in a log.
+/// Name of the node event that older histories use for a panic found in a log.
 const PANIC: &str = "panic";
 
-/// An exit within this time after the end of a fault is still attributed to it, because a killed node is reaped slightly later.
+/// An exit within this time after the end of a fault is still attributed to that fault, because a killed node is reaped
+/// slightly later.
 const SLACK: Nanos = Nanos(2_000_000_000);
 
-/// The exit code of a node whose disk failed.
+/// Exit code of a node whose disk failed.
 const DISK_FAILED: i32 = 74;
 
 /// Fault kinds that end a node; no other kind explains an exit.
@@ -38,23 +39,23 @@ const ENDS_NODES: [&str; 8] = ["kill", "kill-all", "terminate", "restart", "cras
 /// A crash of one node.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Crash {
-    /// Its name.
+    /// Name of the node.
     pub node: String,
-    /// When its end was seen.
+    /// When the end of the process was detected.
     pub t: Nanos,
-    /// A description of how it ended.
+    /// Description of how the process ended.
     pub how: String,
-    /// The assertion or panic that it logged.
+    /// The assertion or panic message that the process logged.
     pub said: Option<String>,
-    /// The last lines of its log.
+    /// Last lines of the node's log.
     pub log: Vec<String>,
-    /// The phase in which it ended.
+    /// Phase in which the process ended.
     pub phase: Phase,
-    /// The faults that were active, or had just ended, when it happened.
+    /// Faults that were active at the time of the crash or had just ended.
     pub faults: Vec<String>,
 }
 
-/// Every crash in the history, in its order.
+/// Returns every crash in the history, in order of occurrence.
 pub fn crashes(history: &History) -> Vec<Crash> {
     let faults = coverage::faults(history);
     let crash = |event: &NodeEvent, end: End, phase: Phase| Crash {
@@ -139,7 +140,8 @@ pub fn text(id: u32, crash: &Crash) -> String {
     out
 }
 
-/// Returns the end that an event reports; `None` if the event is not about an end, or a fault explains it.
+/// Returns how and why a process ended, as reported by an event; `None` if the event is not about the end of a process.
+/// The cause of an exit that a fault explains is [`Cause::Asked`].
 fn judge(history: &History, faults: &[Fault], event: &NodeEvent) -> Option<(End, Phase, Cause)> {
     if &*event.what == PANIC {
         return Some((end_from_detail(event), Phase::Serving, Cause::Crash));
@@ -151,8 +153,8 @@ fn judge(history: &History, faults: &[Fault], event: &NodeEvent) -> Option<(End,
     let recorded = event.detail.get("phase").and_then(Value::as_str).and_then(Phase::of);
     let asked = expected(history, faults, event);
     let phase = recorded.unwrap_or(if asked { Phase::Asked } else { Phase::Serving });
-    // A fault that ends nodes also explains how they ended. Only the harness, which knows which signals it sent, may
-    // override that.
+    // A fault that ends nodes also explains how they ended. Only the harness may override this, because it knows which
+    // signals it sent.
     if asked && recorded.is_none() {
         return Some((end, phase, Cause::Asked));
     }
@@ -164,7 +166,7 @@ fn judge(history: &History, faults: &[Fault], event: &NodeEvent) -> Option<(End,
 fn end_from_detail(event: &NodeEvent) -> End {
     let text = |name: &str| event.detail.get(name).and_then(Value::as_str);
     let number = |name: &str| event.detail.get(name).and_then(Value::as_i64).and_then(|n| i32::try_from(n).ok());
-    // Older histories have the words alone.
+    // Older histories contain only the description.
     let worded = |prefix: &str| {
         let rest = text("how")?.strip_prefix(prefix)?;
         rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
@@ -184,7 +186,8 @@ fn around(faults: &[Fault], t: Nanos) -> Vec<String> {
 }
 
 fn expected(history: &History, faults: &[Fault], event: &NodeEvent) -> bool {
-    // The recorder of the exit may know; otherwise the faults and the planned end of the load decide.
+    // The recorder of the exit may have stated whether it was expected; otherwise the faults and the planned end of the
+    // load decide.
     if let Some(expected) = event.detail.get("expected").and_then(Value::as_bool) {
         return expected;
     }

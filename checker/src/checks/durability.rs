@@ -1,9 +1,9 @@
 //! Checks that the final state is not older than the newest acknowledged update.
 //!
 //! Reads after the last acknowledgement on a key show the final state. If an acknowledged update had overwritten, in
-//! real time, the value that they see, that update is lost. Linearizability implies this; it is checked separately
-//! because it is easy to understand, and because it is usually the first question. It compares with the newest update
-//! only; updates undone earlier are reported by [`acknowledged`](super::acknowledged).
+//! real time, the value they return, that update is lost. Linearizability implies this property. It is checked
+//! separately because it is easy to understand and usually the first question. The check considers only the newest
+//! update; [`acknowledged`](super::acknowledged) reports updates that were undone earlier.
 
 use super::{CheckResult, result};
 use crate::verdict::Verdict;
@@ -19,7 +19,7 @@ pub fn check(history: &History) -> CheckResult {
         let ops: Vec<&Operation> = keys[key.0 as usize].iter().map(|&p| &history.ops[p as usize]).collect();
         let updates: Vec<&&Operation> = ops.iter().filter(|o| matches!(o.outcome, Outcome::Ok(Seen::Written | Seen::Applied))).collect();
         acknowledged += updates.len() as u64;
-        // The update that was invoked last cannot have been overwritten by another acknowledged one.
+        // The update with the latest invocation cannot have been overwritten by another acknowledged one.
         let Some(newest) = updates.iter().max_by_key(|o| o.invoked) else { continue };
         let settled = updates.iter().map(|o| o.completed).max().unwrap_or(Nanos(0));
         let finals: Vec<(&Operation, Option<Value>)> = ops.iter().filter(|o| o.invoked > settled).filter_map(|o| saw(o)).collect();

@@ -1,14 +1,13 @@
-//! Checks that no two nodes held a lease on one range simultaneously, according to the reports of the holders.
+//! Checks that no two nodes held a lease on the same range simultaneously, according to the reports of the holders.
 //!
-//! A holder reports when it acquires, extends and ends a lease, in times of the clock that all processes of the machine
-//! share. It held the range from the first report until the last expiry it knew, or until it reported an end or its
-//! process exited. The reports contain what a node *believed*; the consequences are left to the other checks.
+//! A holder reports when it acquires, extends and ends a lease, timestamped by the clock that all processes on the
+//! machine share. It held the range from the first report until the last expiry it knew, or until it reported an end or
+//! its process exited. The reports state what a node *believed*; the consequences are left to the other checks.
 //!
-//! An overlap violates the guarantee of the lease in any mode: it means that a clock was off by more than the stated
-//! bound, or that the protocol is wrong. Under a read lease it is a safety finding even if no client saw a stale value
-//! this time, since both holders were ready to answer reads alone; so it proves a violation there (`invalid`). Under a
-//! lease for progress safety does not depend on it, and the check is `unknown`, so that the run is not reported as
-//! valid.
+//! An overlap violates the guarantee of the lease in any mode: either a clock was off by more than the stated bound, or
+//! the protocol is wrong. Under a read lease, an overlap proves a violation (`invalid`) even if no client saw a stale
+//! value this time, since both holders would have served reads without a quorum. Under a progress lease, safety does
+//! not depend on the lease, so the check is `unknown` and the run is not reported as valid.
 
 use super::{CheckResult, result};
 use crate::verdict::Verdict;
@@ -86,7 +85,7 @@ fn number(event: &NodeEvent, field: &str) -> Option<u64> {
     event.detail.get(field).and_then(serde_json::Value::as_u64)
 }
 
-/// The tenures of each node, as reported by the node.
+/// Returns the tenures of each node, as reported by the node.
 fn tenures(history: &History) -> Vec<Tenure> {
     let mut open: BTreeMap<(u64, NodeIx), Tenure> = BTreeMap::new();
     let mut closed = vec![];
@@ -99,7 +98,7 @@ fn tenures(history: &History) -> Vec<Tenure> {
                 let tenure = Tenure { range, node: event.node, from: Nanos(from), until: Nanos(until), reads };
                 let key = (range, event.node);
                 if &*event.what == "lease_ended" {
-                    // If the start was missed, the report of the end contains both.
+                    // If the start was missed, the report of the end contains both times.
                     let known = open.remove(&key).unwrap_or(tenure);
                     closed.push(Tenure { until: tenure.until, ..known });
                 } else if let Some(known) = open.get_mut(&key).filter(|known| known.from == tenure.from) {

@@ -1,7 +1,7 @@
-//! Checks that every key with requests answers ok again within a bound after the last fault.
+//! Checks that every key that receives requests gets an ok again within a bound after the last fault.
 //!
-//! The bound applies only after all faults have ended, and time starts at the first op after that. A key without ops,
-//! or without ops for the whole bound, is left open.
+//! The bound applies only after all faults have ended, and time starts at the first op after that. A key is left open
+//! if it received no ops, or none for the whole bound.
 
 use super::{CheckResult, result};
 use crate::coverage;
@@ -14,7 +14,7 @@ pub fn check(history: &History, bound: Nanos) -> CheckResult {
     let faults = coverage::faults(history);
     let over = faults.iter().map(|f| f.healed.unwrap_or(f.ended)).max().unwrap_or(Nanos(0));
     let (mut verdict, mut worst, mut silent, mut unasked) = (Verdict::Valid, Nanos(0), vec![], vec![]);
-    // Per key: the time of its first op and of its first ok. This is one pass for any number of keys.
+    // Time of the first op and of the first ok, per key. This is one pass for any number of keys.
     let mut times: Vec<(Option<Nanos>, Option<Nanos>)> = vec![(None, None); history.names.key_count()];
     let least = |known: Option<Nanos>, t: Nanos| Some(known.map_or(t, |known| known.min(t)));
     for op in history.ops.iter().filter(|o| o.invoked >= over) {
@@ -32,7 +32,7 @@ pub fn check(history: &History, bound: Nanos) -> CheckResult {
         let deadline = Nanos(asked.0.saturating_add(bound.0));
         match first {
             Some(t) if t <= deadline => worst = worst.max(t.since(asked)),
-            // A missing answer only counts when the whole bound has passed.
+            // A missing answer counts only after the whole bound has passed.
             None if history.end < deadline => unasked.push(name),
             Some(_) | None => silent.push(name),
         }

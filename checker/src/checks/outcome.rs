@@ -7,11 +7,11 @@ use serde_json::{Map, Value};
 /// The outcome of one check.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CheckResult {
-    /// Its name.
+    /// Name of the check.
     pub name: &'static str,
-    /// Its verdict.
+    /// Verdict of the check.
     pub verdict: Verdict,
-    /// Its figures, with units in their names.
+    /// Figures of the check. Their names include the units.
     pub figure: Map<String, Value>,
     /// A description for the user.
     pub words: String,

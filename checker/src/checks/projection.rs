@@ -1,9 +1,9 @@
-//! Checks the payloads of values: a counter counts by one, and a lock has one holder.
+//! Checks the payloads of values: a counter increases by one, and a lock has one holder.
 //!
-//! Values are unique, so the order of a key's states is forced wherever each state was built on the one before by a
-//! CAS; along these links the payloads must follow the workload's rule. The header names the rule as `projection`. This
-//! checks the clients, the transport of the value and the system together. Whether the states form one chain at all is
-//! left to the linearizability check.
+//! Values are unique, so the order of a key's states is fixed wherever a CAS built each state on the previous one.
+//! Along these links, the payloads must follow the workload's rule, which the header names as `projection`. This checks
+//! the clients, the transport of the value and the system together. Whether the states form a single chain is left to
+//! the linearizability check.
 
 use super::{CheckResult, result};
 use crate::verdict::Verdict;
@@ -11,7 +11,7 @@ use heckle_history::{Fate, History, IntentId, Nanos, Operation, Outcome, Seen, V
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::json;
 
-/// Header field that names the rule.
+/// Header field that names the projection rule.
 pub const IN_HEADER: &str = "projection";
 
 /// The meaning of a payload.
@@ -23,7 +23,7 @@ enum Rule {
     Mutex,
 }
 
-/// The check; `None` for a history whose header names no rule.
+/// Checks the payloads; returns `None` if the history's header names no rule.
 pub fn check(history: &History) -> Option<CheckResult> {
     let name = history.header.more.get(IN_HEADER)?.as_str().unwrap_or_default();
     let rule = match name {
@@ -63,7 +63,7 @@ pub fn check(history: &History) -> Option<CheckResult> {
     Some(result("projection", verdict, words, [("rule", json!(name)), ("steps", json!(links)), ("wrong", json!(broken.len()))]))
 }
 
-/// Intents with an attempt of unknown outcome, with its time. Their clients never act again.
+/// Returns intents with an attempt of unknown outcome, and the time of that attempt. Their clients never act again.
 fn abandoned_intents(history: &History) -> FxHashMap<IntentId, Nanos> {
     let unknown = |(op, detail): (&Operation, &heckle_history::operation::Detail)| match op.outcome {
         Outcome::Unknown => detail.intent.map(|i| (i, op.completed)),
@@ -76,7 +76,7 @@ fn abandoned_intents(history: &History) -> FxHashMap<IntentId, Nanos> {
 struct Link<'h> {
     op: &'h Operation,
     intent: Option<IntentId>,
-    /// `None` if the key was never written.
+    /// Payload of the previous value; `None` if the key was never written.
     from: Option<i64>,
     /// The intent whose op wrote the previous value.
     from_intent: Option<IntentId>,
@@ -90,7 +90,7 @@ struct States<'h> {
     writers: FxHashMap<Value, u32>,
     /// Indices of CAS ops that took effect: acknowledged, seen, used by a later CAS, or applied according to their fate.
     effective: Vec<u32>,
-    /// Unconditional writes that were acknowledged.
+    /// Acknowledged unconditional writes.
     blind: Vec<heckle_history::OpId>,
 }
 
@@ -112,7 +112,7 @@ impl<'h> States<'h> {
                 }
             }
         }
-        // The op that wrote the value expected by an effective CAS took effect as well.
+        // The op that wrote the value that an effective CAS expected also took effect.
         let mut done: FxHashSet<Value> = FxHashSet::default();
         let mut effective = vec![];
         while let Some(value) = seen.pop() {
@@ -172,7 +172,7 @@ fn mutex(link: &Link<'_>, gone: &FxHashMap<IntentId, Nanos>) -> Result<(), Strin
         (held, 0) if Some(held) == me => Ok(()),
         (held, 0) => Err(format!("releases a lock that holder {held} has")),
         (held, _) => match holder.and_then(|h| gone.get(&h)) {
-            // The holder's client met an unknown outcome and never acts again, so its lock may be broken.
+            // The client that holds the lock got an unknown outcome and never acts again, so its lock may be broken.
             Some(since) if *since <= link.op.invoked => Ok(()),
             Some(_) | None => Err(format!("takes a lock that holder {held} has")),
         },

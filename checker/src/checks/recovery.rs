@@ -1,5 +1,5 @@
-//! Recovery time of each fault: the asked time of a key from the end of the fault until the key answers ok to an op
-//! that was invoked after that end. Time without requests (see [`asked`](super::asked)) is not an outage.
+//! Measures the recovery time of each fault: the asked time of a key from the end of the fault until the key answers ok
+//! to an op invoked after that end. Time without requests (see [`asked`](super::asked)) is not an outage.
 
 use super::asked::Asked;
 use super::{CheckResult, result};
@@ -8,7 +8,7 @@ use crate::verdict::Verdict;
 use heckle_history::{History, Nanos, Outcome};
 use serde_json::json;
 
-/// Measures every fault. The verdict is unknown if some key had no ok after the end of a fault.
+/// Measures the recovery time of every fault. The verdict is unknown if some key had no ok after the end of a fault.
 pub fn check(history: &History) -> CheckResult {
     let faults = coverage::faults(history);
     let keys = if faults.is_empty() { vec![] } else { Key::all(history) };
@@ -32,11 +32,11 @@ pub fn check(history: &History) -> CheckResult {
     result("recovery", verdict, words, [("recovery_max_ms", json!(worst.as_ms_f64())), ("faults", json!(lines))])
 }
 
-/// The ops of one key, prepared so that a history with many faults is still measured in little more than linear time.
+/// The ops of one key, prepared so that even a history with many faults is measured in almost linear time.
 struct Key {
-    /// When its ops were invoked, in order.
+    /// Invocation times of the key's ops, in order.
     invoked: Vec<Nanos>,
-    /// By op: the first ok completion among it and the later ones.
+    /// For each op, the earliest ok completion of that op or any later one.
     first_ok: Vec<Option<Nanos>>,
     asked: Asked,
 }
@@ -58,8 +58,8 @@ impl Key {
     }
 }
 
-/// The longest asked time of a key after the end of `fault` until it answered, over all keys that receive ops again;
-/// `None` if a key did not answer, or no key received ops.
+/// Returns the longest asked time between the end of `fault` and the first answer, over all keys that receive ops
+/// again. Returns `None` if a key did not answer, or no key received ops.
 fn of(keys: &[Key], fault: &Fault) -> Option<Nanos> {
     let mut worst = None;
     for key in keys {

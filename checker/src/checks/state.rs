@@ -1,7 +1,7 @@
 //! Checks that nodes release temporary state: once they are idle, no decision is waiting to be pruned.
 //!
-//! It uses the reports of the nodes after the last op and the last fault, with time to finish. A history without such
-//! reports passes.
+//! Uses the reports that the nodes send after the last op and the last fault, once they have had time to finish. A
+//! history without such reports passes.
 
 use super::{CheckResult, result};
 use crate::verdict::Verdict;
@@ -10,13 +10,13 @@ use heckle_history::event::{NodeEvent, STATE};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// Checks the state that nodes reported.
+/// Checks the state reported by the nodes.
 pub fn check(history: &History) -> CheckResult {
     let reports = || history.node_events.iter().filter(|e| &*e.what == STATE);
     let calm = || reports().filter(|e| e.detail.get("calm").and_then(Value::as_bool) == Some(true));
     let name = |e: &NodeEvent| history.names.node_name(e.node).to_owned();
     let left: BTreeMap<String, u64> = calm().map(|e| (name(e), figure(e, "prune_queue"))).filter(|(_, slots)| *slots > 0).collect();
-    // Counters restart with each process, so the largest value of a node is a certain lower bound.
+    // Counters restart with each process, so a node's largest value is a reliable lower bound.
     let mut dropped: BTreeMap<String, u64> = BTreeMap::new();
     for event in reports() {
         let most = dropped.entry(name(event)).or_default();

@@ -1,17 +1,17 @@
 //! Measures concurrency and contention, because a history in which nothing could have gone wrong proves nothing.
 //!
-//! An op is *contended* if it overlaps an update of another process on its key: only such an op has more than one
-//! possible position. An op that its client gave up counts for as long as the client waited.
+//! An op is *contended* if it overlaps an update of another process on its key: only then does it have more than one
+//! possible position. An op that its client abandoned counts for as long as the client waited.
 
 use super::{CheckResult, result};
 use crate::verdict::Verdict;
 use heckle_history::{History, Nanos, Operation, Outcome, Seen};
 use serde_json::json;
 
-/// With fewer contended ops than this, the verdict is not meaningful.
+/// Minimum number of contended ops for a meaningful verdict.
 const MIN_CONTENDED: u64 = 20;
 
-/// With fewer effective updates than this, there were too few states to detect a violation.
+/// Minimum number of effective updates. With fewer, there are too few states to detect a violation.
 const MIN_UPDATES: u64 = 20;
 
 /// Measures the history. If it is vacuous, the verdict is unknown with `strict`, otherwise valid with a warning.
@@ -61,16 +61,16 @@ pub fn thin(contended: u64, updates: u64) -> Option<String> {
     (!why.is_empty()).then(|| why.join("; "))
 }
 
-/// The data of one op that is needed to compute overlaps.
+/// The data of one op needed to compute overlaps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
-    /// The calling process.
+    /// The process that called the op.
     pub process: u32,
-    /// When it was invoked.
+    /// When the op was invoked.
     pub from: Nanos,
-    /// When it completed, its client gave up, or the history ended.
+    /// When the op completed, its client gave up, or the history ended.
     pub to: Nanos,
-    /// Whether it may have changed the key.
+    /// Whether the op may have changed the key.
     pub updates: bool,
 }
 
@@ -81,15 +81,15 @@ impl Span {
     }
 }
 
-/// The next updates after a place, in the order of spans.
+/// The next updates after an op, in the order of spans.
 #[derive(Debug, Clone, Copy, Default)]
 struct NextUpdates {
     next: Option<Span>,
-    /// The first one of another process than `next`.
+    /// The first update by a process other than that of `next`.
     of_another: Option<Span>,
 }
 
-/// The updates so far that end last: one, and one of another process.
+/// Of the updates so far, the one that ends last, and the one of another process that ends last.
 #[derive(Debug, Clone, Copy, Default)]
 struct LatestEnds {
     latest: Option<Span>,
@@ -110,15 +110,15 @@ impl LatestEnds {
     }
 }
 
-/// The first of the two that belongs to another process.
+/// Returns whichever of the two belongs to another process.
 fn other_than(process: u32, one: Option<Span>, of_another: Option<Span>) -> Option<Span> {
     one.filter(|span| span.process != process).or(of_another)
 }
 
-/// Number of ops of a key that overlap an update of another process, in linear time if the spans are sorted by their start, because
-/// the number of open ops is not bounded.
+/// Counts the ops of a key that overlap an update of another process. If the spans are sorted by start time, this takes linear
+/// time, which matters because the number of open ops is not bounded.
 ///
-/// Of the spans that start before an op, the one that ends last overlaps it if any does; of those that start after it, the first one.
+/// If any span that starts before an op overlaps it, the one that ends last does; of the spans that start after it, the first one.
 pub fn contended(spans: &[Span]) -> u64 {
     if !spans.is_sorted_by_key(|span| span.from) {
         let mut sorted = spans.to_vec();
@@ -146,7 +146,7 @@ pub fn contended(spans: &[Span]) -> u64 {
     count
 }
 
-/// Largest number of simultaneously open ops.
+/// Returns the maximum number of simultaneously open ops.
 fn max_open(spans: &[Span]) -> u64 {
     let mut from: Vec<Nanos> = spans.iter().map(|span| span.from).collect();
     let mut to: Vec<Nanos> = spans.iter().map(|span| span.to).collect();

@@ -15,7 +15,7 @@ pub struct Spice {
     pub fates: bool,
 }
 
-/// An op before it is an event.
+/// An op before it is converted to events.
 #[derive(Debug, Clone, Copy)]
 struct Draft {
     process: u32,
@@ -25,8 +25,8 @@ struct Draft {
     outcome: Outcome,
 }
 
-/// Draws a small history of one key: a correct run of a register, of which some parts are then mutated. Times are small
-/// numbers, so that ties and touching intervals are common.
+/// Draws a small history of one key: a correct run of a register, parts of which are then mutated. Times are small
+/// numbers, so ties and touching intervals are common.
 pub fn random(rng: &mut Pcg64, spice: Spice) -> History {
     let mut drafts = honest(rng, spice);
     mutate(rng, &mut drafts, spice);
@@ -38,7 +38,7 @@ fn honest(rng: &mut Pcg64, spice: Spice) -> Vec<Draft> {
     let count = rng.random_range(2..=spice.ops);
     let processes = rng.random_range(1..=5u32);
     let blind = rng.random_range(0..3u32);
-    // Widely spaced values make the checker use its map, and dense values its table.
+    // With widely spaced values the checker uses its map, with dense values its table.
     let stride = if rng.random_bool(0.2) { 1_000_003 } else { 1 };
     let mut free = vec![0u64; processes as usize];
     let mut next_value = if rng.random_bool(0.1) { -3 } else { 0 };

@@ -1,10 +1,10 @@
-//! Converts a random history to a search request, to events and to text, without using code of the checker.
+//! Converts a random history to a search request, to events and to text, without using any code of the checker.
 
 use crate::search::{ModelCall, ModelKind, SearchOp, SearchRequest};
 use heckle_history::event::{Completion, Invoke};
 use heckle_history::{Call, Current, Event, Fate, History, Nanos, Outcome, Seen, Value};
 
-/// Converts a history to a search request without using code of the checker.
+/// Converts a history to a search request without using any code of the checker.
 pub fn question(history: &History, fates: bool) -> SearchRequest {
     let mut ops = vec![];
     for (place, op) in (0u32..).zip(&history.ops) {
@@ -39,8 +39,8 @@ pub fn question(history: &History, fates: bool) -> SearchRequest {
     SearchRequest { model: ModelKind::CasRegister, ops, shrink: false }
 }
 
-/// Returns the events of a history in time order. At the same instant, invokes come before completions and completions
-/// before fates.
+/// Returns the events of a history in time order. At the same instant, invokes precede completions, and completions
+/// precede fates.
 pub fn events(history: &History) -> Vec<Event> {
     let mut timed: Vec<(Nanos, u8, Event)> = vec![];
     for (place, op) in (0u32..).zip(&history.ops) {

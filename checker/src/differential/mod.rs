@@ -1,11 +1,11 @@
 //! Compares three engines on the same small random histories: the chain checker with its certificate verifier, brute
-//! force, and porcupine-rs. They share no code, so if they agree on millions of histories, errors are unlikely.
+//! force, and porcupine-rs. They share no code, so agreement on millions of histories makes errors unlikely.
 //!
-//! A case depends only on the seed and its number, so each can be regenerated individually.
+//! A case depends only on the seed and its number, so each case can be regenerated individually.
 
 mod draw; // small random histories
 mod forms; // converts a history to a question, to events and to text
-mod objects; // sets, lists, queues, counters and locks: scan against brute force
+mod objects; // sets, lists, queues, counters and locks: the scans compared with brute force
 
 pub use draw::{Spice, random};
 pub use forms::{events, question, show};
@@ -19,13 +19,13 @@ use heckle_history::prng::Seed;
 use heckle_history::{Event, History, ProcessId};
 use rand::RngExt;
 
-/// Maximum number of steps for brute force per case; the largest cases need several thousand.
+/// Maximum number of brute-force steps per case; the largest cases need several thousand.
 const STEPS: u64 = 20_000_000;
 
 /// One history to be compared.
 #[derive(Debug, Clone)]
 pub struct Case {
-    /// Its number.
+    /// Number of the case.
     pub number: u64,
     /// The history.
     pub history: History,
@@ -63,7 +63,7 @@ impl Default for Engines {
     }
 }
 
-/// The chain checker. [`judge`] only returns certificates that the verifier accepted.
+/// Judges with the chain checker. [`judge`] returns only certificates that the verifier accepted.
 fn chain(history: &History, fates: bool) -> Result<Verdict, String> {
     let judged = judge(history, &Options { checker: Checker::Chain, use_fates: fates, ..Options::new(&NoSearch) });
     let report = &judged.linearizability;
@@ -100,10 +100,11 @@ fn porcupine(history: &History, fates: bool) -> Result<Verdict, String> {
     }
 }
 
-/// Compares the engines on one case. Returns the common verdict, or [`Verdict::Unknown`] if the chain checker leaves it open.
+/// Compares the engines on one case. Returns the verdict on which they agree, or [`Verdict::Unknown`] if the chain checker
+/// leaves the case open.
 ///
 /// # Errors
-/// The verdict of each engine, if they disagree.
+/// Returns the verdict of each engine if they disagree.
 pub fn compare(case: &Case, engines: &Engines) -> Result<Verdict, String> {
     let of = |engine: Engine| engine(&case.history, case.fates);
     let (chain, brute, porcupine) = (of(engines.chain), of(engines.brute), of(engines.porcupine));
@@ -117,7 +118,7 @@ pub fn compare(case: &Case, engines: &Engines) -> Result<Verdict, String> {
     }
 }
 
-/// Returns a case as events for a file that can be read back. Every op gets a separate process, since the mutations of
+/// Returns a case as events for a file that can be read again. Every op gets a separate process, since the mutations of
 /// a random history break the rules on processes.
 pub fn file_events(case: &Case) -> Vec<Event> {
     let mut history = case.history.clone();

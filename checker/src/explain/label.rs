@@ -1,9 +1,9 @@
-//! A short label for an op.
+//! Short labels for ops.
 
 use crate::linearizable::reason::value;
 use heckle_history::{Call, Current, Operation, Outcome, Seen};
 
-/// A short label for an op and its answer: `cas 16 -> 17`, `read 16`.
+/// Returns a short label for an op and its answer: `cas 16 -> 17`, `read 16`.
 pub fn label(op: &Operation) -> String {
     match (op.call, op.outcome) {
         (Call::Read, Outcome::Ok(Seen::Value(v))) => format!("{} {}", op.name(), value(v)),

@@ -1,9 +1,9 @@
-//! Explains a violation as text, events and the argument that pictures draw, the files of `violations/1/`. The caller writes them
-//! to disk.
+//! Explains a violation as text, as events, and as the argument drawn in pictures: the files of `violations/1/`. The caller
+//! writes them to disk.
 
 pub mod story; // the effect on a user of the system
-pub mod argument; // the ops, faults and states of a violation, as they are drawn
-mod label; // a short label for an op
+pub mod argument; // the ops, faults and states of a violation, as drawn in the pictures
+mod label; // short labels for ops
 
 pub use label::label;
 
@@ -15,7 +15,7 @@ use heckle_history::printable::printable;
 use heckle_history::{Call, Event, Header, History, Nanos, Operation, Outcome, Seen};
 use std::fmt::Write;
 
-/// `explain.txt`: the ops, why they contradict the model, and the context.
+/// Returns `explain.txt`: the ops, why they contradict the model, and the context.
 pub fn text(history: &History, violation: &Violation) -> String {
     let mut out = String::new();
     let explanation = &violation.explanation;
@@ -60,16 +60,17 @@ pub fn text(history: &History, violation: &Violation) -> String {
     out
 }
 
-/// `certificate.json`: the proof as data, or `null` for a violation found by search, which has none.
+/// Returns `certificate.json`: the proof as data, or `null` for a violation found by search, which has no proof.
 pub fn certificate_json(violation: &Violation) -> String {
-    // A contradiction consists of numbers and texts, so it always has a JSON form.
+    // A contradiction contains only numbers and strings, so it always has a JSON form.
     serde_json::to_string_pretty(&violation.contradiction).expect("a contradiction is always writable as JSON")
 }
 
-/// `minimal.jsonl`: the events of the ops that suffice, to be written by [`heckle_history::writer::write_plain`].
+/// Returns `minimal.jsonl`: the events of the ops that suffice, to be written by
+/// [`heckle_history::writer::write_plain`].
 ///
-/// The file is a history that is invalid on its own. So an op that matters only for the value it wrote is added as a
-/// blind write, which has weaker requirements than a CAS; the header's `note` says so.
+/// The file is a history that is invalid on its own. An op that matters only for the value it wrote is therefore
+/// included as a blind write, which has weaker requirements than a CAS; the header's `note` says so.
 pub fn minimal_events(history: &History, violation: &Violation) -> (Header, Vec<Event>) {
     let places = chosen(history, violation);
     let mut timed: Vec<(Nanos, u8, Event)> = places.iter().flat_map(|&p| events_of(history, p, &history.ops[p as usize])).collect();
@@ -97,7 +98,7 @@ pub fn minimal_events(history: &History, violation: &Violation) -> (Header, Vec<
     (header, timed.into_iter().map(|(_, _, e)| e).collect())
 }
 
-/// Indices of the violation's ops, by invocation.
+/// Returns the indices of the violation's ops, by invocation.
 fn chosen(history: &History, violation: &Violation) -> Vec<u32> {
     (0u32..).zip(&history.ops).filter(|(_, o)| violation.ops.contains(&o.op)).map(|(p, _)| p).collect()
 }

@@ -1,7 +1,7 @@
 //! Describes the effect of a violation: which acknowledged update is missing, when it was acknowledged, which fault
-//! intervened, and which client saw the old value.
+//! occurred in between, and which client saw the old value.
 //!
-//! The proof of a violation shows why no order exists. This text states what a user of the system lost, if that is
+//! The proof of a violation shows why no order exists. This text states what a user of the system lost, if a loss is
 //! proved: see [`acknowledged`].
 
 use crate::checks::acknowledged;
@@ -12,7 +12,7 @@ use heckle_history::{Call, Current, History, KeyId, Nanos, OpId, Operation, Outc
 /// An acknowledged update that is proved to be missing, and the op that missed it. Ops are indices into the history.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Loss {
-    /// The update: of several, the last one acknowledged before the fault.
+    /// The missing update. If there are several, the last one acknowledged before the fault.
     pub lost: u32,
     /// The op that found an older value.
     pub observer: u32,
@@ -20,11 +20,12 @@ pub struct Loss {
     pub seen: Option<Value>,
     /// All updates that the observer missed, by acknowledgement.
     pub missing: Vec<u32>,
-    /// The last effective fault that began between the two.
+    /// The last effective fault that began between the update and the observation.
     pub between: Option<Fault>,
-    /// An effective fault that was active when the observer was invoked, if none began between the two.
+    /// An effective fault that was active when the observer was invoked, if none began between the update and the
+    /// observation.
     pub around: Option<Fault>,
-    /// Whether the update never came back.
+    /// Whether the update never reappeared.
     pub undone: bool,
 }
 
@@ -38,7 +39,7 @@ impl Loss {
         let faults = coverage::faults(history);
         let between = faults.iter().filter(|f| f.effective && first.completed <= f.began && f.began <= observer.completed);
         let between = between.max_by_key(|f| (f.began, f.id));
-        // If there are several, take the last one acknowledged before the fault.
+        // If several updates are missing, take the last one acknowledged before the fault.
         let before = between.map_or(observer.invoked, |f| f.began);
         let lost = *missing.iter().rev().find(|&&p| history.ops[p as usize].completed <= before)?;
         let active = |f: &&Fault| f.effective && f.began <= observer.invoked && observer.invoked <= f.ended;
@@ -71,7 +72,7 @@ pub fn of(history: &History, key: KeyId, ops: &[OpId]) -> Option<String> {
     Some(sentences.join(" "))
 }
 
-/// Returns the op that completed last among the ops of the violation that found a value, with that value.
+/// Returns the op that completed last among the violation's ops that found a value, and that value.
 fn observer(history: &History, ops: &[OpId]) -> Option<(u32, Option<Value>)> {
     let found = |op: &Operation| match (op.call, op.outcome) {
         (_, Outcome::Ok(Seen::Value(v) | Seen::ConditionNotMet(Current::Known(v)))) => Some(v),
@@ -82,7 +83,7 @@ fn observer(history: &History, ops: &[OpId]) -> Option<(u32, Option<Value>)> {
     all.filter_map(|(p, o)| Some((p, found(o)?))).max_by_key(|(p, _)| (history.ops[*p as usize].completed, *p))
 }
 
-/// "Client c3 changed key k1 from 16 to 17 (op 812), and n2 acknowledged it at 3.801587 s."
+/// Describes the update: "Client c3 changed key k1 from 16 to 17 (op 812), and n2 acknowledged it at 3.801587 s."
 fn update(history: &History, place: u32) -> String {
     let op = &history.ops[place as usize];
     let key = history.names.key_name(op.key);
@@ -95,7 +96,8 @@ fn update(history: &History, place: u32) -> String {
     format!("{} {did} (op {}), and {by} at {}.", capital(&client_name(history, place)), op.op, op.completed)
 }
 
-/// "At 4.410000 s client c7 read key k1 through n1 (op 2268) and still got 12, which op 701 had written: the update was lost."
+/// Describes the observation: "At 4.410000 s client c7 read key k1 through n1 (op 2268) and still got 12, which op 701 had
+/// written: the update was lost."
 fn observation(history: &History, loss: &Loss) -> String {
     let (place, seen) = (loss.observer, loss.seen);
     let op = &history.ops[place as usize];
@@ -119,7 +121,7 @@ fn observation(history: &History, loss: &Loss) -> String {
     format!("At {} {} {did} key {key}{through} (op {}) and {got} {origin}: {end}.", op.invoked, client_name(history, place), op.op)
 }
 
-/// "client c3", else "process 12".
+/// Names the client, such as "client c3", or the process, such as "process 12".
 fn client_name(history: &History, place: u32) -> String {
     match history.details.get(place as usize).and_then(|d| d.client) {
         Some(client) => format!("client {client}"),
@@ -127,14 +129,14 @@ fn client_name(history: &History, place: u32) -> String {
     }
 }
 
-/// "Then n1 was killed at 3.900000 s (fault 2), until 4.300000 s."
+/// Describes a fault: "Then n1 was killed at 3.900000 s (fault 2), until 4.300000 s."
 fn describe_fault(fault: &Fault) -> String {
     let what = strike(fault);
     let until = if fault.ended == Nanos::NEVER { String::new() } else { format!(", lifted at {}", fault.ended) };
     format!("Then {what} at {} (fault {}{until}).", fault.began, fault.id)
 }
 
-/// "n1 was killed"
+/// Describes what a fault did: "n1 was killed".
 pub(super) fn strike(fault: &Fault) -> String {
     let targets = fault.targets.join(", ");
     let kind = fault.kind.split(':').next().unwrap_or_default();
@@ -148,7 +150,7 @@ pub(super) fn strike(fault: &Fault) -> String {
     }
 }
 
-/// "Fault 2 (partition on n1, n2|n3) was active from 0.002000 s to 0.030000 s."
+/// Describes an active fault: "Fault 2 (partition on n1, n2|n3) was active from 0.002000 s to 0.030000 s."
 fn describe_active(fault: &Fault) -> String {
     format!("Fault {} ({} on {}) was active from {} to {}.", fault.id, fault.kind, fault.targets.join(", "), fault.began, fault.ended)
 }

@@ -1,4 +1,4 @@
-//! Counts how often an intent was bypassed by later intents on its key that were won while it waited.
+//! Counts how often an intent was bypassed: later intents on its key were won while it waited.
 
 use super::intents::{End, Intent};
 use heckle_history::{KeyId, Nanos};
@@ -17,7 +17,8 @@ pub fn counts(intents: &[Intent]) -> Vec<u32> {
     counts
 }
 
-/// Iterates from the latest start to the earliest, so that the wins counted so far are those of later intents.
+/// Counts the bypasses on one key, from the latest start to the earliest, so the wins counted so far are those of later
+/// intents.
 fn of_key(intents: &[Intent], places: &[usize], counts: &mut [u32]) {
     let mut ends: Vec<Nanos> = places.iter().filter(|&&p| intents[p].end == End::Won).map(|&p| intents[p].ended).collect();
     ends.sort_unstable();

@@ -1,14 +1,14 @@
-//! Computes time without faults. The cost of a fault is reported with the fault and must not count as starvation.
+//! Computes fault-free time. The cost of a fault is reported with the fault and must not count as starvation.
 
 use crate::coverage;
 use heckle_history::{History, Nanos};
 
-/// When faults were active: disjoint intervals in ascending order.
+/// Active time of faults: disjoint intervals in ascending order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FaultTime(Vec<(Nanos, Nanos)>);
 
 impl FaultTime {
-    /// Computes the intervals of all faults of a history, each until its heal.
+    /// Computes the active intervals of all faults of a history. Each fault counts until it heals.
     pub fn of(history: &History) -> Self {
         Self::from_stretches(coverage::faults(history).iter().map(|f| (f.began, f.healed.unwrap_or(f.ended))).collect())
     }
@@ -25,13 +25,13 @@ impl FaultTime {
         FaultTime(merged)
     }
 
-    /// Returns the time without faults between `from` and `to`.
+    /// Returns the amount of fault-free time between `from` and `to`.
     pub fn calm(&self, from: Nanos, to: Nanos) -> Nanos {
         let disturbed: u64 = self.overlapping(from, to).map(|(a, b)| b.min(to).since(a.max(from)).0).sum();
         Nanos(to.since(from).0 - disturbed)
     }
 
-    /// Whether a fault was active at any time from `from` to `to`.
+    /// Returns whether a fault was active at any time from `from` to `to`.
     pub fn disturb(&self, from: Nanos, to: Nanos) -> bool {
         self.overlapping(from, to).next().is_some()
     }

@@ -1,8 +1,8 @@
 //! Assembles each intent from its ops.
 //!
-//! An intent is won by the first of its updates that took effect. Later ops of the intent (such as the release of a
-//! lock) are not counted here. An intent that was not won waited *at least* until its last op completed, so it is
-//! censored at that time.
+//! An intent is won by its first update that took effect. Later ops of the intent (such as the release of a lock) are
+//! not counted here. An intent that was not won waited *at least* until its last op completed, so it is censored at
+//! that time.
 
 use super::fault_time::FaultTime;
 use heckle_history::{ClientId, History, IntentId, KeyId, Nanos, NodeIx, Operation, Outcome, Seen};
@@ -11,17 +11,17 @@ use std::collections::BTreeMap;
 /// What a client wanted, and the result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Intent {
-    /// Which.
+    /// Id of the intent.
     pub id: IntentId,
-    /// The client.
+    /// The client that had the intent.
     pub client: ClientId,
-    /// The node that its first attempt was sent to.
+    /// The node to which its first attempt was sent.
     pub node: Option<NodeIx>,
-    /// On which key.
+    /// Key of the intent.
     pub key: KeyId,
     /// When its first attempt was due.
     pub began: Nanos,
-    /// When it was won, or when it was last known to be waiting.
+    /// When it was won, or last known to be waiting.
     pub ended: Nanos,
     /// How it ended.
     pub end: End,
@@ -29,7 +29,7 @@ pub struct Intent {
     pub attempts: u32,
     /// Number of attempts that were refused or proved not to have happened.
     pub lost: u32,
-    /// Its waiting time, without the time in which a fault was active.
+    /// Its waiting time, excluding time in which a fault was active.
     pub calm_wait: Nanos,
 }
 
@@ -45,13 +45,14 @@ pub enum End {
 }
 
 impl Intent {
-    /// Its waiting time, or the lower bound if it is censored.
+    /// Returns its waiting time, or the lower bound if it is censored.
     pub fn wait(&self) -> Nanos {
         self.ended.since(self.began)
     }
 }
 
-/// Returns the intents of a history, ordered by start time. The history must be read with details; otherwise the result is empty.
+/// Returns the intents of a history, ordered by start time. The history must have been read with details; otherwise the result is
+/// empty.
 pub fn of(history: &History, faults: &FaultTime) -> Vec<Intent> {
     let mut intents: BTreeMap<IntentId, Intent> = BTreeMap::new();
     for (op, detail) in history.ops.iter().zip(&history.details) {
@@ -87,7 +88,7 @@ fn take(intent: &mut Intent, op: &Operation, attempt: u32, end: Nanos) {
     (intent.end, intent.lost) = match op.outcome {
         Outcome::Ok(Seen::Applied | Seen::Written) => (End::Won, before),
         Outcome::Ok(Seen::ConditionNotMet(_)) | Outcome::Failed => (End::Waiting, intent.attempts),
-        // A read is not a lost attempt by itself; the number of the next attempt shows whether one was lost.
+        // A read by itself is not a lost attempt; the number of the next attempt shows whether one was lost.
         Outcome::Ok(Seen::Value(_)) => (End::Waiting, before),
         Outcome::Unknown => (End::Unknown, before),
         Outcome::Open => (End::Waiting, before),

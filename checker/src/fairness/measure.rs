@@ -15,31 +15,31 @@ pub struct Fairness {
     pub intents: Vec<Intent>,
     /// For each intent, the number of later intents on its key that were won while it waited.
     pub bypasses: Vec<u32>,
-    /// Waiting times; intents that were not won are censored.
+    /// Waiting times. Intents that were not won are censored.
     pub waits: Curve,
-    /// Number of attempts; intents that were not won are censored.
+    /// Numbers of attempts. Intents that were not won are censored.
     pub attempts: Curve,
-    /// Jain's index of successes in the load window over clients that had an intent; `None` without a success.
+    /// Jain's index of successes in the load window over the clients that had an intent; `None` without a success.
     pub jain: Option<f64>,
-    /// Gini coefficient of the same.
+    /// Gini coefficient of the same successes.
     pub gini: Option<f64>,
-    /// The same index for calm windows only, with the value expected by chance for that many successes.
+    /// Jain's index for calm windows only, with the value expected by chance for that many successes.
     pub calm: Option<CalmShares>,
-    /// The largest number of consecutive attempts that one client lost.
+    /// The largest number of consecutive attempts lost by one client.
     pub losses: Option<(ClientId, u32)>,
-    /// The load in windows.
+    /// The load, divided into windows.
     pub windows: Vec<Window>,
-    /// The longest period without faults and without a success while a client waited.
+    /// The longest fault-free period without a success while a client waited.
     pub drought: Option<Drought>,
     /// Intents started in the load window, per second.
     pub offered_per_s: f64,
     /// Intents won in the load window, per second.
     pub won_per_s: f64,
-    /// By client.
+    /// Figures by client.
     pub clients: Vec<Group>,
-    /// By node.
+    /// Figures by node.
     pub nodes: Vec<Group>,
-    /// By key.
+    /// Figures by key.
     pub keys: Vec<Group>,
 }
 
@@ -48,55 +48,56 @@ pub struct Fairness {
 pub struct CalmShares {
     /// Jain's index of successes.
     pub jain: f64,
-    /// Mean of the index if every client has the same chance.
+    /// Expected value of the index if every client has the same chance.
     pub luck: f64,
-    /// Successes.
+    /// Number of successes.
     pub won: u64,
-    /// Clients that had an intent.
+    /// Number of clients that had an intent.
     pub active: usize,
 }
 
 /// The intents of one client, node or key.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Group {
-    /// Its name: `c3`, `n1`, `k1`.
+    /// Name of the group: `c3`, `n1`, `k1`.
     pub name: String,
     /// The node of a client's first intent; empty for other groups.
     pub node: String,
-    /// Intents: won in the load window or after it, ended by an unknown outcome, or waiting.
+    /// Number of intents: won in the load window or after it, ended by an unknown outcome, or waiting.
     pub intents: u64,
-    /// Won in the load window.
+    /// Intents won in the load window.
     pub won: u64,
-    /// Won after the load window had ended.
+    /// Intents won after the load window had ended.
     pub won_late: u64,
     /// Intents won while no fault was active.
     pub won_in_calm: u64,
-    /// Ended by an unknown outcome.
+    /// Intents ended by an unknown outcome.
     pub unknown: u64,
-    /// Abandoned, or still waiting when the load ended.
+    /// Intents abandoned, or still waiting when the load ended.
     pub waiting: u64,
     /// Number of lost attempts.
     pub lost: u64,
     /// The longest wait, ended or not.
     pub longest_wait: Nanos,
-    /// The most bypasses of one intent.
+    /// The largest number of bypasses of one intent.
     pub most_bypasses: u32,
-    /// Rounds that its ops needed.
+    /// Number of rounds that its ops needed.
     pub rounds: u64,
-    /// How often its ops were outbid.
+    /// Number of times its ops were outbid.
     pub preempted: u64,
-    /// Unfinished updates of others that its ops finished first.
+    /// Number of unfinished updates of others that its ops finished first.
     pub repairs: u64,
-    /// Time its ops spent backing off.
+    /// Total time its ops spent backing off.
     pub backoff: Nanos,
 }
 
-/// Measures a history; `None` if it has no intents.
+/// Measures a history; returns `None` if it has no intents.
 pub fn measure(history: &History) -> Option<Fairness> {
     let faults = FaultTime::of(history);
     let window = crate::window::window(history);
     let mut intents = intents::of(history, &faults);
-    // Intents that ended before the load started are warm-up; an intent that was waiting by then counts from its own start.
+    // Intents that ended before the load started are warm-up. An intent that was already waiting then counts from its own
+    // start.
     intents.retain(|i| i.ended >= window.0 && i.began <= window.1);
     if intents.is_empty() {
         return None;
@@ -139,22 +140,22 @@ fn calm_shares(clients: &[Group]) -> Option<CalmShares> {
 }
 
 impl Fairness {
-    /// Number of intents that ended this way.
+    /// Returns the number of intents that ended this way.
     pub fn ended(&self, end: End) -> u64 {
         self.intents.iter().filter(|i| i.end == end).count() as u64
     }
 
-    /// The intent that waited longest, faults included.
+    /// Returns the intent that waited longest, including during faults.
     pub fn longest_wait(&self) -> Option<&Intent> {
         self.intents.iter().max_by_key(|i| i.wait())
     }
 
-    /// The intent that waited longest while no fault was active.
+    /// Returns the intent that waited longest while no fault was active.
     pub fn longest_calm_wait(&self) -> Option<&Intent> {
         self.intents.iter().max_by_key(|i| i.calm_wait)
     }
 
-    /// The intent that was bypassed most often, and how often.
+    /// Returns the intent that was bypassed most often, and the number of bypasses.
     pub fn most_bypassed(&self) -> Option<(&Intent, u32)> {
         self.intents.iter().zip(&self.bypasses).map(|(i, n)| (i, *n)).max_by_key(|(_, n)| *n)
     }

@@ -1,7 +1,7 @@
-//! Measures the equality of shares in one number.
+//! Measures how equal shares are, as a single number.
 
-/// Jain's index (Jain, Chiu and Hawe, *A quantitative measure of fairness*, 1984): 1 if all get the same, `1/n` if one
-/// takes everything. `None` if all shares are zero.
+/// Computes Jain's index (Jain, Chiu and Hawe, *A quantitative measure of fairness*, 1984): 1 if all shares are equal,
+/// `1/n` if one of n takes everything. `None` if all shares are zero.
 ///
 /// ```
 /// use heckle_checker::fairness::shares::jain;
@@ -15,16 +15,17 @@ pub fn jain(shares: &[f64]) -> Option<f64> {
     (squares > 0.0).then(|| sum * sum / (shares.len() as f64 * squares))
 }
 
-/// Approximates the mean of Jain's index if `won` successes are distributed randomly over `clients` with equal chances:
-/// few successes are never spread evenly, even by a fair system.
+/// Approximates the expected value of Jain's index when `won` successes are distributed randomly over `clients` with
+/// equal chances. Few successes are never spread evenly, even by a fair system.
 ///
-/// With `N` successes on `k` clients the mean of the sum of squares is `N + N (N - 1) / k`; because the mean of a
+/// With `N` successes on `k` clients, the mean of the sum of squares is `N + N (N - 1) / k`. Because the mean of a
 /// quotient is not the quotient of the means, the result is up to 0.05 too low for very few successes.
 pub fn jain_of_luck(won: u64, clients: usize) -> f64 {
     if won == 0 { 1.0 } else { won as f64 / (won as f64 + clients as f64 - 1.0) }
 }
 
-/// The Gini coefficient: 0 if all get the same, `1 - 1/n` if one takes everything. `None` if all shares are zero.
+/// Computes the Gini coefficient: 0 if all shares are equal, `1 - 1/n` if one of n takes everything. `None` if all
+/// shares are zero.
 ///
 /// ```
 /// use heckle_checker::fairness::shares::gini;

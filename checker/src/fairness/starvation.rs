@@ -1,10 +1,11 @@
-//! Checks for starvation, with limits that the plan sets and the history contains.
+//! Checks for starvation, using limits that the plan sets and the history contains.
 //!
 //! | limit | a finding when | default |
 //! |---|---|---|
-//! | `max_wait` | one intent waits longer than this, not counting time during faults | 5 s |
-//! | `min_jain` | Jain's index of successes per client without faults is below this share of the value expected by chance | 0.5 |
-//! | `max_livelock` | for this long no client succeeds on a key while one waits and no fault is active | 2 s |
+//! | `max_wait` | an intent waits longer than this, excluding time during faults | 5 s |
+//! | `min_jain` | Jain's index of successes per client in fault-free windows is below this share of the value expected by chance
+//! | 0.5 |
+//! | `max_livelock` | no client succeeds on a key for this long, while a client waits and no fault is active | 2 s |
 //!
 //! A finding names the starving client and its node. It means that the system is unfair or makes no progress, not that
 //! an answer was wrong.
@@ -19,15 +20,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 
-/// The limits for starvation.
+/// Limits for starvation.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Limits {
-    /// The longest wait of an intent while no fault is active, in milliseconds.
+    /// Longest permitted wait of an intent while no fault is active, in milliseconds.
     pub max_wait_ms: f64,
     /// Minimum of Jain's index, as a share of the value expected by chance.
     pub min_jain: f64,
-    /// The longest time without any success on a key, in milliseconds.
+    /// Longest permitted time without any success on a key, in milliseconds.
     pub max_livelock_ms: f64,
 }
 
@@ -52,7 +53,7 @@ const DISADVANTAGED_SHARE: f64 = 0.25;
 /// Maximum number of clients named in a finding.
 const MAX_NAMED: usize = 4;
 
-/// The check; `None` for a history without intents.
+/// Checks for starvation; returns `None` for a history without intents.
 pub fn check(history: &History) -> Option<CheckResult> {
     let fairness = measure(history)?;
     let limits = Limits::of(&history.header);
@@ -88,13 +89,13 @@ pub fn check(history: &History) -> Option<CheckResult> {
 /// A starving client.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Starved {
-    /// `c3`.
+    /// Name of the client, such as `c3`.
     pub client: String,
-    /// The node that it is connected to.
+    /// The node to which the client is connected.
     pub node: String,
-    /// Number of intents it won.
+    /// Number of intents that the client won.
     pub won: u64,
-    /// Its longest wait.
+    /// Longest wait of the client, in milliseconds.
     pub longest_wait_ms: f64,
 }
 
@@ -157,7 +158,7 @@ fn unequal(fairness: &Fairness, limits: Limits) -> Option<Finding> {
     Some(Finding { kind: "min_jain", words, starved })
 }
 
-/// Returns the node whose clients get the least, if it is much less than the rest.
+/// Returns the node whose clients win the least, if they win much less than the others.
 fn least_served_node(fairness: &Fairness) -> Option<String> {
     let clients_of = |node: &Group| fairness.clients.iter().filter(|c| c.node == node.name).count().max(1) as f64;
     let (won, clients): (u64, usize) = (fairness.nodes.iter().map(|n| n.won_in_calm).sum(), fairness.clients.len());
@@ -189,7 +190,7 @@ fn livelock(history: &History, fairness: &Fairness, limits: Limits) -> Option<Fi
     Some(Finding { kind: "max_livelock", words, starved: starved(fairness, &drought.client.to_string()).collect() })
 }
 
-/// Lists how often each node's operations were outbid in a drought, in descending order.
+/// Lists how often each node's ops were outbid during a drought, in descending order.
 fn competing_nodes(history: &History, drought: &Drought) -> String {
     let mut outbid: BTreeMap<&str, u64> = BTreeMap::new();
     let preemptions = history.names.reads(Measure::Preemptions);

@@ -1,8 +1,8 @@
-//! Estimates durations if some have not ended yet (Kaplan and Meier, *Nonparametric estimation from incomplete
+//! Estimates durations, some of which have not ended yet (Kaplan and Meier, *Nonparametric estimation from incomplete
 //! observations*, 1958).
 //!
 //! Ignoring unfinished waits would make the worst starvation look best, because a client that never gets its lock has
-//! no waiting time at all. Here an unfinished wait counts for as long as it was observed.
+//! no finished wait at all. Here an unfinished wait counts for as long as it was observed.
 
 use heckle_history::Nanos;
 
@@ -11,22 +11,22 @@ use heckle_history::Nanos;
 pub struct Sample {
     /// The duration.
     pub time: Nanos,
-    /// Whether it ended at that time; otherwise it is censored and lasted at least that long.
+    /// Whether the duration ended at that time; otherwise it is censored and lasted at least that long.
     pub ended: bool,
 }
 
-/// The estimated share that still waits after a given time.
+/// The estimated share of waits that are still unfinished after a given time.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Curve {
-    /// Steps of the curve: from each time on, the given share still waits. Times increase and shares decrease.
+    /// Steps of the curve: from each time on, the given share is still waiting. Times increase and shares decrease.
     pub steps: Vec<(Nanos, f64)>,
     /// Times of the censored samples, ascending.
     pub censored: Vec<Nanos>,
-    /// Observations.
+    /// Number of samples.
     pub count: u64,
 }
 
-/// Estimates the curve.
+/// Estimates the curve from samples.
 pub fn curve(mut samples: Vec<Sample>) -> Curve {
     // At the same time, ended samples come before censored ones, because a censored sample is still at risk at that time.
     samples.sort_by_key(|s| (s.time, !s.ended));
@@ -50,15 +50,15 @@ pub fn curve(mut samples: Vec<Sample>) -> Curve {
 impl Curve {
     /// Returns the time by which the share `q` has ended; `None` if too many samples were censored.
     pub fn quantile(&self, q: f64) -> Option<Nanos> {
-        // A share such as 0.99 is not exact in binary, nor is a product of many shares.
+        // Neither a share such as 0.99 nor a product of many shares is exact in binary.
         self.steps.iter().find(|(_, waiting)| 1.0 - waiting >= q - 1e-9).map(|(time, _)| *time)
     }
 
-    /// Returns the mean of the durations, where each counts for at most `limit`: the area below the curve up to the limit (Irwin,
+    /// Returns the mean of the durations, counting each for at most `limit`: the area under the curve up to the limit (Irwin,
     /// *The standard error of an estimate of expectation of life*, 1949). `None` without a sample.
     ///
-    /// If the longest sample was censored before the limit, nothing is known beyond it. The curve then drops to zero there, as Efron
-    /// (*The two sample problem with censored data*, 1967) proposes, so that the mean exists.
+    /// If the longest sample was censored before the limit, nothing is known beyond it. The curve then drops to zero at that point,
+    /// as proposed by Efron (*The two sample problem with censored data*, 1967), so the mean exists.
     pub fn restricted_mean(&self, limit: Nanos) -> Option<Nanos> {
         let last_step = self.steps.last().map_or(Nanos(0), |(time, _)| *time);
         let longest = self.censored.last().map_or(last_step, |time| last_step.max(*time));
@@ -74,7 +74,7 @@ impl Curve {
         Some(Nanos((area + until.since(from).0 as f64 * waiting).round() as u64))
     }
 
-    /// Returns the share that still waits after `time`.
+    /// Returns the share that is still waiting after `time`.
     pub fn waiting_after(&self, time: Nanos) -> f64 {
         let passed = self.steps.partition_point(|(t, _)| *t <= time);
         passed.checked_sub(1).map_or(1.0, |i| self.steps[i].1)
@@ -115,12 +115,12 @@ mod tests {
         assert_eq!(super::curve(samples(&[], &[5])).quantile(0.01), None);
     }
 
-    /// The 6-mercaptopurine arm again. Up to week 10: 6 weeks for all, a week for 0.857, three for 0.807. Up to week 35, the end of
-    /// the data, the sum goes on over all steps: the published restricted mean is 23.3 weeks.
+    /// The 6-mercaptopurine arm again. Up to week 10, the area is 6 weeks at 1, one week at 0.857 and three weeks at 0.807. Up to
+    /// week 35, the end of the data, it covers all steps: the published restricted mean is 23.3 weeks.
     #[test]
     fn restricted_means_match_hand_computed_areas() {
         let textbook = curve(samples(&[6, 6, 6, 7, 10, 13, 16, 22, 23], &[6, 9, 10, 11, 17, 19, 20, 25, 32, 32, 34, 35]));
-        // Scaled, since durations are whole nanoseconds.
+        // Scaled because durations are whole nanoseconds.
         let scaled = |c: &Curve| Curve {
             steps: c.steps.iter().map(|(t, s)| (Nanos(t.0 * 1_000_000), *s)).collect(),
             censored: c.censored.iter().map(|t| Nanos(t.0 * 1_000_000)).collect(),
@@ -138,17 +138,18 @@ mod tests {
         let mean = |ended: &[u64], censored: &[u64], limit| curve(samples(ended, censored)).restricted_mean(Nanos(limit)).map(|m| m.0);
         assert_eq!(mean(&[10, 20, 30], &[], 100), Some(20), "without censoring, the mean");
         assert_eq!(mean(&[10, 20, 90], &[], 30), Some(20), "each counts for at most the limit");
-        // Half end at 10. The others are censored later: they wait on, with the limit as their length.
+        // Half of the samples end at 10. The others are censored beyond the limit, so they count for the whole limit.
         assert_eq!(mean(&[10, 10], &[50, 60], 40), Some(25));
-        // A sample that was censored before anything ended says only: 10 or more.
+        // A sample censored before any other ended shows only that it lasted at least 10.
         assert_eq!(mean(&[20], &[10], 100), Some(20));
-        // The longest sample is censored before the limit: the curve ends there.
+        // The longest sample is censored before the limit, so the curve drops to zero there.
         assert_eq!(mean(&[10], &[20], 100), Some(15));
         assert_eq!((mean(&[], &[7], 100), mean(&[], &[], 100)), (Some(7), None));
     }
 
-    /// Waits are exponential, intents begin evenly over a run, and the run cuts off those that have not ended: the estimate is right
-    /// on average, while the mean of the waits that ended is far too short, and so is the mean with cut waits taken as whole.
+    /// Waits are exponential, intents begin at uniformly distributed times, and the end of the run cuts off unfinished waits. The
+    /// estimate is correct on average. The mean of the finished waits alone is far too low, and so is the mean that treats cut-off
+    /// waits as finished.
     #[test]
     fn the_restricted_mean_is_unbiased_under_censoring() {
         use heckle_history::prng::Seed;

@@ -6,27 +6,27 @@ use super::shares;
 use heckle_history::{ClientId, KeyId, Nanos};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Minimum mean number of successes per client in a window; with fewer, shares are dominated by chance.
+/// Minimum mean number of successes per client in a window. With fewer, the shares are dominated by chance.
 const WON_PER_CLIENT: u64 = 10;
 /// Maximum number of windows.
 const MAX_WINDOWS: u64 = 60;
-/// Minimum length; shorter windows measure the scheduler rather than the cluster.
+/// Minimum length of a window. Shorter windows measure the scheduler rather than the cluster.
 const SHORTEST: Nanos = Nanos::from_ms(500);
 
 /// One window of the load.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Window {
-    /// Its beginning.
+    /// Start of the window.
     pub start: Nanos,
-    /// Its end.
+    /// End of the window.
     pub end: Nanos,
-    /// Number of clients with an intent in it.
+    /// Number of clients with an intent in the window.
     pub active: u32,
-    /// Intents won in it.
+    /// Number of intents won in the window.
     pub won: u64,
-    /// Jain's index of successes over its active clients; `None` without a success.
+    /// Jain's index of successes over the active clients; `None` without a success.
     pub jain: Option<f64>,
-    /// Whether a fault was active in it.
+    /// Whether a fault was active in the window.
     pub disturbed: bool,
 }
 
@@ -68,27 +68,27 @@ pub fn of(intents: &[Intent], (start, end): (Nanos, Nanos), faults: &FaultTime) 
     active.into_iter().enumerate().map(window).collect()
 }
 
-/// A period in which at least one client waited for a key throughout and no client succeeded.
+/// A period in which no client succeeded on a key although at least one waited for it throughout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Drought {
     /// The key.
     pub key: KeyId,
     /// The last success, or the start of the first waiting intent.
     pub from: Nanos,
-    /// The next success, or the end.
+    /// The next success, or the end of the load.
     pub to: Nanos,
     /// A client that waited throughout.
     pub client: ClientId,
 }
 
 impl Drought {
-    /// Its duration.
+    /// Returns the duration of the drought.
     pub fn length(&self) -> Nanos {
         self.to.since(self.from)
     }
 }
 
-/// Returns the longest drought of the load without faults. A long one is a livelock.
+/// Returns the longest fault-free drought of the load. A long one is a livelock.
 pub fn longest_drought(intents: &[Intent], (start, end): (Nanos, Nanos), faults: &FaultTime) -> Option<Drought> {
     let mut by_key: BTreeMap<KeyId, Vec<&Intent>> = BTreeMap::new();
     for intent in intents {

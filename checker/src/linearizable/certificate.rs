@@ -15,21 +15,22 @@ pub enum Certificate {
     Invalid(Contradiction),
 }
 
-/// Why no order exists. Every rule names few ops; `support` includes the ops that show that the unknown updates among
-/// them took effect.
+/// The reason why no order exists. Every rule names only a few ops; `support` also includes the ops that show that any
+/// unknown updates among them took effect.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Contradiction {
-    /// The rule that is broken.
+    /// The broken rule.
     pub rule: Rule,
     /// Every op the rule needs.
     pub support: Vec<OpId>,
 }
 
-/// A sequence of values, each produced from the previous one by a CAS, so no other value can hold in between.
-/// Its first value may be `None`, "never written".
+/// A sequence of values in which a CAS produced each value from the previous one, so no other value can hold in
+/// between. The first value may be `None`, "never written".
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Block {
-    /// The values, oldest first; each but the first is written by an effective CAS that expects the one before.
+    /// The values, oldest first. Each value except the first is written by an effective CAS that expects the previous
+    /// one.
     pub values: Vec<Option<Value>>,
     /// An op on one of the values that completed early. Absent if the block starts with "never written", which precedes
     /// everything.
@@ -38,7 +39,7 @@ pub struct Block {
     pub late: Option<OpId>,
 }
 
-/// The rules a history can break.
+/// The rules that a history can break.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "rule")]
 pub enum Rule {
@@ -56,14 +57,15 @@ pub enum Rule {
         /// The other.
         b: OpId,
     },
-    /// `op` is a CAS that was refused with the very value it expected.
+    /// `op` is a CAS that was refused although it found the value it expected.
     SawExpected {
         /// The refused CAS.
         op: OpId,
     },
     /// The CAS ops expect each other's values in a cycle.
     Circle {
-        /// In order: each expects the value that the previous one writes, and the first expects the value of the last.
+        /// In order: each CAS expects the value that the previous one writes, and the first expects the value of the
+        /// last.
         ops: Vec<OpId>,
     },
     /// Within one block, an op on a later value completed before an op on an earlier value was invoked.
@@ -75,7 +77,7 @@ pub enum Rule {
     Interleaved {
         /// One block.
         one: Block,
-        /// The other.
+        /// The other block.
         two: Block,
     },
 }

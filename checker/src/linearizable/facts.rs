@@ -1,22 +1,22 @@
-//! The facts that one op of a key contributes to a verdict, fates included. The chain checker and the search read ops
-//! only through this module; the verifier of certificates does not.
+//! The facts that one op of a key contributes to a verdict, including fates. The chain checker and the search read ops
+//! only through this module; the certificate verifier does not.
 
 use heckle_history::{Call, Current, Fate, History, KeyId, Nanos, Operation, Outcome, Seen, Value};
 
 /// A time shifted by one, so that [`START`] is before every op.
 pub(crate) type Time = u64;
 
-/// Before every op: the time since which "never written" holds.
+/// The time before every op, from which "never written" holds.
 pub(crate) const START: Time = 0;
 
-/// After every op.
+/// The time after every op.
 pub(crate) const NEVER: Time = u64::MAX;
 
 pub(crate) fn time(t: Nanos) -> Time {
     t.0.saturating_add(1)
 }
 
-/// Whether answers about fates are used.
+/// Whether resolved fates are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fates {
     Used,
@@ -26,19 +26,19 @@ pub(crate) enum Fates {
 /// The effect that an op had or may have had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fact {
-    /// Saw a value; this includes a refused CAS that reports the value found.
+    /// The op saw a value. This includes a refused CAS that reports the value found.
     Saw(Option<Value>),
-    /// Wrote, or may have written.
+    /// The op wrote `new`, or may have.
     Wrote { new: Value, sure: bool },
-    /// Replaced `expected` by `new`, or may have.
+    /// The op replaced `expected` with `new`, or may have.
     Swapped { expected: Option<Value>, new: Value, sure: bool },
     /// A refused CAS that found the value it expected.
     SawExpected,
     /// A refused CAS that does not report the value found.
     Refused { expected: Option<Value> },
-    /// Known not to have happened; its value must never be seen.
+    /// The op is known not to have happened; its value must never be seen.
     Never,
-    /// An unanswered read: no information.
+    /// An unanswered read, which gives no information.
     Nothing,
 }
 
@@ -74,7 +74,7 @@ impl<'h> KeyOps<'h> {
         keys
     }
 
-    /// The same ops, read with or without fates.
+    /// Returns the same ops, read with or without fates.
     pub(crate) fn with(&self, fates: Fates) -> KeyOps<'h> {
         KeyOps { history: self.history, key: self.key, places: self.places.clone(), fates }
     }
@@ -106,7 +106,7 @@ impl<'h> KeyOps<'h> {
         }
     }
 
-    /// Whether any op of this key has a resolved fate.
+    /// Returns whether any op of this key has a resolved fate.
     pub(crate) fn has_fates(&self) -> bool {
         let has_fate = |p: &u32| matches!(self.history.fates.get(p), Some((Fate::Applied | Fate::NotApplied, _)));
         !self.history.fates.is_empty() && self.places.iter().any(has_fate)
@@ -128,7 +128,7 @@ fn answered(call: Call, seen: Seen) -> Fact {
         (Call::Cas { expected, .. }, Seen::ConditionNotMet(Current::Known(v))) if v == expected => Fact::SawExpected,
         (_, Seen::ConditionNotMet(Current::Known(v))) => Fact::Saw(v),
         (Call::Cas { expected, .. }, Seen::ConditionNotMet(Current::NotReported)) => Fact::Refused { expected },
-        // A history pairs answers with calls of the same kind, so only a CAS is refused.
+        // A history pairs answers with calls of the same kind, so only a CAS can be refused.
         (Call::Read | Call::Write { .. }, Seen::ConditionNotMet(Current::NotReported)) => Fact::Nothing,
     }
 }

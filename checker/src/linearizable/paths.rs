@@ -1,7 +1,7 @@
-//! Determines which paths the ops of a key took in a system that has two, and what that means for a violation.
+//! Determines which paths the ops of a key used in a system that has two, and what that means for a violation.
 //!
-//! A put is ordered by a clock timestamp and a compare-and-set by consensus, and neither waits for the other. So a key
-//! that is used both ways is not linearizable even if the system is correct, and a key that is only put and got without
+//! A put is ordered by a clock timestamp, a compare-and-set by consensus, and neither waits for the other. A key used
+//! both ways is therefore not linearizable even if the system is correct, and a key that is only put and got without
 //! consensus has no such guarantee. This is a cause, not a proof: the verdict depends only on the ops.
 
 use super::facts::KeyOps;
@@ -11,7 +11,7 @@ use heckle_history::Operation;
 pub(crate) fn cause(key: &KeyOps<'_>) -> Option<String> {
     let ops = || key.places.iter().map(|&place| key.op(place));
     let (cheap, consensus): (Vec<&Operation>, Vec<&Operation>) = ops().partition(|op| op.path.is_last_write_wins());
-    // The final reads of a run go through consensus on every key, so only updates are counted.
+    // The final reads of a run use consensus on every key, so only updates are counted.
     let through = consensus.iter().filter(|op| op.call.writes().is_some()).count();
     let name = key.history.names.key_name(key.key);
     if cheap.is_empty() {

@@ -1,6 +1,7 @@
 //! Explains a contradiction and determines its kind.
 //!
-//! Proof and context are separate: the steps state what the history shows, and `nearby` lists other events at the time.
+//! Proof and context are separate: the steps state what the history proves, and `nearby` lists other events at that
+//! time.
 
 use super::certificate::{Block, Contradiction, Rule};
 use crate::coverage;
@@ -14,9 +15,9 @@ const MAX_NEARBY_FAULTS: usize = 6;
 /// The explanation of a contradiction.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reason {
-    /// Its kind, as determined by the ops alone.
+    /// Kind of the violation, as determined by the ops alone.
     pub kind: ViolationKind,
-    /// When its last observation completed.
+    /// When the last observation completed.
     pub shown_at: Nanos,
     /// The explanation.
     pub explanation: Explanation,
@@ -36,7 +37,7 @@ pub fn value(v: Option<Value>) -> String {
     v.map_or_else(|| "null".to_owned(), |v| v.to_string())
 }
 
-/// The ops of an argument, found in the history.
+/// The ops of an argument, looked up in the history.
 struct Story<'h> {
     history: &'h History,
     ops: FxHashMap<OpId, (u32, &'h Operation)>,
@@ -94,29 +95,29 @@ impl<'h> Story<'h> {
         }
     }
 
-    /// An op that did not happen and would have written `value`.
+    /// Returns an op that did not happen and would have written `value`.
     fn would_be_writer(&self, value: Value) -> Option<OpId> {
         let mut ids: Vec<OpId> = self.ops.iter().filter(|(_, (_, op))| op.call.writes() == Some(value)).map(|(id, _)| *id).collect();
         ids.sort_unstable();
         ids.first().copied()
     }
 
-    /// Whether `id` is the writer of a value of `block`.
+    /// Returns whether `id` is the writer of a value of `block`.
     fn writes_into(&self, block: &Block, id: OpId) -> bool {
         let updates = !matches!(self.op(id).outcome, Outcome::Ok(Seen::Value(_) | Seen::ConditionNotMet(_)));
         updates && self.op(id).call.writes().is_some_and(|v| block.values.contains(&Some(v)))
     }
 
-    /// Returns the late op of `block` if it found the value again after `other` had started. A blind write finds
-    /// nothing, an op that is both early and late saw the value only once, and all other values come after the initial
-    /// value.
+    /// Returns the late op of `block` if it saw a value of the block again after `other` had started. There is no such
+    /// op if the late op is a blind write, which sees nothing; if it is also the early op, which saw the value only
+    /// once; or if `other` starts with the initial value, which precedes all others.
     fn observes(&self, block: &Block, other: &Block) -> Option<OpId> {
         let late = block.late.filter(|_| other.early.is_some() && block.late != block.early)?;
         let blind = matches!(self.op(late).call, Call::Write { .. });
         (!blind).then_some(late)
     }
 
-    /// "op 812 set 16 to 17"
+    /// Describes an op: "op 812 set 16 to 17".
     fn describe(&self, id: OpId) -> String {
         let op = self.op(id);
         match (op.call, op.outcome) {
@@ -135,7 +136,7 @@ impl<'h> Story<'h> {
         }
     }
 
-    /// "and was acknowledged at 21.402113 s"
+    /// Describes the outcome of an op: "and was acknowledged at 21.402113 s".
     fn describe_end(&self, id: OpId) -> String {
         let op = self.op(id);
         match (op.outcome, self.fate(id)) {
@@ -153,7 +154,7 @@ impl<'h> Story<'h> {
         format!("{} {}", self.describe(id), self.describe_end(id))
     }
 
-    /// "op 901 was invoked at 22.113000 s, after that, and still read 16"
+    /// Describes a late op: "op 901 was invoked at 22.113000 s, after that, and still read 16".
     fn describe_late(&self, id: OpId) -> String {
         let op = self.op(id);
         let invoked = format!("op {id} was invoked at {}, after that,", op.invoked);
@@ -234,7 +235,7 @@ impl<'h> Story<'h> {
     }
 
     fn argue_interleaved(&self, one: &Block, two: &Block) -> (String, Vec<String>) {
-        // `old` is the block that is found again although `new` had started.
+        // `old` is the block whose value was seen again although `new` had started.
         let (old, new) = if self.observes(one, two).is_some() { (one, two) } else { (two, one) };
         let (Some(back), Some(after)) = (old.late, new.late) else { return (String::new(), vec![]) };
         let Some(established) = new.early else { return self.argue_interleaved(new, old) };
@@ -323,7 +324,7 @@ impl<'h> Story<'h> {
     }
 }
 
-/// Formats a figure for the reader. Of the numbers, only non-zero ones with a measure are included.
+/// Formats a figure for the reader. Numbers are included only if they are non-zero and have a measure.
 fn fact(info: &FigureInfo, figure: &Figure<'_>) -> Option<String> {
     let name = info.name.trim_end_matches("_ns").replace('_', " ");
     match figure {

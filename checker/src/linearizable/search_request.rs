@@ -14,14 +14,14 @@ pub(crate) fn of_key(ops: &KeyOps<'_>) -> SearchRequest {
 /// Returns a request with the ops of a contradiction, and with a blind write for each value that they saw but did not write.
 ///
 /// Removing ops cannot create a contradiction as long as the writer of every value seen remains: in any order of the
-/// whole, each remaining op still finds its value. A CAS that is needed only for the value it wrote can be replaced by
-/// a blind write, which has weaker requirements.
+/// whole history, each remaining op still finds its value. A CAS that is needed only for the value it wrote can be
+/// replaced with a blind write, which has weaker requirements.
 pub(crate) fn of_contradiction(ops: &KeyOps<'_>, contradiction: &Contradiction) -> SearchRequest {
     let places: Vec<u32> = ops.places.iter().copied().filter(|&p| contradiction.support.contains(&ops.op(p).op)).collect();
     of_places(ops, &places)
 }
 
-/// The same for the ops at these indices.
+/// Returns a request with the ops at these indices and the same kind of blind writes.
 pub(crate) fn of_places(ops: &KeyOps<'_>, places: &[u32]) -> SearchRequest {
     let mut chosen: Vec<SearchOp> = places.iter().filter_map(|&p| search_op(ops, p)).collect();
     for place in context(ops, places) {
@@ -33,7 +33,7 @@ pub(crate) fn of_places(ops: &KeyOps<'_>, places: &[u32]) -> SearchRequest {
     SearchRequest { model: ModelKind::CasRegister, ops: chosen, shrink: false }
 }
 
-/// Returns the indices of other ops that may have written a value that the ops at `places` saw.
+/// Returns the indices of other ops that may have written a value seen by the ops at `places`.
 pub(crate) fn context(ops: &KeyOps<'_>, places: &[u32]) -> Vec<u32> {
     let saw = |p: &u32| match ops.fact(*p).fact {
         Fact::Saw(v) => v,

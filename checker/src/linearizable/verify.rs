@@ -1,24 +1,24 @@
-//! The verifier: accepts or refuses a certificate, trusting nothing but the history.
+//! The verifier: accepts or rejects a certificate. It trusts nothing but the history.
 //!
-//! It shares no code or concepts with the checkers: it replays an order, or checks that the few ops of a contradiction
-//! show what the broken rule claims. It runs in linear time and has under 200 lines, so that it can be reviewed as a
-//! whole.
+//! The verifier shares no code or concepts with the checkers. It replays an order, or checks that the few ops of a
+//! contradiction prove that the rule is broken. It runs in linear time and has fewer than 200 lines, so it can be
+//! reviewed as a whole.
 
 use super::certificate::{Block, Certificate, Contradiction, Rule};
 use heckle_history::{Call, Current, Fate, History, KeyId, OpId, Outcome, Seen, Value};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-/// An op as the verifier reads it.
+/// An op as seen by the verifier.
 struct Op {
     id: OpId,
     invoked: u64,
-    /// When it completed, if it certainly happened.
+    /// When the op completed, if it certainly happened.
     by: Option<u64>,
-    /// Whether it may have happened.
+    /// Whether the op may have happened.
     may: bool,
-    /// The value it saw, for reads, CAS ops, and refusals that report the value: `Some(None)` is "never written".
+    /// The value the op saw, for reads, CAS ops, and refusals that report the value: `Some(None)` is "never written".
     saw: Option<Option<Value>>,
-    /// The value it would write.
+    /// The value the op would write.
     writes: Option<Value>,
     /// A value that a refused CAS cannot have found.
     not: Option<Option<Value>>,
@@ -47,7 +47,7 @@ fn read(history: &History, place: u32, use_fates: bool) -> Op {
 /// Checks `certificate` against the ops of `key`, whose indices are `places`, as returned by [`History::by_key`].
 ///
 /// # Errors
-/// The claim that the history does not support.
+/// Returns the claim that the history does not support.
 pub fn verify(history: &History, key: KeyId, places: &[u32], use_fates: bool, certificate: &Certificate) -> Result<(), String> {
     match certificate {
         Certificate::Valid(order) => replay(history, key, use_fates, order, places),
@@ -84,13 +84,13 @@ fn replay(history: &History, key: KeyId, use_fates: bool, order: &[u32], places:
     Ok(())
 }
 
-/// A contradiction with the facts of its ops.
+/// A contradiction, with the facts about its ops.
 struct Case<'a> {
     ops: FxHashMap<OpId, &'a Op>,
     /// Values that more than one op may have written.
     repeated: FxHashSet<Value>,
     writers: FxHashMap<Value, OpId>,
-    /// Ops that took effect: those that certainly happened, and the writers of values that one of these saw.
+    /// Ops that took effect: ops that certainly happened, and the writers of values seen by these ops.
     effective: FxHashSet<OpId>,
 }
 
@@ -130,7 +130,7 @@ impl<'a> Case<'a> {
         if self.effective.contains(&id) { Ok(op) } else { Err(format!("nothing shows that op {id} took effect")) }
     }
 
-    /// Returns the expected value of an effective CAS, which is written at most once, and the value it wrote.
+    /// Returns the value expected by an effective CAS, which is written at most once, and the value that the CAS wrote.
     fn cas(&self, id: OpId) -> Result<(Option<Value>, Value), String> {
         match self.effective(id)? {
             Op { saw: Some(e), writes: Some(n), .. } if *e != Some(*n) && e.is_none_or(|e| !self.repeated.contains(&e)) => Ok((*e, *n)),
@@ -170,7 +170,7 @@ impl<'a> Case<'a> {
         if holds { Ok(()) } else { Err(format!("the ops do not show {rule:?}")) }
     }
 
-    /// Whether `early` completed before `late` was invoked. Without `early`, the start of time is used.
+    /// Returns whether `early` completed before `late` was invoked. Without `early`, the start of time is used.
     fn before(&self, early: Option<OpId>, late: OpId) -> Result<bool, String> {
         let Some(early) = early else { return Ok(true) };
         Ok(self.op(early)?.by.is_some_and(|by| by < self.ops[&late].invoked))

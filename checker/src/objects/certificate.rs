@@ -12,7 +12,7 @@ pub enum Certificate {
     Invalid(Rule),
 }
 
-/// Why no order exists. `element` is a member of a set, a value of a list or an item of a queue.
+/// The reason why no order exists. `element` is a member of a set, a value of a list or an item of a queue.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "rule")]
 pub enum Rule {
@@ -20,19 +20,19 @@ pub enum Rule {
     NeverAsked {
         /// The op that saw it.
         observer: u32,
-        /// The element it saw.
+        /// The element.
         element: i64,
     },
     /// `observer` saw `element` and completed before any op that adds it was invoked.
     TooEarly {
         /// The op that saw it.
         observer: u32,
-        /// The element it saw.
+        /// The element.
         element: i64,
     },
     /// One answer contains an element twice although the element is added at most once.
     Twice {
-        /// The op with that answer.
+        /// The op that returned that answer.
         observer: u32,
     },
     /// Set, list: `present` shows that `element` was present when it completed; `absent`, invoked later, did not see it.
@@ -78,7 +78,7 @@ pub enum Rule {
         /// The position, from 0.
         at: usize,
     },
-    /// Queue: two dequeues returned an item that was enqueued once.
+    /// Queue: two dequeues returned the same item, which was enqueued only once.
     DequeuedTwice {
         /// One dequeue.
         one: u32,
@@ -94,25 +94,26 @@ pub enum Rule {
         second: i64,
     },
     /// Queue: each of the items must have been dequeued by `by`, because a later item was. No answered dequeue returned
-    /// any of them, and there were fewer dequeues of unknown outcome by then than items.
+    /// any of them, and by then there were fewer dequeues of unknown outcome than items.
     Overdrawn {
-        /// The items.
+        /// The items that must have been dequeued.
         items: Vec<i64>,
-        /// The deadline.
+        /// The time by which the items must have been dequeued.
         by: u64,
     },
-    /// Queue: `dequeue` found the queue empty, although at every instant of its interval at least one of the items was in it.
+    /// Queue: `dequeue` found the queue empty, although it contained at least one of the items at every instant of the
+    /// interval.
     FalseEmpty {
-        /// The dequeue.
+        /// The dequeue that found the queue empty.
         dequeue: u32,
-        /// The items.
+        /// The items that together cover the interval.
         items: Vec<i64>,
     },
     /// Lock: both holds began before the invocation of any op that could have ended either of them.
     TwoHolders {
-        /// An acquire.
+        /// One acquire.
         one: u32,
-        /// Another.
+        /// The other acquire.
         two: u32,
     },
     /// Lock: another client held the lock for the whole duration of a release.
@@ -122,8 +123,8 @@ pub enum Rule {
         /// The release.
         release: u32,
     },
-    /// Lock: by the tokens `earlier` came first, but `later` completed before the invocation of any op that can have
-    /// ended that hold.
+    /// Lock: according to the tokens, `earlier` came first, but `later` completed before the invocation of any op that
+    /// could have ended the hold of `earlier`.
     HeldByToken {
         /// The acquire with the lower token.
         earlier: u32,
@@ -141,7 +142,7 @@ pub enum Rule {
     SameToken {
         /// One acquire.
         one: u32,
-        /// The other.
+        /// The other acquire.
         two: u32,
     },
     /// Lock: when `release` completed, more releases had completed than acquires had been invoked.
@@ -154,7 +155,7 @@ pub enum Rule {
     TooLow {
         /// The read.
         read: u32,
-        /// An earlier read; absent for the initial value.
+        /// An earlier read; `None` for the initial value.
         since: Option<u32>,
     },
     /// Counter: `read` returned more than the maximum: the value of `since`, or the initial value, plus all increments
@@ -162,7 +163,7 @@ pub enum Rule {
     TooHigh {
         /// The read.
         read: u32,
-        /// An earlier read; absent for the initial value.
+        /// An earlier read; `None` for the initial value.
         since: Option<u32>,
     },
     /// Counter: no number of equal increments adds up to the value of `read`.
@@ -173,7 +174,7 @@ pub enum Rule {
 }
 
 impl Rule {
-    /// The ops that the rule names directly; the ops that add the elements are needed as well.
+    /// Returns the ops that the rule names directly. A proof also needs the ops that add the elements.
     pub(super) fn named(&self) -> Vec<u32> {
         match self {
             Rule::NeverAsked { observer, .. } | Rule::TooEarly { observer, .. } | Rule::Twice { observer } => vec![*observer],
@@ -195,7 +196,7 @@ impl Rule {
         }
     }
 
-    /// The elements that the rule names.
+    /// Returns the elements that the rule names.
     pub(super) fn elements(&self) -> Vec<i64> {
         match self {
             Rule::NeverAsked { element, .. } | Rule::TooEarly { element, .. } | Rule::Missed { element, .. } => vec![*element],

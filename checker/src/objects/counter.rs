@@ -4,13 +4,14 @@
 //! plus all possible negative increments, and at most the sum of all increments that could have happened by its
 //! completion.
 //!
-//! *Equal increments* are decided. Reads cannot distinguish them, so only their number over time matters. By the
-//! completion of a read that returned n, n increments took effect; before its invocation, no more than n. The lazy
-//! schedule applies an increment only when it must: at its own completion, or because a read that completes now has
-//! counted it. If several are possible, it takes the one that completes first. No schedule has fewer increments at any
-//! time: since the last read that forced an increment which was not yet due, exactly those increments are added that
-//! were invoked and completed in between. So if more increments than a read returned are applied at its invocation,
-//! there is no order; the reason is that earlier read and the acknowledged increments since.
+//! *Equal increments* are decided. Reads cannot distinguish them, so only their number over time matters. If a read
+//! returned n, at least n increments took effect by its completion, and no more than n before its invocation. The lazy
+//! schedule applies an increment only when it must: at the completion of the increment, or because a read that
+//! completes now has counted it. If several increments are possible, it takes the one that completes first. No other
+//! schedule has fewer increments at any time: since the last read that forced an increment which was not yet due, it
+//! has added exactly the increments that were invoked and completed in between. So if more increments than a read
+//! returned are applied at its invocation, no order exists; the reason is that earlier read and the increments
+//! acknowledged since.
 //!
 //! *Different increments* lead to a subset-sum problem, for which no fast algorithm is known. Within the bounds, and if
 //! no read returned less than an earlier one, the orders by completion and by invocation are tried; otherwise the key
@@ -21,14 +22,14 @@ use crate::search::{ModelCall, SearchOp};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// A read and its value.
+/// A read and the value it returned.
 #[derive(Debug, Clone, Copy)]
 struct Read {
     place: u32,
     saw: i128,
 }
 
-/// Counts are summed in 128 bits, so that no sum of 2^32 increments can overflow.
+/// A counter. Sums are computed in 128 bits, so adding 2^32 increments cannot overflow.
 struct Counter<'q> {
     ops: &'q [SearchOp],
     /// Increments that completed before any other op started: they set the initial value.
@@ -155,7 +156,7 @@ impl<'q> Counter<'q> {
 
     /// Computes the lazy schedule: increments with the times at which they take effect.
     fn lazy(&self, unit: i128) -> Result<Vec<(u64, u32)>, Rule> {
-        // At the same instant the order is: invocations of reads, invocations of increments, completions of increments,
+        // The order at the same instant is: invocations of reads, invocations of increments, completions of increments,
         // completions of reads.
         let mut events: Vec<(u64, u8, u32, i128)> = vec![];
         for read in &self.reads {
@@ -192,7 +193,8 @@ impl<'q> Counter<'q> {
         Ok(fired)
     }
 
-    /// The earlier read since which too many increments were acknowledged before `read` was invoked.
+    /// Explains why the value of `read` is too low: finds the earlier read since which too many increments were
+    /// acknowledged.
     fn too_low(&self, read: u32) -> Rule {
         let until = self.op(read).invoked;
         let over = |place: u32| by(self.op(place)) < until;
@@ -234,7 +236,7 @@ impl<'q> Counter<'q> {
         Answer::Undecided("its increments differ, and every read is within its bounds".to_owned())
     }
 
-    /// A counter that is only added to never falls.
+    /// Finds a read that returned less than an earlier one, which is impossible if no increment is negative.
     fn falls(&self) -> Option<Rule> {
         let mut ends: Vec<(u64, i128, u32)> = self.reads.iter().map(|r| (by(self.op(r.place)), r.saw, r.place)).collect();
         ends.sort_unstable();

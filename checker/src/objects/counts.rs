@@ -1,5 +1,5 @@
-//! Counts acknowledged updates and their fates. These are figures, not a verdict: an element missing from the last read
-//! is lost only if the history as a whole has no order.
+//! Counts acknowledged updates and their fates. The counts are figures, not a verdict: an element missing from the last
+//! read is proved lost only if no order explains the history as a whole.
 
 use super::Question;
 use super::words::calls::{added_element, observed_element, repeated};
@@ -8,7 +8,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// Figures by name, summed over keys.
+/// Counts by name, summed over keys.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Counts(pub BTreeMap<&'static str, u64>);
@@ -51,7 +51,7 @@ fn updates(ops: &[SearchOp], what: &'static str, of: fn(&ModelCall) -> bool) -> 
     [(sure, acknowledged), (open, unknown)].into()
 }
 
-/// Returns when each element was first acknowledged, and which elements have only unknown outcomes.
+/// Returns when each element was first acknowledged, and the set of elements with only unknown outcomes.
 fn acknowledged(ops: &[SearchOp]) -> (FxHashMap<i64, u64>, FxHashSet<i64>) {
     let (mut sure, mut maybe) = (FxHashMap::default(), FxHashSet::default());
     for op in ops {

@@ -61,7 +61,7 @@ fn decided(key: &str, question: &Question, certificate: &Certificate, options: &
                 key: key.to_owned(),
                 kind,
                 ops: support.iter().map(|op| OpId(op.id)).collect(),
-                // Times in a question are one greater than those in the history.
+                // Times in a question are greater by one than times in the history.
                 shown_at: Nanos(shown_at.saturating_sub(1)),
                 explanation,
                 certified,
@@ -86,7 +86,7 @@ fn second_opinion(report: &mut KeyReport, question: &Question, options: &Options
         SearchAnswer::Invalid => Verdict::Invalid,
         SearchAnswer::GaveUp => {
             let limit = reply.limit.unwrap_or_else(|| "the search gave up".to_owned());
-            // Keep a confirmation of the contradiction by brute force.
+            // If brute force has confirmed the contradiction, keep that opinion.
             if !report.second_opinion.confirms() {
                 report.second_opinion = SecondOpinion::GaveUp(limit);
             }

@@ -1,9 +1,9 @@
-//! Places consecutive blocks of ops on a time line, and checks whether real time allows it.
+//! Places consecutive blocks of ops on a timeline, and checks whether real time allows it.
 //!
-//! Every op gets a *point* of its interval at which it takes effect. Points must not decrease from block to block, so
-//! the point of an op is at least the greatest lower bound of all previous blocks. The blocks fit if no point is later
-//! than the completion of its op. If one is, two ops show why: the early op completed before the late op, of an earlier
-//! block, was invoked.
+//! Every op gets a *point* within its interval at which it takes effect. Points must not decrease from block to block,
+//! so the point of an op is at least the greatest lower bound of all previous blocks. The blocks fit if no point is
+//! later than the completion of its op. Otherwise two ops show the conflict: the early op completed before the late op,
+//! which belongs to an earlier block, was invoked.
 
 use super::by;
 use crate::search::SearchOp;
@@ -11,11 +11,11 @@ use crate::search::SearchOp;
 /// The position of an op; sorting positions gives an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Position {
-    /// The time at which it takes effect.
+    /// Time at which the op takes effect.
     pub(super) point: u64,
-    /// Its block, which breaks ties between equal times.
+    /// Block of the op, which breaks ties between equal times.
     pub(super) block: u32,
-    /// Its rank within the block.
+    /// Rank of the op within its block.
     pub(super) rank: u8,
     /// The op.
     pub(super) place: u32,
@@ -37,7 +37,7 @@ pub(super) struct Bound {
     pub(super) shown_by: u32,
 }
 
-/// A time line under construction.
+/// A timeline under construction.
 pub(super) struct Line<'q> {
     ops: &'q [SearchOp],
     latest: Option<Bound>,
@@ -49,12 +49,12 @@ impl<'q> Line<'q> {
         Line { ops, latest: None, stands: Vec::with_capacity(ops.len()) }
     }
 
-    /// The lower bound for all following blocks.
+    /// Returns the lower bound for all following blocks.
     pub(super) fn latest(&self) -> Option<Bound> {
         self.latest
     }
 
-    /// Appends a block of ops that may be in any order within the block, each with its own lower bound.
+    /// Appends a block of ops that may be in any order within the block. Each has its own lower bound.
     pub(super) fn block(&mut self, block: u32, ops: impl IntoIterator<Item = (u32, Bound)>) -> Result<(), Conflict> {
         let (before, mut latest) = (self.latest, self.latest);
         for (place, own) in ops {
@@ -65,11 +65,11 @@ impl<'q> Line<'q> {
         Ok(())
     }
 
-    /// Inserts an op after `own` and `before`, without constraining later blocks.
+    /// Inserts an op that must follow the bounds `own` and `before`, without constraining later blocks.
     pub(super) fn insert_op(&mut self, block: u32, rank: u8, place: u32, own: Bound, before: Option<Bound>) -> Result<(), Conflict> {
         let bound = before.filter(|b| b.from > own.from).unwrap_or(own);
         if bound.from > by(&self.ops[place as usize]) {
-            // If the op's own bound is sufficient, it is reported, because it is the simpler explanation.
+            // If the op's own bound is sufficient, report it, because it is the simpler explanation.
             let late = if own.from > by(&self.ops[place as usize]) { own } else { bound };
             return Err(Conflict { early: place, late: late.shown_by });
         }
@@ -77,7 +77,7 @@ impl<'q> Line<'q> {
         Ok(())
     }
 
-    /// All ops in order.
+    /// Returns all ops in order.
     pub(super) fn order(mut self) -> Vec<u32> {
         self.stands.sort_unstable();
         self.stands.into_iter().map(|s| s.place).collect()

@@ -1,9 +1,10 @@
 //! A list in which each value is appended by at most one op, and reads return the whole list.
 //!
 //! 1. Every read is a prefix of the longest one; otherwise two of them *diverge*.
-//! 2. So the longest read gives the order of its appends, and a read of length n falls between the n-th append and the next.
-//!    Acknowledged appends that no read saw come after all reads, unknown ones of that kind are dropped.
-//! 3. The order is unique except for appends at the end. It is valid if real time allows it, which is checked in one pass.
+//! 2. So the longest read gives the order of its appends, and a read of length n falls between the n-th append and the next
+//! one. Acknowledged appends that no read saw come after all reads; unknown appends that no read saw are dropped.
+//! 3. The order is unique except for the unread appends at the end. It is valid if real time allows it, which is checked
+//! in one pass.
 
 use super::line::{Bound, Conflict, Line};
 use super::{Answer, Question, Rule, by, place};
@@ -132,7 +133,7 @@ impl List<'_> {
     }
 }
 
-/// The values that a read returned.
+/// Returns the values that a read saw.
 fn items(op: &SearchOp) -> Option<&[i64]> {
     match &op.call {
         ModelCall::Items { items: Some(items) } if by(op) != super::NEVER => Some(items),

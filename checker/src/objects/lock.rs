@@ -1,19 +1,20 @@
 //! A lock, with or without fencing tokens.
 //!
-//! An acquire and the release that ends it form a *hold*, and no other op can take effect between them. Acquires and
+//! An acquire and the release that ends it form a *hold*. No other op can take effect between them. Acquires and
 //! releases are matched by a *label*: the owner, if every op names one; otherwise the token, if every op names one;
-//! otherwise the process. The process may be wrong, since the model then lets any process release.
+//! otherwise the process. Matching by process may be wrong, since the model then lets any process release the lock.
 //!
-//! - *Tokens* must increase, so if every acquire has one they define the order of the holds, and one pass checks
-//!   whether real time allows it.
+//! - *Tokens* must increase. If every acquire has one, they define the order of the holds, and one pass checks whether
+//!   real time allows it.
 //! - *Without tokens*, hold C must precede hold D if an op of C completed before an op of D was invoked. As in the
-//!   chain checker, if there is a contradiction at all, two holds must each precede the other. If the holds are sorted
-//!   by first completion, comparing neighbours is sufficient.
-//! - An acquire with an unknown outcome that no release needs is dropped. A release with an unknown outcome is assumed
-//!   to have happened if it can end a hold. This is safe, as it may have happened at any later time.
+//!   chain checker, if there is a contradiction at all, there are two holds that must each precede the other. If the
+//!   holds are sorted by first completion, comparing neighbours is sufficient.
+//! - An acquire of unknown outcome that no release needs is dropped. A release of unknown outcome is assumed to have
+//!   happened if it can end a hold. This is safe, as it may have happened at any later time.
 //!
 //! A contradiction must satisfy the verifier, which uses only labels that every op has; otherwise the key is left open.
-//! So a lock whose ops name no owner is decided if each process releases the lock it acquired, and usually also if not.
+//! A lock whose ops name no owner is therefore decided if each process releases only the locks it acquired, and usually
+//! even if not.
 
 use super::line::{Bound, Conflict, Line};
 use super::verify::check_contradiction;
@@ -95,7 +96,7 @@ impl<'q> Lock<'q> {
         stood.map(|clash| Rule::TokenWentBack { before: clash.early, after: clash.late })
     }
 
-    /// Every hold, by label.
+    /// Returns the holds of all labels.
     fn holds(&self) -> Result<Vec<Hold>, Answer> {
         let all = |of: fn(&Claim) -> bool| self.ops.iter().filter_map(claim).all(|c| of(&c));
         let (owners, tokens) = (all(|c| c.owner.is_some()), all(|c| c.fence.is_some()));
@@ -156,7 +157,7 @@ impl<'q> Lock<'q> {
         Answer::undecided(self.op(release), "it releases what its process did not acquire")
     }
 
-    /// The holds in the order of their tokens.
+    /// Returns the holds in the order of their tokens.
     fn by_token(&self, mut holds: Vec<Hold>) -> Result<Vec<u32>, Vec<Rule>> {
         holds.sort_unstable_by_key(|h| self.token(h.acquire));
         let mut line = Line::new(self.ops);
@@ -175,7 +176,7 @@ impl<'q> Lock<'q> {
         Ok(line.order())
     }
 
-    /// Rules that may explain two ops in the wrong real-time order: the release of a hold came too late.
+    /// Returns the rules that may explain two ops in the wrong real-time order: the release of a hold came too late.
     fn explain_conflict(&self, clash: Conflict, holds: &[Hold]) -> Vec<Rule> {
         let hold = |p: u32| holds.iter().find(|h| h.acquire == p || h.release == Some(p));
         match (hold(clash.late), hold(clash.early)) {
@@ -187,17 +188,17 @@ impl<'q> Lock<'q> {
         }
     }
 
-    /// The least completion and the greatest invocation of a hold.
+    /// Returns the earliest completion and the latest invocation of a hold.
     fn zone(&self, hold: &Hold) -> (u64, u64) {
         let acquire = self.op(hold.acquire);
         match hold.release.map(|r| self.op(r)) {
             Some(release) => (by(acquire).min(by(release)), acquire.invoked.max(release.invoked)),
-            // No other hold can come after it.
+            // No other hold can come after this one.
             None => (by(acquire), NEVER),
         }
     }
 
-    /// The holds in an order that respects real time.
+    /// Returns the holds in an order that respects real time.
     fn by_zone(&self, holds: &[Hold]) -> Result<Vec<u32>, Vec<Rule>> {
         let zones: Vec<(u64, u64)> = holds.iter().map(|h| self.zone(h)).collect();
         let mut forward: Vec<usize> = (0..holds.len()).filter(|&i| zones[i].0 < zones[i].1).collect();
@@ -205,8 +206,8 @@ impl<'q> Lock<'q> {
         if let Some(pair) = forward.windows(2).find(|pair| zones[pair[1]].0 < zones[pair[0]].1) {
             return Err(conflict(&holds[pair[0]], &holds[pair[1]]));
         }
-        // A forward hold is placed at its first completion. Any other is placed at its last invocation, or after the
-        // zone that contains it.
+        // A forward hold is placed at its first completion. Any other hold is placed at its last invocation, or after
+        // the zone that contains it.
         let mut at: Vec<(u64, u8, usize)> = forward.iter().map(|&i| (zones[i].0, 1, i)).collect();
         for i in (0..holds.len()).filter(|&i| zones[i].0 >= zones[i].1) {
             let started = forward.partition_point(|&f| zones[f].0 < zones[i].1);
@@ -224,7 +225,7 @@ impl<'q> Lock<'q> {
     }
 }
 
-/// Rules that may explain two holds that must each precede the other.
+/// Returns the rules that may explain two holds that must each precede the other.
 fn conflict(one: &Hold, two: &Hold) -> Vec<Rule> {
     let mut rules = vec![Rule::TwoHolders { one: one.acquire, two: two.acquire }];
     rules.extend(two.release.map(|release| Rule::ReleasedWhileHeld { held: one.acquire, release }));

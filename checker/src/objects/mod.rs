@@ -1,29 +1,30 @@
-//! Checks objects other than registers, one key at a time, by a scan instead of a search if values are unique.
+//! Checks objects other than registers, one key at a time. If values are unique, a scan replaces the search.
 //!
-//! Each scan finds an order of the ops or a contradiction between a few of them, or leaves the key *open* for the
-//! search and names the op that prevents a decision. Orders and contradictions are certificates, which [`verify`]
-//! checks without using any code of the scans. With n ops and m elements in all answers together:
+//! Each scan finds an order of the ops or a contradiction between a few of them. Otherwise it leaves the key *open* for
+//! the search and names the op that prevents a decision. Orders and contradictions are certificates, which [`verify`]
+//! checks without using any code of the scans. For n ops and m elements in all answers together:
 //!
 //! | object | decided | cost | left open |
 //! |---|---|---|---|
 //! | set | always, if nothing is removed | n log n + m | `remove` |
 //! | list-append | always, if no two ops append the same value | n log n + m | repeated values |
 //! | queue | always, if no two ops enqueue the same value | n log n | repeated values; empty answers that depend on which item an unknown dequeue took |
-//! | lock | always, if every op names its owner, or its token, and an owner does one thing at a time | n log n | see `lock` |
+//! | lock | always, if every op names its owner (or every op its token) and no owner calls two ops concurrently | n log n |
+//! see `lock` |
 //! | counter | always, if all increments are equal | n log n | different increments, within their bounds |
 //!
-//! Unknown ops may have happened at any time from their invoke on, or not at all.
+//! Unknown ops may have happened at any time after their invoke, or not at all.
 
 mod certificate; // a verdict's proof as data
-mod counter; // counts between bounds
+mod counter; // sums within bounds
 mod counts; // counts of acknowledged updates and their fates
 mod judge; // judges a key: scan, verifier, second opinion, search
-mod line; // places blocks of ops on a time line
-mod list; // reads name prefixes, so the longest read gives the order
+mod line; // places blocks of ops on a timeline
+mod list; // reads are prefixes of each other, so the longest one gives the order
 mod lock; // holds, and fencing tokens
 mod narrow; // reduces a contradiction for brute force
 mod queue; // first in, first out
-mod set; // reads that grow
+mod set; // reads that only grow
 mod verify; // the verifier
 mod words; // explains a contradiction in prose
 
@@ -37,11 +38,11 @@ use crate::search::{ModelKind, SearchOp, SearchRequest};
 /// The ops of one key of a foreign history.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Question {
-    /// Its model, and every op that may have happened, by ascending id.
+    /// The model, and every op that may have happened, by ascending id.
     pub request: SearchRequest,
     /// For each op, the number of its process.
     pub processes: Vec<u32>,
-    /// Ops that did not happen.
+    /// Ops that are known not to have happened.
     pub failed: Vec<SearchOp>,
 }
 
@@ -85,12 +86,12 @@ pub fn scan(question: &Question) -> Answer {
 /// The end of time, used as the completion of an op that may never have happened.
 const NEVER: u64 = u64::MAX;
 
-/// The latest time at which an op took effect, if it happened.
+/// Returns the latest time at which an op took effect, if it happened.
 fn by(op: &SearchOp) -> u64 {
     op.completed.unwrap_or(NEVER)
 }
 
-/// Converts an index into the ops of a key.
+/// Converts an index into the ops of a key to a `u32`.
 fn place(index: usize) -> u32 {
     u32::try_from(index).expect("a key has fewer than 2^32 ops")
 }

@@ -1,10 +1,10 @@
-//! Reduces a contradiction to a question of few ops, which brute force can confirm.
+//! Reduces a contradiction to a question of a few ops, which brute force can confirm.
 //!
-//! The reduction must not create a contradiction among ops that have an order:
-//! - *Sets, lists, queues*: all ops on other elements are removed, and these elements are removed from every answer. In
-//!   any order of the whole, the remaining ops still fit.
+//! The reduction must not create a contradiction where the original ops have an order:
+//! - *Sets, lists, queues*: all ops on other elements are removed, and these elements are removed from every answer.
+//!   Any order of all ops is still an order of the remaining ones.
 //! - *Locks*: other holds are removed completely. If only the acquire or the release of a hold remains, its counterpart
-//!   may have happened at any time, by any process.
+//!   is treated as one that may have happened at any time, by any process.
 //! - *Counters*: the value of an earlier read becomes one increment before all ops; increments that certainly happened
 //!   before it, or after the violating read, are removed.
 
@@ -12,10 +12,10 @@ use super::words::calls::{added_element, claim, items, observed_element, repeate
 use super::{Question, Rule};
 use crate::search::{Claim, ModelCall, SearchOp, SearchRequest};
 
-/// Larger questions are not checked.
+/// Maximum number of ops in a reduced question; larger ones are not checked.
 const MAX_OPS: usize = 64;
 
-/// Returns the reduced question if it is small. `support` are the ops that the explanation names.
+/// Returns the reduced question if it is small enough. `support` contains the ops that the explanation names.
 pub(super) fn narrow(question: &Question, rule: &Rule, support: &[u32]) -> Option<SearchRequest> {
     let ops = &question.request.ops;
     let chosen = || support.iter().map(|&p| ops[p as usize].clone());
@@ -52,18 +52,18 @@ pub(super) fn narrow(question: &Question, rule: &Rule, support: &[u32]) -> Optio
     (ops.len() <= MAX_OPS).then_some(SearchRequest { model: question.request.model, ops, shrink: false })
 }
 
-/// An op that may have happened at any time.
+/// Creates an op that may have happened at any time.
 fn at_any_time(n: u64, call: ModelCall) -> SearchOp {
     SearchOp { id: u64::MAX - n, invoked: 0, completed: None, call }
 }
 
-/// The ops in `support`, and all other ops that add one of the elements.
+/// Returns the ops in `support`, and all other ops that add one of the elements.
 fn about(ops: &[SearchOp], support: &[u32], elements: &[i64]) -> Vec<SearchOp> {
     let wanted = |(place, op): &(u32, &SearchOp)| support.contains(place) || added_element(&op.call).is_some_and(|e| elements.contains(&e));
     (0u32..).zip(ops).filter(wanted).map(|(_, op)| op.clone()).collect()
 }
 
-/// Removes all other elements from answers, and the ops on them.
+/// Removes all other elements from the answers, and all ops on them.
 fn project(mut ops: Vec<SearchOp>, elements: &[i64]) -> Vec<SearchOp> {
     let kept = |e: &i64| elements.contains(e);
     for op in &mut ops {
@@ -80,7 +80,8 @@ fn project(mut ops: Vec<SearchOp>, elements: &[i64]) -> Vec<SearchOp> {
     ops
 }
 
-/// The ops on the items, every dequeue with an unknown answer, and the ops that show that the items must have been dequeued.
+/// Returns the ops on the items, every dequeue with an unknown answer, and the ops that show that the items must have been
+/// dequeued.
 fn queue(ops: &[SearchOp], support: &[u32], rule: &Rule) -> Vec<SearchOp> {
     let mut witness: Vec<u64> = vec![];
     if let Rule::Overdrawn { by, .. } = rule {
@@ -96,7 +97,7 @@ fn queue(ops: &[SearchOp], support: &[u32], rule: &Rule) -> Vec<SearchOp> {
     (0u32..).zip(ops).filter(wanted).map(|(_, op)| op.clone()).collect()
 }
 
-/// All ops by the same owner until the release completed.
+/// Returns all ops by the same owner invoked before the release completed.
 fn not_held(ops: &[SearchOp], release: u32) -> Vec<SearchOp> {
     let wrong = &ops[release as usize];
     let owner = claim(&wrong.call).and_then(|c| c.owner);

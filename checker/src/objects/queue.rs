@@ -1,12 +1,12 @@
 //! A queue in which every item is enqueued by at most one op.
 //!
-//! Item a must precede item b if a was enqueued before b was, or dequeued before b was. That is a
-//! contradiction if and only if two items each have to come before the other (Henzinger, Sezgin, Vafeiadis: *Aspect-oriented
-//! linearizability proofs*, 2013). In detail:
+//! Item a must precede item b if a was enqueued before b, or dequeued before b. A contradiction exists if and only if two
+//! items must each precede the other (Henzinger, Sezgin, Vafeiadis: *Aspect-oriented linearizability proofs*, 2013). The
+//! steps are:
 //!
 //! 1. Match each item's enqueue and dequeue. The key is invalid if an item is dequeued twice, never enqueued, or
-//!    dequeued before it was enqueued. Unknown enqueues of items never seen are dropped. An item that remains is
-//!    dequeued at the end of time.
+//! dequeued before it was enqueued. Unknown enqueues of items never seen are dropped. Items that remain in the queue
+//! count as dequeued at the end of time.
 //! 2. *Unknown dequeues* may each have taken one item. An item needs one if a later item was dequeued, or the queue was
 //!    found empty, after the item was enqueued; the dequeue must be invoked by then. They are assigned by deadline,
 //!    earliest first. If there are not enough, that many items are lost.
@@ -22,7 +22,8 @@ use super::{Answer, NEVER, Question, Rule, by, place};
 use crate::search::{ModelCall, SearchOp};
 use rustc_hash::FxHashMap;
 
-/// The end time of an item taken by an unknown dequeue: before the items that remain, otherwise never certain.
+/// The time by which an item taken by an unknown dequeue has left the queue: never certain, but before the items that
+/// remain.
 const SOMETIME: u64 = NEVER - 1;
 
 /// An item, or an empty answer, which is treated as an item that is enqueued and dequeued at one instant.
@@ -31,9 +32,9 @@ struct Item {
     value: i64,
     enqueue: Option<u32>,
     dequeue: Option<u32>,
-    /// The interval of its enqueue.
+    /// Interval of its enqueue.
     into: (u64, u64),
-    /// The interval of its dequeue.
+    /// Interval of its dequeue.
     out: (u64, u64),
 }
 
@@ -67,7 +68,7 @@ fn try_scan(ops: &[SearchOp]) -> Result<Answer, Answer> {
     Ok(Answer::valid(merge(&items, &order)))
 }
 
-/// Step 1, the ops.
+/// Step 1: matches the enqueues and dequeues.
 fn ends(ops: &[SearchOp]) -> Result<Ends, Answer> {
     let mut ends = Ends::default();
     for (i, op) in ops.iter().enumerate() {
@@ -82,7 +83,8 @@ fn ends(ops: &[SearchOp]) -> Result<Ends, Answer> {
             ModelCall::Dequeue { item: Some(None) } => ends.empties.push(place(i)),
             ModelCall::Dequeue { item: Some(Some(item)) } => {
                 if let Some(one) = ends.dequeues.insert(item, place(i)) {
-                    // With two enqueues of the item this would be correct, which is only known at the end.
+                    // This would be correct if the item were enqueued twice, which is known only once all ops have been
+                    // read.
                     ends.unknown.clear();
                     return if repeats(ops) { Err(Answer::undecided(op, "a value is enqueued twice")) } else { Err(twice(one, place(i))) };
                 }
@@ -102,7 +104,7 @@ fn repeats(ops: &[SearchOp]) -> bool {
     ops.iter().any(|o| matches!(o.call, ModelCall::Enqueue { item } if !seen.insert(item)))
 }
 
-/// Step 1, the items.
+/// Step 1: creates the items.
 fn items(ops: &[SearchOp], ends: &Ends) -> Result<Vec<Item>, Answer> {
     for op in ops {
         if let ModelCall::Dequeue { item: Some(Some(element)) } = op.call
@@ -132,9 +134,10 @@ fn items(ops: &[SearchOp], ends: &Ends) -> Result<Vec<Item>, Answer> {
     Ok(items)
 }
 
-/// Step 2.
+/// Step 2: assigns unknown dequeues to items.
 fn assign(ops: &[SearchOp], ends: &Ends, items: &mut [Item]) -> Result<(), Answer> {
-    // Items by latest enqueue, with the dequeue time: an item that was enqueued before must be dequeued by then.
+    // Sorted by the earliest possible enqueue of an item, with the time by which it was dequeued. Any item certainly
+    // enqueued before must be dequeued by then.
     let out = items.iter().filter(|i| i.dequeue.is_some()).map(|i| (i.into.0, i.out.1, Some(i.value)));
     let empty = ends.empties.iter().map(|&e| (ops[e as usize].invoked, by(&ops[e as usize]), None));
     let mut later: Vec<(u64, u64, Option<i64>)> = out.chain(empty).collect();
@@ -175,7 +178,7 @@ fn assign(ops: &[SearchOp], ends: &Ends, items: &mut [Item]) -> Result<(), Answe
 
 /// Step 3: chooses the instants of empty answers.
 fn place_empties(ops: &[SearchOp], ends: &Ends, items: &mut Vec<Item>) -> Result<(), Answer> {
-    // An item is certainly in the queue between these two times, exclusive.
+    // An item is certainly in the queue between these two times (exclusive).
     let inside = |items: &[Item]| {
         let mut inside: Vec<(u64, u64, i64)> = items.iter().filter(|i| i.into.1 < i.out.0).map(|i| (i.into.1, i.out.0, i.value)).collect();
         inside.sort_unstable();
@@ -190,7 +193,8 @@ fn place_empties(ops: &[SearchOp], ends: &Ends, items: &mut Vec<Item>) -> Result
         let at = block.map_or(op.invoked, |(_, end)| end.max(op.invoked));
         if at > by(op) {
             let first = ends.unknown.first().map_or(NEVER, |&u| ops[u as usize].invoked);
-            // An item that an unknown dequeue may have taken is certainly in the queue only until the first of these dequeues.
+            // An item that an unknown dequeue may have taken is certainly in the queue only until the first such dequeue was
+            // invoked.
             let sure: Vec<Item> =
                 items.iter().map(|i| if i.out.1 >= SOMETIME { Item { out: (first.max(i.into.0), NEVER), ..*i } } else { *i }).collect();
             return Err(match cover(&inside(&sure), op) {
@@ -204,12 +208,13 @@ fn place_empties(ops: &[SearchOp], ends: &Ends, items: &mut Vec<Item>) -> Result
     Ok(())
 }
 
-/// Intervals in which the queue is certainly not empty, both ends excluded.
+/// Returns the intervals in which the queue is certainly not empty, excluding both ends.
 fn blocks(inside: &[(u64, u64, i64)]) -> Vec<(u64, u64)> {
     let mut blocks: Vec<(u64, u64)> = vec![];
     for &(from, to, _) in inside {
         match blocks.last_mut() {
-            // The next interval has started exactly at the end of this one, so there is no gap between them.
+            // An interval that starts exactly at the end of this block does not join it: the queue may be empty at that
+            // instant.
             Some(block) if from < block.1 => block.1 = block.1.max(to),
             _ => blocks.push((from, to)),
         }
@@ -217,7 +222,7 @@ fn blocks(inside: &[(u64, u64, i64)]) -> Vec<(u64, u64)> {
     blocks
 }
 
-/// A few overlapping items that together cover the whole interval of an op.
+/// Returns a few overlapping items that together cover the whole interval of an op.
 fn cover(inside: &[(u64, u64, i64)], op: &SearchOp) -> Option<Vec<i64>> {
     let (mut at, mut chosen, mut next) = (op.invoked, vec![], 0);
     while at <= by(op) {
@@ -235,7 +240,7 @@ fn cover(inside: &[(u64, u64, i64)], op: &SearchOp) -> Option<Vec<i64>> {
     Some(chosen)
 }
 
-/// Step 4: returns the items in order, by index, or two items that must each precede the other.
+/// Step 4: returns the items in order, as indices, or two items that must each precede the other.
 fn sequence(items: &[Item]) -> Result<Vec<usize>, (usize, usize)> {
     let by_key = |key: &dyn Fn(&Item) -> u64| {
         let mut sorted: Vec<usize> = (0..items.len()).collect();

@@ -3,38 +3,38 @@
 //! 1. The set only grows, so each read, sorted by size, must contain the previous one; otherwise two of them are
 //!    *incomparable*. The distinct reads are the observed states S1, S2, …
 //! 2. An element belongs to the first state that contains it: its earliest add takes effect after the reads of the
-//!    previous state and before the reads of that state. So the blocks are in this order: reads of the empty set, adds of
-//!    S1, reads of S1, adds of the new elements of S2, …, and finally the acknowledged adds that no read saw. Unknown
-//!    adds of elements never seen are dropped.
-//! 3. `contains` x = false is a lower bound on the adds of x. `contains` x = true, and further adds of x, must only
-//!    come after the first add of x; they constrain nothing else.
+//! previous state and before the reads of that state. The order of the blocks is therefore: reads of the empty set, adds
+//! of S1, reads of S1, adds of the new elements of S2, …, and finally the acknowledged adds that no read saw. Unknown
+//! adds of elements never seen are dropped.
+//! 3. `contains` x = false is a lower bound on the adds of x. `contains` x = true, and any further add of x, must come
+//! after the first add of x and constrains nothing else.
 //! 4. The blocks are valid if real time allows their order, which is checked in one pass.
 //!
-//! *Exact*: within a block ops commute, step 2 holds in every order, and the points of step 4 are the earliest possible.
+//! *Exact*: ops within a block commute, step 2 holds in every order, and the points of step 4 are the earliest possible.
 
 use super::line::{Bound, Conflict, Line};
 use super::{Answer, Question, Rule, by, place};
 use crate::search::{ModelCall, SearchOp};
 use rustc_hash::FxHashMap;
 
-/// In no state that was read.
+/// The state of an element that no read returned.
 const UNREAD: u32 = u32::MAX;
 
 struct Element {
-    /// Its add that was invoked first.
+    /// The earliest invoked add of the element.
     add: u32,
-    /// When it was last seen to be absent.
+    /// When the element was last seen to be absent.
     out: Option<Bound>,
-    /// The first state that contains it.
+    /// The first state that contains the element.
     state: u32,
-    /// Whether an answer proves that it was present.
+    /// Whether an answer proves that the element was present.
     needed: bool,
 }
 
 struct Set<'q> {
     ops: &'q [SearchOp],
     elements: Vec<Element>,
-    /// Index of an element in `elements`.
+    /// Index in `elements`, by element.
     index: FxHashMap<i64, u32>,
     /// One read of each state; the empty state may have none.
     sample: Vec<Option<u32>>,
@@ -79,7 +79,7 @@ impl<'q> Set<'q> {
         self.contains()?;
         let reads = self.states()?;
         let mut line = Line::new(self.ops);
-        // Elements by state; elements that no read saw come after all states.
+        // Ordered by state; elements that no read saw come after all states.
         let last = place(self.sample.len());
         let wanted = self.elements.iter().zip(0u32..).filter(|(e, _)| e.state != UNREAD || e.needed);
         let mut adds: Vec<(u32, u32)> = wanted.map(|(e, at)| (e.state.min(last), at)).collect();
@@ -113,7 +113,7 @@ impl<'q> Set<'q> {
         Bound { from: self.ops[place as usize].invoked, shown_by: place }
     }
 
-    /// The time before which the first add of an element cannot have taken effect.
+    /// Returns the time before which the first add of an element cannot have taken effect.
     fn first_add(&self, at: u32) -> Bound {
         let element = &self.elements[at as usize];
         let own = self.invoke(element.add);
@@ -138,7 +138,7 @@ impl<'q> Set<'q> {
         Ok(())
     }
 
-    /// Step 1: the states, and the reads of each, by state.
+    /// Step 1: returns all reads with the state of each, in the order of states.
     fn states(&mut self) -> Result<Vec<(u32, u32)>, Rule> {
         let mut sorted: Vec<(usize, u32)> = vec![];
         for (i, op) in self.ops.iter().enumerate() {
@@ -173,8 +173,8 @@ impl<'q> Set<'q> {
         Ok(reads)
     }
 
-    /// An earlier state is not a subset of the elements that `read` saw, although it is not larger. If one of the two
-    /// reads misses an element that was present before it started, that is the simpler explanation.
+    /// Explains two reads where the smaller one is not a subset of the larger. If either misses an element that was
+    /// present before it started, that is the simpler explanation.
     fn incomparable(&self, read: u32) -> Rule {
         let mine = members(&self.ops[read as usize]).unwrap_or_default();
         let lacks = |other: &'q [i64], from: &[i64]| other.iter().copied().filter(|v| from.binary_search(v).is_err()).collect::<Vec<i64>>();
@@ -187,7 +187,7 @@ impl<'q> Set<'q> {
         found.expect("a state that is no larger and has another element lacks one of this read")
     }
 
-    /// One of `elements`, seen by `present`, that was certainly present when `absent` was invoked.
+    /// Finds one of `elements`, seen by `present`, that was certainly present when `absent` was invoked.
     fn missed(&self, present: u32, absent: u32, elements: &[i64]) -> Option<Rule> {
         let begun = self.ops[absent as usize].invoked;
         let shows = |&element: &i64| {
@@ -197,7 +197,7 @@ impl<'q> Set<'q> {
         elements.iter().find_map(shows)
     }
 
-    /// Step 3: places ops that must only come after the first add of their element.
+    /// Step 3: places the ops whose only constraint is to follow the first add of their element.
     fn others(&self, line: &mut Line<'q>, bounds: &[Option<Bound>]) -> Result<(), Rule> {
         for (i, op) in self.ops.iter().enumerate() {
             let here = place(i);
@@ -211,7 +211,7 @@ impl<'q> Set<'q> {
                 let state = self.elements[at].state.min(place(self.sample.len()));
                 line.insert_op(2 * state, 1, here, self.invoke(here), bounds[at])
             } else {
-                // It goes before all other ops at the same time, since it must only come before the adds.
+                // It goes before all other ops at the same time, since its only constraint is to precede the adds.
                 line.insert_op(0, 0, here, self.invoke(here), None)
             };
             stood.map_err(|clash| self.explain_conflict(clash))?;
@@ -249,7 +249,7 @@ impl<'q> Set<'q> {
     }
 }
 
-/// The elements that a read saw, sorted.
+/// Returns the elements that a read saw, sorted.
 fn members(op: &SearchOp) -> Option<&[i64]> {
     match &op.call {
         ModelCall::Members { members: Some(members), .. } if by(op) != super::NEVER => Some(members),
@@ -257,7 +257,7 @@ fn members(op: &SearchOp) -> Option<&[i64]> {
     }
 }
 
-/// The single element of an op.
+/// Returns the single element of an op.
 fn element(op: &SearchOp) -> Option<i64> {
     match op.call {
         ModelCall::Add { member } | ModelCall::Contains { member, .. } => Some(member),

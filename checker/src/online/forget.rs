@@ -1,14 +1,14 @@
 //! Drops values and chains that no later event can legally observe.
 //!
-//! Let T be the invocation of the oldest open op: every future observation was invoked at T or later. Then
-//! - a chain C can be dropped if some D has first(D) < T and first(C) < last(D): C comes before D, and an op that saw C
-//!   again would also make first(D) < last(C);
-//! - a value can be dropped if its successor has first < T: an op that saw it again would be stale;
-//! - an unknown CAS can be dropped if the value it expects was dropped: an op that saw its value would show that it
-//!   took effect on a value that must not be observed any more.
+//! Let T be the invocation of the oldest open op. Every future observation was invoked at T or later. Therefore:
+//! - A chain C can be dropped if some chain D has first(D) < T and first(C) < last(D): C precedes D, and another op
+//!   that saw C would also make first(D) < last(C).
+//! - A value can be dropped if its successor has first < T: another op that saw the value would be stale.
+//! - An unknown CAS can be dropped if the value it expects was dropped: an op that saw its value would show that it
+//!   took effect on a value that can no longer be observed legally.
 //!
-//! A later observation of something forgotten is therefore a violation. Only a resolved fate shows an effect without
-//! being an observation, so fates of forgotten ops are ignored.
+//! A later observation of a forgotten value or chain is therefore a violation. Only a resolved fate shows an effect
+//! without being an observation, so fates of forgotten ops are ignored.
 
 use super::key::{Chain, FIRST_FORGET_AT, KeyState, Node, Status};
 use crate::linearizable::facts::{START, Time};
@@ -18,7 +18,7 @@ use heckle_history::Value;
 const ROOM: usize = 8;
 
 impl KeyState {
-    /// Forgets values. This visits all values in memory, so it runs whenever their number has doubled.
+    /// Forgets values. This visits all values in memory, so it runs only when their number has doubled.
     pub(super) fn forget(&mut self) {
         self.live_max = self.live_max.max(self.nodes.len());
         let horizon = self.horizon();
@@ -42,7 +42,8 @@ impl KeyState {
         }
     }
 
-    /// Drops unknown CAS ops whose expected value was dropped, and transitively those that expect the values of these.
+    /// Drops unknown CAS ops whose expected value was dropped and, transitively, those that expect the values of
+    /// dropped ops.
     fn forget_unreachable(&mut self) {
         loop {
             let hopeless = |n: &Node| n.status == Status::Unknown && n.knew && n.expects.is_some_and(|e| !self.nodes.contains_key(&e));
@@ -61,7 +62,8 @@ impl KeyState {
     }
 }
 
-/// The two greatest `last` among chains that started before the horizon; the second is used for the owner of the first.
+/// The two greatest `last` among chains that started before the horizon. The second is used for the chain that has the
+/// greatest.
 struct Reach {
     greatest: (Time, u64),
     second: Time,
@@ -81,7 +83,7 @@ impl Reach {
         reach
     }
 
-    /// Whether some other chain that started before the horizon must come after this one.
+    /// Returns whether some other chain that started before the horizon must come after `chain`.
     fn covers(&self, chain: &Chain) -> bool {
         let last = if chain.number == self.greatest.1 { self.second } else { self.greatest.0 };
         chain.first < last

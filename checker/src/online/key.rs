@@ -1,4 +1,4 @@
-//! One key online: the values that may still be seen, and the chains they form.
+//! The online state of one key: the values that may still be observed, and the chains they form.
 
 use super::Clients;
 use crate::linearizable::facts::{NEVER, START, Time};
@@ -8,7 +8,7 @@ use heckle_history::{Call, OpId, Value};
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 
-/// Number of values of a key at which it first tries to forget some.
+/// Number of values on a key that triggers the first attempt to forget some.
 pub(super) const FIRST_FORGET_AT: usize = 256;
 
 /// A violation as the online judge sees it.
@@ -22,15 +22,15 @@ pub(super) struct Alarm {
 /// Whether the write of a value took effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Status {
-    /// Its writer is open.
+    /// The op that writes it is open.
     Open,
-    /// Its writer's outcome is unknown and no op has observed it.
+    /// The op that writes it has an unknown outcome, and no op has observed the value.
     Unknown,
-    /// It is needed: acknowledged, observed, or expected by an effective CAS.
+    /// The value must have held: it was acknowledged, observed, or expected by an effective CAS.
     Held,
 }
 
-/// A value.
+/// A value of the key.
 #[derive(Debug)]
 pub(super) struct Node {
     /// The op that writes it; `None` for "never written".
@@ -39,23 +39,24 @@ pub(super) struct Node {
     pub(super) invoked: Time,
     /// The value that the writer expects, if it is a CAS.
     pub(super) expects: Option<Option<Value>>,
-    /// Whether the expected value was known when the writer was invoked. If it is not known any more, it cannot occur again.
+    /// Whether the expected value was known when the writer was invoked. If so and it is no longer known, it cannot occur
+    /// again.
     pub(super) knew: bool,
     pub(super) status: Status,
-    /// Time of the first evidence that it held, and the op that gave it.
+    /// Time of the first evidence that the value held, and the op that gave it.
     pub(super) first: Time,
     pub(super) first_op: Option<OpId>,
-    /// The latest invocation of an op on it.
+    /// Latest invocation of an op that observed the value.
     pub(super) last: Time,
-    /// The value that replaced it by an effective CAS.
+    /// The value that an effective CAS replaced it with.
     pub(super) next: Option<Value>,
-    /// Its chain, once held.
+    /// Number of its chain, once the value held.
     pub(super) chain: u64,
     /// Set while a path of values is traversed, to detect a cycle.
     on_path: bool,
 }
 
-/// A chain's zone. Chains are numbered in the order of their `first`.
+/// Zone of a chain. Chains are numbered in the order of their `first`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Chain {
     pub(super) number: u64,
@@ -65,7 +66,7 @@ pub(super) struct Chain {
     pub(super) last_op: Option<OpId>,
 }
 
-/// One key.
+/// State of one key.
 #[derive(Debug)]
 pub(super) struct KeyState {
     pub(super) nodes: FxHashMap<Option<Value>, Node>,
@@ -131,7 +132,7 @@ impl KeyState {
         *self = KeyState { verdict, live_max: self.live_max(), ..KeyState::new(self.clients) };
     }
 
-    /// When the oldest open op was invoked. No later observation was invoked before that.
+    /// Returns when the oldest open op was invoked. No later observation was invoked before that time.
     pub(super) fn horizon(&self) -> Time {
         self.open.front().map_or(NEVER, |(t, _, _)| *t)
     }
@@ -148,8 +149,8 @@ impl KeyState {
         };
         let knew = match (expects, self.clients) {
             (None, _) => true,
-            // A value that a client has seen and that is not known any more has been forgotten. The greatest value so
-            // far distinguishes it from future values.
+            // A value that a client has seen and that is no longer known has been forgotten. The greatest value so far
+            // distinguishes forgotten values from future ones.
             (Some(e), Clients::NameWhatTheySaw) => e <= self.greatest || self.nodes.contains_key(&e),
             (Some(e), Clients::MayGuess) => self.nodes.contains_key(&e),
         };
@@ -201,19 +202,20 @@ impl KeyState {
             return Ok(());
         }
         match self.nodes.get(&Some(new)) {
-            // An open writer keeps the horizon from advancing, so its value is not forgotten; but it may have been refuted.
+            // An open writer keeps the horizon from advancing, so its value cannot have been forgotten. It may have been
+            // refuted, however.
             None => Err(self.forgotten_value(Some(new), op)),
             Some(node) if node.status == Status::Held => Ok(()),
             Some(_) => self.hold(new, op, START, t),
         }
     }
 
-    /// A fate query at `t` showed that the op that writes `new` had taken effect.
+    /// Processes a fate query at `t` which showed that the op that writes `new` had taken effect.
     pub(super) fn found_applied(&mut self, new: Value, op: OpId, t: Time) -> Result<(), Alarm> {
         match self.nodes.get(&Some(new)) {
             Some(node) if node.status != Status::Held => {
-                // Unlike an observer, a resolved fate has no invocation that shows that the value held at a late time.
-                // So a forgotten value proves nothing here.
+                // Unlike an observation, a resolved fate has no invocation that shows that the value held at a late
+                // time. A forgotten value therefore proves nothing here.
                 let known = self.expected_known(new);
                 if known { self.hold(new, op, START, t) } else { Ok(()) }
             }
@@ -233,7 +235,7 @@ impl KeyState {
         true // It is a cycle, which `hold` reports.
     }
 
-    /// The op that writes `new` did not happen.
+    /// Records that the op that writes `new` did not happen.
     pub(super) fn never(&mut self, new: Value, op: OpId, kind: ViolationKind) -> Result<(), Alarm> {
         let Some(node) = self.nodes.remove(&Some(new)) else { return Ok(()) };
         match node.status {
@@ -250,7 +252,7 @@ impl KeyState {
         }
     }
 
-    /// `op`, invoked at `invoked` and answered at `t`, saw `value`.
+    /// Processes an observation: `op`, invoked at `invoked` and answered at `t`, saw `value`.
     pub(super) fn observe(&mut self, value: Option<Value>, op: OpId, invoked: Time, t: Time) -> Result<(), Alarm> {
         if self.verdict != Verdict::Valid {
             return Ok(());
@@ -276,7 +278,7 @@ impl KeyState {
         self.grow(chain, invoked, op)
     }
 
-    /// The alarm for a forgotten value, which cannot legally be observed.
+    /// Returns the alarm for a forgotten value, which cannot legally be observed.
     fn forgotten_value(&self, value: Option<Value>, op: OpId) -> Alarm {
         let (kind, words) = if value > self.greatest {
             (ViolationKind::ReadOfNeverWritten, format!("op {op} saw {}, which no op has been asked to write", show(value)))
@@ -287,7 +289,8 @@ impl KeyState {
         Alarm { kind, ops: vec![op], words }
     }
 
-    /// Records the first evidence, at `t`, that `value` held, and with it all values that its CAS ops were based on.
+    /// Records the first evidence, at `t`, that `value` held. This implies the same for all values its CAS ops were
+    /// based on.
     fn hold(&mut self, value: Value, op: OpId, invoked: Time, t: Time) -> Result<(), Alarm> {
         let mut path = vec![value];
         let mut base = None;
@@ -357,7 +360,7 @@ impl KeyState {
         Alarm { kind, ops, words: format!("two cas ops that expected {} both took effect", show(expected)) }
     }
 
-    /// Raises the `last` of a chain, or reports a violation if its zone then conflicts with the zone of another chain.
+    /// Raises the `last` of a chain. Reports a violation if its zone then conflicts with the zone of another chain.
     fn grow(&mut self, chain: u64, last: Time, op: OpId) -> Result<(), Alarm> {
         let at = self.chains.partition_point(|c| c.number < chain);
         let Some(&me) = self.chains.get(at).filter(|c| c.number == chain) else { return Ok(()) };

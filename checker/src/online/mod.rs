@@ -1,19 +1,22 @@
-//! The online judge reaches the same verdict event by event, in bounded memory, so a run can stop soon after a violation.
+//! Judges a run event by event in bounded memory, with the same verdict, so a run can stop soon after a violation.
 //!
 //! Events arrive in time order, which makes the zones of the [chain checker](crate::linearizable) easy to maintain. The
-//! first evidence that a value held fixes its `first` for good, so chains are appended in the order of their `first`.
-//! A later observation can only raise `last`, and then two questions remain: was it invoked after evidence for the
-//! next value of its chain (stale), and does the zone of its chain now reach over another that it must precede?
+//! first evidence that a value held determines its `first` permanently, so chains are appended in the order of their
+//! `first`. A later observation can only raise `last`. Two questions then remain: was the observation invoked after
+//! evidence for the next value of its chain (stale), and does the zone of its chain now overlap another that it must
+//! precede?
 //!
-//! A value that no later event can legally observe is forgotten; see `forget.rs`. So memory is proportional to the open
-//! ops, with one exception: a blind write of unknown outcome may still take effect at the end of the run, and unless it
-//! is observed or its fate is answered it stays. Those are [counted](Counters::unobserved_unknown_writes).
+//! A value that no later event can legally observe is forgotten (see `forget.rs`). Memory is therefore proportional to
+//! the number of open ops, with one exception: a blind write of unknown outcome may still take effect at the end of the
+//! run. It stays in memory unless it is observed or its fate is answered. Such writes are
+//! [counted](Counters::unobserved_unknown_writes).
 //!
 //! A violation is reported at the first completion after which no order exists, which is the earliest possible time.
-//! The report is one sentence; the batch judge adds the proof and the smallest set of ops from the recorded history.
+//! The report is one sentence. The batch judge later adds the proof and the smallest set of ops, using the recorded
+//! history.
 //!
-//! The following is left to the batch judge, and never causes a false alarm: keys outside the chain checker's fragment,
-//! refusals that do not report the value found, and fates of ops that were forgotten.
+//! The following cases are left to the batch judge and never cause a false alarm: keys outside the chain checker's
+//! fragment, refusals that do not report the value found, and fates of ops that were forgotten.
 
 mod forget; // drops values that no later event can legally observe
 mod key; // one key: values, chains and their zones
@@ -23,21 +26,21 @@ use heckle_history::{Call, Current, Event, Fate, Invoke, KeyId, Names, OpId, Out
 use key::{Alarm, KeyState};
 use rustc_hash::FxHashMap;
 
-/// Sizes and counts of the online judge, for the report.
+/// Sizes and counters of the online judge, for the report.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Counters {
-    /// Events fed.
+    /// Number of events processed.
     pub events: u64,
-    /// Values currently in memory, over all keys.
+    /// Number of values currently in memory, over all keys.
     pub live_values: u64,
-    /// Largest number of values that one key held at the same time.
+    /// Maximum number of values that one key held at the same time.
     pub live_values_max: u64,
-    /// Blind writes of unknown outcome that no op has observed. This is the only part that grows with the run, since
-    /// each may still take effect.
+    /// Number of blind writes of unknown outcome that no op has observed. Only this part of memory grows with the run,
+    /// since each write may still take effect.
     pub unobserved_unknown_writes: u64,
-    /// Unknown ops whose fate may still be answered.
+    /// Number of unknown ops whose fate may still be answered.
     pub unanswered_fates: u64,
-    /// Keys outside the fragment, which are left to the batch judge.
+    /// Number of keys outside the fragment, which are left to the batch judge.
     pub keys_left: u64,
 }
 
@@ -46,7 +49,8 @@ pub struct Counters {
 pub enum Clients {
     /// Clients expect only values they have seen, as the workloads do. A value that is no longer in memory cannot occur again.
     NameWhatTheySaw,
-    /// Clients may guess. Exact too, but an unknown CAS whose guess is never invoked is never forgotten.
+    /// Clients may guess values. The judge is still exact, but an unknown CAS whose guessed value is never written is
+    /// never forgotten.
     MayGuess,
 }
 
@@ -58,7 +62,7 @@ struct Pending {
     invoked: u64,
 }
 
-/// Maximum number of unknown ops with a pending fate; beyond it the oldest are dropped and left to the batch judge.
+/// Maximum number of unknown ops with a pending fate. Beyond this, the oldest are dropped and left to the batch judge.
 const MAX_UNANSWERED_FATES: usize = 1 << 20;
 
 /// Judges a run while it is in progress.
@@ -129,7 +133,7 @@ impl OnlineJudge {
         let alarm = match fate {
             Fate::Applied => key.found_applied(new, op, crate::linearizable::facts::time(event.t())),
             Fate::NotApplied => key.never(new, op, ViolationKind::FateContradicted),
-            // No information; another answer may follow.
+            // This gives no information; another answer may follow.
             Fate::Evicted | Fate::Unresolved => return None,
         };
         self.unanswered.remove(&op);
@@ -156,7 +160,7 @@ impl OnlineJudge {
         })
     }
 
-    /// The verdict so far: unknown if a key had to be left to the batch judge.
+    /// Returns the verdict so far: unknown if a key had to be left to the batch judge.
     pub fn verdict(&self) -> Verdict {
         Verdict::merge_all(self.keys.iter().map(KeyState::verdict))
     }
@@ -173,7 +177,7 @@ impl OnlineJudge {
         }
     }
 
-    /// Forgets everything that can be forgotten now; tests compare runs with and without this.
+    /// Immediately forgets everything that can be forgotten. Tests compare runs with and without this.
     pub fn forget_now(&mut self) {
         for key in &mut self.keys {
             key.forget();

@@ -1,18 +1,18 @@
-//! Exhaustive search with a budget of steps: the oracle of the tests, and the refuter of small sub-histories.
+//! Exhaustive search with a step budget. It is the oracle of the tests and confirms contradictions of a few ops.
 //!
-//! It tries every order that respects real time, depth first, and remembers the pairs of (ops done, state) it has
-//! visited (Lowe's memo). It shares nothing with the chain checker or with porcupine-rs. The budget bounds its memory
-//! too: every step remembers at most one pair.
+//! The search tries every order that respects real time, depth first, and remembers the pairs of (ops done, state) it
+//! has visited (Lowe's memo). It shares no code with the chain checker or porcupine-rs. The budget also bounds the
+//! memory, since every step remembers at most one pair.
 
 use super::model::{State, step};
 use super::{SearchOp, SearchRequest};
 use rustc_hash::FxHashSet;
 
-/// Maximum number of ops, because the search recurses once per op.
+/// Maximum number of ops. It is limited because the search recurses once per op.
 pub const MAX_OPS: usize = 2_048;
 
-/// Looks for an order: `Some(Some(order))` if there is one, `Some(None)` if there is none, `None` if the budget of
-/// `steps` or [`MAX_OPS`] is exceeded.
+/// Searches for an order. Returns `Some(Some(order))` if one exists, `Some(None)` if none does, and `None` if the
+/// budget of `steps` or [`MAX_OPS`] is exceeded.
 pub fn order(request: &SearchRequest, steps: u64) -> Option<Option<Vec<u64>>> {
     if request.ops.len() > MAX_OPS {
         return None;
@@ -29,9 +29,9 @@ pub fn order(request: &SearchRequest, steps: u64) -> Option<Option<Vec<u64>>> {
 }
 
 struct Search<'a> {
-    /// By invocation.
+    /// The ops, sorted by invocation.
     ops: Vec<&'a SearchOp>,
-    /// A bit for each op that is in `order`.
+    /// One bit per op: whether it is in `order`.
     done: Vec<u64>,
     seen: FxHashSet<(Box<[u64]>, State)>,
     order: Vec<usize>,

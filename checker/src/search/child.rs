@@ -1,5 +1,5 @@
-//! The child process: it reads a request and searches. On request it also reduces an `invalid` answer to few ops and
-//! confirms it.
+//! The child process: reads a request and searches for an order. On request, it also reduces an `invalid` answer to a
+//! few ops and confirms it.
 
 use super::model::ModelCall;
 use super::{SearchAnswer, SearchOp, SearchReply, SearchRequest, brute, porcupine};
@@ -7,33 +7,33 @@ use super::{SearchAnswer, SearchOp, SearchReply, SearchRequest, brute, porcupine
 /// Maximum number of brute-force steps per sub-history.
 const BRUTE_STEPS: u64 = 50_000;
 
-/// Maximum number of attempts to remove an observer.
+/// Maximum number of attempts to remove an op that only observes.
 const MAX_TRIES: u32 = 400;
 
-/// Implements `heckle search-child`: maps the bytes of stdin to the bytes of stdout.
+/// Implements `heckle search-child`: maps the bytes on stdin to the bytes on stdout.
 ///
-/// A request that cannot be read is a [`SearchReply::gave_up`], like every other failure of a search.
+/// A request that cannot be read results in [`SearchReply::gave_up`], like every other failure of a search.
 pub fn child_main(stdin: &[u8]) -> Vec<u8> {
     let reply = match serde_json::from_slice::<SearchRequest>(stdin) {
         Ok(request) => answer(&request),
         Err(e) => SearchReply::gave_up(format!("the search child could not read its request: {e}")),
     };
-    // A reply consists of numbers and texts, and writing to a Vec cannot fail.
+    // A reply contains only numbers and strings, and writing to a Vec cannot fail.
     serde_json::to_vec(&reply).expect("a reply is always writable as JSON")
 }
 
-/// Searches in this process.
+/// Runs the search in this process.
 pub fn answer(request: &SearchRequest) -> SearchReply {
     if request.shrink { shrink(request) } else { porcupine::search(request) }
 }
 
-/// Finds few ops of an invalid history that contradict the model on their own. Brute force confirms them, not the
-/// engine that reported the violation.
+/// Finds a few ops of an invalid history that contradict the model on their own. They are confirmed by brute force, not
+/// by the engine that reported the violation.
 ///
-/// Two reductions are sound, in that a remaining contradiction is one of the whole history. The first is a prefix in
+/// Two reductions are sound: a contradiction that remains is also one of the whole history. The first is a prefix in
 /// time: later invocations are removed, and ops still open may or may not have happened. The second removes ops that
-/// only observe. Ops that may or may not have happened make a search explode, so every attempt has a budget of steps,
-/// and an attempt that exceeds it counts as not refuted.
+/// only observe. Ops that may or may not have happened make the search space explode, so every attempt has a step
+/// budget, and an attempt that exceeds it counts as not refuted.
 fn shrink(request: &SearchRequest) -> SearchReply {
     let mut ends: Vec<u64> = request.ops.iter().filter_map(|o| o.completed).collect();
     ends.sort_unstable();
@@ -41,7 +41,7 @@ fn shrink(request: &SearchRequest) -> SearchReply {
     let refuted = |ops: &[SearchOp]| {
         matches!(brute::order(&SearchRequest { model: request.model, ops: ops.to_vec(), shrink: false }, BRUTE_STEPS), Some(None))
     };
-    // A prefix of a valid prefix is valid, so the first invalid one is found by binary search.
+    // A prefix of a valid prefix is valid, so binary search finds the first invalid one.
     let shortest = ends.partition_point(|&end| !refuted(&prefix(&request.ops, end)));
     let core = ends.get(shortest).map(|&end| prefix(&request.ops, end)).filter(|core| refuted(core));
     let Some(mut core) = core.or_else(|| refuted(&request.ops).then(|| request.ops.clone())) else {

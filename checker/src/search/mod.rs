@@ -1,16 +1,16 @@
-//! Search: for histories the chain checker does not judge, and as its second opinion.
+//! Search for a valid order, used for histories the chain checker does not judge and as its second opinion.
 //!
 //! porcupine-rs (Wing and Gong's search with Lowe's memo) may take exponential time and quadratic memory, so it runs in
-//! a child process. A [`SearchRequest`] goes to the child's stdin as JSON, and the child runs [`child_main`] and prints
-//! a [`SearchReply`]. The parent, which has the clock and the limits, implements [`SearchRunner`] and reports a child
+//! a child process. The child receives a [`SearchRequest`] as JSON on stdin, runs [`child_main`] and prints a
+//! [`SearchReply`]. The parent, which has the clock and the limits, implements [`SearchRunner`] and reports a child
 //! that died or was killed as [`SearchReply::gave_up`]. Reaching a limit never results in `invalid`.
 
-pub mod brute; // exhaustive search with a budget of steps: the oracle, and the refuter of small sub-histories
+pub mod brute; // exhaustive search with a step budget: the test oracle, which also confirms small contradictions
 pub mod child; // the child process
-pub mod foreign; // foreign histories as questions
+pub mod foreign; // foreign histories converted to search requests
 pub mod model; // the sequential models: register, set, queue, counter, mutex, text
 pub mod porcupine; // an adapter for porcupine-rs that avoids its pitfalls
-mod small; // small keys in this process
+mod small; // searches small keys in this process
 
 pub use child::child_main;
 pub use foreign::{ForeignJudgement, JudgeForeign, judge_foreign, judge_questions, questions};
@@ -18,14 +18,14 @@ pub use model::{Claim, ModelCall, ModelKind, State};
 
 use serde::{Deserialize, Serialize};
 
-/// One op as a search sees it. An op without `completed` may have happened at any time from `invoked` on, or not at all.
+/// One op as seen by a search. An op without `completed` may have happened at any time after `invoked`, or not at all.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SearchOp {
-    /// The caller's identifier.
+    /// Identifier chosen by the caller.
     pub id: u64,
-    /// When it was sent.
+    /// When the op was sent.
     pub invoked: u64,
-    /// When its answer came. Intervals are closed: touching ones overlap.
+    /// When the op was answered. Intervals are closed, so touching intervals overlap.
     pub completed: Option<u64>,
     /// The call and its answer.
     pub call: ModelCall,
@@ -36,10 +36,10 @@ pub struct SearchOp {
 pub struct SearchRequest {
     /// The sequential model of the key.
     pub model: ModelKind,
-    /// The key's ops, in any order.
+    /// Ops of the key, in any order.
     pub ops: Vec<SearchOp>,
-    /// Whether to look for a small set of ops that contradict the model on their own. This is done in a second run,
-    /// when the verdict is known, so that reaching a limit here cannot lose it.
+    /// Whether to find a small set of ops that contradict the model on their own. This is done in a second run, once
+    /// the verdict is known, so reaching a limit here cannot lose the verdict.
     #[serde(default)]
     pub shrink: bool,
 }
@@ -50,46 +50,46 @@ pub struct SearchRequest {
 pub enum SearchAnswer {
     /// An order exists.
     Valid,
-    /// None exists.
+    /// No order exists.
     Invalid,
     /// A limit was reached first.
     GaveUp,
 }
 
-/// The answer of a search.
+/// The result of a search.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SearchReply {
     /// The conclusion.
     pub answer: SearchAnswer,
-    /// If valid: op ids in an order that explains every answer.
+    /// If valid: the op ids in an order that explains every answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<Vec<u64>>,
-    /// If invalid: ids of ops that contradict the model on their own.
+    /// If invalid: the ids of ops that contradict the model on their own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub core: Vec<u64>,
     /// Whether a second engine confirmed that `core` has no valid order.
     #[serde(default)]
     pub certified: bool,
-    /// The limit that was reached.
+    /// The limit that was reached, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<String>,
 }
 
 impl SearchReply {
-    /// The reply of a search that reached a time or memory limit or gave no readable answer.
+    /// Returns the reply of a search that reached a time or memory limit or produced no readable answer.
     pub fn gave_up(limit: impl Into<String>) -> Self {
         SearchReply { answer: SearchAnswer::GaveUp, order: None, core: vec![], certified: false, limit: Some(limit.into()) }
     }
 }
 
-/// Runs one search within limits. The harness spawns `heckle search-child` with an address-space limit and kills
-/// it when its time is up.
+/// Runs one search within limits. The harness spawns `heckle search-child` with an address-space limit and kills it
+/// when its time is up.
 pub trait SearchRunner {
     /// Answers `request`; any failure is reported as [`SearchReply::gave_up`].
     fn run(&self, request: &SearchRequest) -> SearchReply;
 }
 
-/// Runs the search in this process, without limits of time or memory: for tests and small histories.
+/// Runs the search in this process without time or memory limits, for tests and small histories.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct InProcess;
 

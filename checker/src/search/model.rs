@@ -1,4 +1,4 @@
-//! The sequential models: how an op changes the state of a key, and whether its answer is possible.
+//! The sequential models: how an op changes the state of a key, and which answers are possible.
 
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, VecDeque};
@@ -7,28 +7,29 @@ use std::collections::{BTreeSet, VecDeque};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ModelKind {
-    /// Read, write, compare and set. Values may repeat here.
+    /// A register: read, write, compare-and-set. Unlike elsewhere, values may repeat.
     CasRegister,
-    /// Add, remove, contains, read all.
+    /// A set: add, remove, contains, read all members.
     Set,
-    /// First in, first out.
+    /// A queue: first in, first out.
     Queue,
-    /// Add and read.
+    /// A counter: add and read.
     Counter,
-    /// Acquire and release. If values name the owner, only the holder may release. Fencing tokens in maps must increase.
+    /// A mutex: acquire and release. If values name the owner, only the holder may release. Fencing tokens in maps must
+    /// increase.
     Mutex,
-    /// Get, put and append of text.
+    /// A text: get, put and append.
     Text,
     /// A mutex that belongs to a process unless a value names the holder.
     OwnerMutex,
     /// A mutex where each successful acquire returns a fencing token, which must increase.
     FencedMutex,
-    /// Append a value, read the whole list.
+    /// A list: append a value, read the whole list.
     ListAppend,
 }
 
 impl ModelKind {
-    /// Every model with its name.
+    /// All models with their names.
     pub const ALL: [(ModelKind, &'static str); 9] = [
         (ModelKind::CasRegister, "cas-register"),
         (ModelKind::Set, "set"),
@@ -41,12 +42,12 @@ impl ModelKind {
         (ModelKind::ListAppend, "list-append"),
     ];
 
-    /// The name of the model.
+    /// Returns the name of the model.
     pub fn word(self) -> &'static str {
         ModelKind::ALL.iter().find(|(kind, _)| *kind == self).map_or("", |(_, word)| word)
     }
 
-    /// The state before the first op.
+    /// Returns the state before the first op.
     pub fn init(self) -> State {
         match self {
             ModelKind::CasRegister => State::Register(None),
@@ -72,35 +73,35 @@ impl std::str::FromStr for ModelKind {
     }
 }
 
-/// The state of one key.
+/// State of one key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum State {
-    /// A register's value; `None` is "never written".
+    /// Value of a register; `None` is "never written".
     Register(Option<i64>),
-    /// A set's members.
+    /// Members of a set.
     Set(BTreeSet<i64>),
-    /// A queue, front first.
+    /// Items of a queue, front first.
     Queue(VecDeque<i64>),
-    /// A counter.
+    /// Value of a counter.
     Counter(i64),
-    /// A mutex.
+    /// State of a mutex.
     Mutex(Lock),
     /// A text; `None` is "never put".
     Text(Option<String>),
-    /// A list.
+    /// Values of a list.
     List(Vec<i64>),
 }
 
-/// The state of a mutex.
+/// State of a mutex.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Lock {
-    /// Who holds it.
+    /// The current holder; `None` if the mutex is free.
     pub held: Option<Claim>,
     /// The highest fencing token so far.
     pub highest_fence: Option<i64>,
 }
 
-/// The owner and the fencing token that an acquire or release names.
+/// The owner and the fencing token named by an acquire or release.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Claim {
     /// The owner; `None` if the op names none.
@@ -112,14 +113,14 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// Whether two ops may belong to the same hold: fields that both name must be equal.
+    /// Returns whether two ops may belong to the same hold: fields that both ops name must be equal.
     fn fits(self, other: Claim) -> bool {
         let same = |a: Option<i64>, b: Option<i64>| a.is_none() || b.is_none() || a == b;
         same(self.owner, other.owner) && same(self.fence, other.fence)
     }
 }
 
-/// An op with its answer. If the answer is unknown, the field is `None` and matches any state.
+/// An op with its answer. A field that is `None` is unknown and matches any state.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "f")]
 pub enum ModelCall {
@@ -131,10 +132,10 @@ pub enum ModelCall {
     },
     /// Register: a write.
     Write {
-        /// The value.
+        /// The value written.
         new: i64,
     },
-    /// Register: a CAS that took effect, or may have.
+    /// Register: a CAS that took effect or may have taken effect.
     Cas {
         /// The expected value.
         expected: Option<i64>,
@@ -161,14 +162,14 @@ pub enum ModelCall {
         /// Whether the member was present.
         found: Option<bool>,
     },
-    /// Set: is it a member?
+    /// Set: ask whether it contains a member.
     Contains {
         /// The member.
         member: i64,
         /// Whether the member was present.
         found: Option<bool>,
     },
-    /// Set: all members.
+    /// Set: read all members.
     Members {
         /// The members read, sorted, without duplicates.
         members: Option<Vec<i64>>,
@@ -181,46 +182,46 @@ pub enum ModelCall {
         /// The item.
         item: i64,
     },
-    /// Queue: take from the front.
+    /// Queue: take an item from the front.
     Dequeue {
         /// The item returned; an inner `None` means "empty", the outer one "not reported".
         #[serde(default, with = "nested_option")]
         item: Option<Option<i64>>,
     },
-    /// Counter: add to it.
+    /// Counter: add an amount.
     Increment {
         /// The amount.
         by: i64,
     },
-    /// Counter: read it.
+    /// Counter: read the value.
     Count {
         /// The value read.
         count: Option<i64>,
     },
-    /// Mutex: acquire it.
+    /// Mutex: acquire.
     Acquire(Claim),
-    /// Mutex: release it.
+    /// Mutex: release.
     Release(Claim),
-    /// Text: read it.
+    /// Text: read.
     Get {
-        /// The text read; an inner `None` means "never put", the outer one "not reported". A text that was never put
-        /// may also read as empty.
+        /// The text read; an inner `None` means "never put", an outer one "not reported". A text that was never put may
+        /// also be read as empty.
         #[serde(default, with = "nested_option")]
         text: Option<Option<String>>,
     },
-    /// Text: replace it.
+    /// Text: replace.
     Put {
         /// The new text.
         text: String,
     },
-    /// Text: append to it.
+    /// Text: append.
     Append {
-        /// What.
+        /// The text to append.
         text: String,
     },
     /// List: append a value.
     Push {
-        /// The value.
+        /// The value to append.
         item: i64,
     },
     /// List: read all values.
@@ -230,7 +231,7 @@ pub enum ModelCall {
     },
 }
 
-/// Serialises a double option as a list of at most one element. JSON's `null` is a value here, so absence needs a different form.
+/// Serialises a double option as a list of at most one element, because JSON's `null` is already used for a value here.
 mod nested_option {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -269,7 +270,7 @@ pub fn step(state: &State, call: &ModelCall) -> Option<State> {
         (State::Text(now), ModelCall::Append { text }) => Some(State::Text(Some(format!("{}{text}", now.as_deref().unwrap_or(""))))),
         (State::List(now), ModelCall::Push { item }) => Some(State::List(now.iter().chain([item]).copied().collect())),
         (State::List(now), ModelCall::Items { items }) => items.as_ref().is_none_or(|seen| seen == now).then(|| State::List(now.clone())),
-        // A call of another model fits no state, so a request that mixes models has no order.
+        // A call of another model is impossible in any state, so a request that mixes models has no order.
         (State::Queue(_) | State::Counter(_) | State::Text(_) | State::List(_), _) => None,
     }
 }
@@ -277,7 +278,7 @@ pub fn step(state: &State, call: &ModelCall) -> Option<State> {
 fn mutex(now: Lock, call: &ModelCall) -> Option<Lock> {
     match (now.held, call) {
         (None, ModelCall::Acquire(claim)) => {
-            // A token that does not increase would let a client act after its lock passed to another client.
+            // A token that does not increase would let a client act after its lock has passed to another client.
             let rises = claim.fence.is_none_or(|fence| now.highest_fence.is_none_or(|highest| fence > highest));
             rises.then_some(Lock { held: Some(*claim), highest_fence: claim.fence.or(now.highest_fence) })
         }

@@ -1,15 +1,16 @@
-//! An adapter for porcupine-rs that avoids its pitfalls.
+//! An adapter for porcupine-rs that works around its pitfalls.
 //!
-//! porcupine-rs 0.3.0 has three pitfalls, each covered by a test below: its `…_info_timeout` calls return `Illegal`
-//! when time runs out; a time limit is exceeded, since it is only checked between steps and a run waits for all its
-//! threads; and it starts a thread for every partition. So it is called without a time limit, with one partition, in a
-//! separate process that the parent can kill.
+//! porcupine-rs 0.3.0 has three pitfalls, each covered by a test. Its `…_info_timeout` calls return `Illegal` when time
+//! runs out. It exceeds a time limit, because it checks the limit only between steps and a run waits for all its
+//! threads. And it starts a thread for every partition. The adapter therefore calls it without a time limit, with one
+//! partition, in a separate process that the parent can kill.
 
 use super::model::{ModelCall, ModelKind, State, step};
 use super::{SearchAnswer, SearchOp, SearchReply, SearchRequest};
 use porcupine_rs::{CheckResult, Model, Operation};
 
-/// A model of this crate for porcupine-rs. Its models have no parameters, so the kind is part of the type.
+/// A model of this crate in the form that porcupine-rs requires. Models of porcupine-rs have no parameters, so the kind
+/// is part of the type.
 #[derive(Debug, Clone)]
 struct Adapter<const KIND: usize>;
 
@@ -31,8 +32,8 @@ impl<const KIND: usize> Model for Adapter<KIND> {
     fn step(state: &State, op: &Input) -> (bool, State) {
         match step(state, &op.call) {
             Some(next) => (true, next),
-            // Every op must have a position. An op that may not have happened is placed where it has no effect; its
-            // interval extends to the end of time, so such a position exists.
+            // porcupine-rs assigns a position to every op. An op that may not have happened is placed where it has no
+            // effect. Its interval extends to the end of time, so such a position exists.
             None => (!op.certain, state.clone()),
         }
     }

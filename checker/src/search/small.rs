@@ -1,14 +1,14 @@
-//! Searches small keys in this process, so that a history of a million keys does not start a million processes.
+//! Searches small keys in this process, so a history with a million keys does not start a million processes.
 
 use super::{SearchAnswer, SearchReply, SearchRequest, SearchRunner, brute, child};
 
-/// Keys with at most this many ops are tried here first.
+/// Maximum number of ops in a key that is tried here first.
 const MAX_OPS: usize = 32;
 
 /// Maximum number of brute-force steps per key, which bounds time and memory.
 const STEPS: u64 = 20_000;
 
-/// Tries brute force on small keys, and uses another runner if that is inconclusive.
+/// Tries brute force on small keys, and falls back to another runner if that is inconclusive.
 pub(super) struct SmallFirst<'a>(pub(super) &'a dyn SearchRunner);
 
 impl SearchRunner for SmallFirst<'_> {

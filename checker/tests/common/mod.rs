@@ -1,4 +1,4 @@
-//! Shared by the tests: small random histories, and an oracle that reads a history without the checker's code.
+//! Shared by the tests: small random histories, and an oracle that reads a history without using the checker's code.
 #![allow(dead_code, unreachable_pub, unused_imports)]
 
 pub use heckle_checker::differential::{Spice, events, question, random, show};
@@ -11,7 +11,7 @@ pub fn cases(default: u64) -> u64 {
     std::env::var("HECKLE_DIFF_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(default)
 }
 
-/// The random generator of case `n` of a test. A failure prints it, so that this case alone can be repeated.
+/// Returns the random generator of case `n` of a test. A failure prints the case so that it can be repeated alone.
 pub fn stream(test: &str, n: u64) -> Pcg64 {
     Seed(n).stream(test)
 }

@@ -1,15 +1,15 @@
-//! Classifies how a process ended, by a single table, and describes the cause.
+//! Classifies how a process ended, using a single table, and describes the cause.
 
 /// The phase in which a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// Before it was ready for the first time in the run, so it had not received any requests yet.
+    /// Before the process was ready for the first time in the run, so it had not received any requests yet.
     FirstStart,
-    /// It was restarted on its data and was not ready yet.
+    /// The process was restarted on its existing data and was not ready yet.
     Restart,
-    /// It was serving.
+    /// The process was serving requests.
     Serving,
-    /// It had been asked to shut down.
+    /// The process had been asked to shut down.
     Asked,
 }
 
@@ -32,20 +32,20 @@ impl Phase {
 /// The facts about the end of a process.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct End {
-    /// The signal that ended it.
+    /// The signal that ended the process.
     pub signal: Option<i32>,
-    /// Its exit code, if it was not ended by a signal.
+    /// The exit code, if no signal ended the process.
     pub code: Option<i32>,
-    /// The assertion or panic that it logged.
+    /// The assertion or panic message that the process logged.
     pub said: Option<String>,
-    /// The last lines of its log.
+    /// Last lines of the log.
     pub log: Vec<String>,
 }
 
 /// The cause of the end of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
-    /// It was asked to shut down and did.
+    /// The process was asked to shut down and did.
     Asked,
     /// The system under test failed on its own: a violation.
     Crash,
@@ -54,14 +54,14 @@ pub enum Cause {
 }
 
 const ABRT: i32 = 6;
-/// ILL, TRAP, ABRT, BUS, FPE, SEGV, PIPE, SYS: signals that a process causes itself. The sender is not known
+/// ILL, TRAP, ABRT, BUS, FPE, SEGV, PIPE, SYS: signals that a process normally raises itself. The sender is not known
 /// afterwards, so all of them count.
 const CRASH_SIGNALS: [i32; 8] = [4, 5, ABRT, 7, 8, 11, 13, 31];
 
-/// Number of lines at the end of a log that are searched for the cause.
+/// Number of lines at the end of the log that are searched for the cause.
 const LAST_LINES: usize = 3;
 
-/// Log messages of a process that is refused a resource, with the name of the resource. Only the last error of the
+/// Log messages of a process that was refused a resource, with the name of that resource. Only the last error of the
 /// process counts: a temporary shortage does not excuse an unrelated assertion.
 const SHORTAGES: [(&str, &str); 14] = [
     ("too many open files", "the machine or a limit (`ulimit -n`) left it without file descriptors"),
@@ -80,21 +80,22 @@ const SHORTAGES: [(&str, &str); 14] = [
     ("event=stop_signal", "it received a signal from outside the run"),
 ];
 
-/// Classifies an end that no fault explains. The rows are in the order in which they are tried.
+/// Classifies an exit that no fault explains. The rows are tried in the order of the table.
 ///
 /// | phase | ended by | means |
 /// |---|---|---|
-/// | any | memory, descriptors, disk, ports or threads refused, by its own last words | outside |
-/// | any | ILL, TRAP, ABRT, BUS, FPE, SEGV, PIPE, SYS, or a shell's 128 + one of them (but not 141, which tools exit with when a pipe closes) | crash |
-/// | any | a logged panic or assertion; exit 101, which is Rust's | crash |
+/// | any | its last log lines say that it was refused memory, descriptors, disk, ports or threads | outside |
+/// | any | ILL, TRAP, ABRT, BUS, FPE, SEGV, PIPE, SYS, or exit code 128 + one of them, as a shell reports it (except 141, the exit code
+/// of tools whose pipe closes) | crash |
+/// | any | a logged panic or assertion; exit 101, Rust's code for a panic | crash |
 /// | asked | anything else | asked |
 /// | any | any other signal: KILL, TERM, HUP, INT, QUIT, XCPU, XFSZ … | outside |
-/// | any | exit 64: its configuration is invalid | outside |
-/// | any | exit 74: its disk failed, and no fault of the disk was injected | outside |
+/// | any | exit 64: the configuration is invalid | outside |
+/// | any | exit 74: the disk failed, and no disk fault was injected | outside |
 /// | first start | any other exit code: it had not received requests yet | outside |
-/// | restart, serving | any other exit code, including 0; also a refusal of its own data | crash |
+/// | restart, serving | any other exit code, including 0; including a refusal of its own data | crash |
 pub fn cause(end: &End, phase: Phase) -> Cause {
-    // If there is an assertion, its text decides, otherwise the last lines of the log.
+    // The text of an assertion decides if there is one, otherwise the last lines of the log.
     let last = &end.log[end.log.len().saturating_sub(LAST_LINES)..];
     let last_words = end.said.clone().unwrap_or_else(|| last.join("\n")).to_lowercase();
     if let Some((_, what)) = SHORTAGES.iter().find(|(words, _)| last_words.contains(words))
@@ -231,7 +232,7 @@ mod tests {
         ] {
             check(&logging(exit(70), &[words]), &ALIVE, want);
         }
-        // A temporary shortage does not explain an assertion, nor does a shortage much earlier in the log.
+        // Neither a temporary shortage nor a shortage much earlier in the log explains an assertion.
         let passing = ["accept: Too many open files (os error 24)", "a", "b", "c"];
         check(&saying(logging(signal(6), &passing[..1]), "assertion failed: held <= promised"), &ALL, "crash");
         check(&logging(signal(6), &passing), &ALL, "crash");

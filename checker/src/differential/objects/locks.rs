@@ -15,7 +15,7 @@ pub(super) fn honest(rng: &mut Pcg64, model: ModelKind, spice: ObjectSpice) -> Q
     };
     let (mixed, any_releaser) = (spice.outside && rng.random_bool(0.5), spice.outside && rng.random_bool(0.3));
     let release_tokens = tokens && rng.random_bool(0.3);
-    // The end of the last op of each process.
+    // When the last op of each process ends.
     let mut free = vec![0u64; processes as usize];
     let (mut t, mut token, mut ops) = (1u64, 0, vec![]);
     for _ in 0..rng.random_range(1..=spice.ops / 2) {

@@ -1,8 +1,8 @@
-//! Small random histories of one set, list, queue, counter or lock: a correct run of the object, in which some answers
-//! are then mutated and some outcomes dropped.
+//! Small random histories of one set, list, queue, counter or lock. Each starts as a correct run of the object; then
+//! some answers are mutated and some outcomes dropped.
 
 mod mutations; // changed answers, shifted times, dropped outcomes
-mod locks; // holds that take turns
+mod locks; // correct histories of a lock
 
 pub use mutations::{drop_outcomes, mark_failed, mutate};
 
@@ -14,7 +14,7 @@ use heckle_history::prng::{Pcg64, Seed};
 use rand::RngExt;
 use std::collections::BTreeSet;
 
-/// The models that a scan judges.
+/// The models that the scans judge.
 pub const MODELS: [ModelKind; 7] = [
     ModelKind::Set,
     ModelKind::ListAppend,
@@ -25,14 +25,14 @@ pub const MODELS: [ModelKind; 7] = [
     ModelKind::FencedMutex,
 ];
 
-/// The parameters for drawing a history of an object.
+/// Parameters for drawing a history of an object.
 #[derive(Debug, Clone, Copy)]
 pub struct ObjectSpice {
     /// Maximum number of ops.
     pub ops: u64,
     /// Maximum number of processes.
     pub processes: u32,
-    /// Whether to include ops that the scan leaves to the search: removes, repeated values, different increments.
+    /// Whether to include ops that the scan leaves to the search: removes, repeated values, and different increments.
     pub outside: bool,
 }
 
@@ -95,7 +95,7 @@ fn ask(rng: &mut Pcg64, model: ModelKind, fresh: i64, unit: i64, spice: ObjectSp
     }
 }
 
-/// Returns the correct answer.
+/// Returns the call with its correct answer.
 fn answer(state: &State, call: ModelCall) -> ModelCall {
     match (state, call) {
         (State::Set(now), ModelCall::Remove { member, .. }) => ModelCall::Remove { member, found: Some(now.contains(&member)) },
@@ -127,11 +127,11 @@ pub fn object_case(seed: Seed, model: ModelKind, number: u64) -> Question {
     question
 }
 
-/// Compares the scan and its verified certificate with brute force and porcupine-rs. Returns the common verdict, or
-/// [`Verdict::Unknown`] if the scan leaves the case open.
+/// Compares the scan and its verified certificate with brute force and porcupine-rs. Returns the verdict on which they
+/// agree, or [`Verdict::Unknown`] if the scan leaves the case open.
 ///
 /// # Errors
-/// The verdict of each engine, if they disagree.
+/// Returns the verdict of each engine if they disagree.
 pub fn compare_object(question: &Question, steps: u64) -> Result<Verdict, String> {
     let truth = match brute::order(&question.request, steps) {
         Some(order) => order.is_some(),
@@ -160,7 +160,7 @@ pub fn show_object(question: &Question) -> String {
     question.request.ops.iter().zip(&question.processes).map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// Every element that some op adds.
+/// Returns every element that some op adds.
 fn elements(question: &Question) -> BTreeSet<i64> {
     let put = |op: &SearchOp| match op.call {
         ModelCall::Add { member } => Some(member),

@@ -68,7 +68,7 @@ fn mutate_claim(rng: &mut Pcg64, claim: &mut Claim) {
     }
 }
 
-/// Drops a share of the outcomes, so that these ops may have happened. A correct history stays correct.
+/// Drops a share of the outcomes; these ops may then have happened or not. A correct history stays correct.
 pub fn drop_outcomes(rng: &mut Pcg64, question: &mut Question, share: f64) {
     for op in &mut question.request.ops {
         if rng.random_bool(share) {

@@ -1,4 +1,4 @@
-//! Selects the ops that are drawn.
+//! Selects the ops to draw.
 
 use super::{Loss, MAX_OPS};
 use crate::linearizable::facts::KeyOps;
@@ -6,13 +6,14 @@ use crate::linearizable::search_request;
 use crate::search::brute;
 use heckle_history::{Call, OpId, Value};
 
-/// Maximum number of CAS ops between the old value and the lost update that are drawn.
+/// Maximum number of CAS ops drawn between the old value and the lost update.
 const MAX_LINKS: usize = 8;
 /// Maximum number of steps for brute force to confirm that the selected ops have no order.
 const STEPS: u64 = 200_000;
 
-/// Returns the indices of the ops that are drawn, by invocation: the lost update and the op that missed it if they contradict each
-/// other, with the writer of the old value and the CAS ops in between if these are needed; else the ops of the proof.
+/// Returns the indices of the ops to draw, by invocation. If the lost update and the op that missed it contradict each other,
+/// these are the two ops, plus the writer of the old value and the CAS ops in between where needed. Otherwise they are the ops of
+/// the proof.
 pub(super) fn ops(of_key: &KeyOps<'_>, loss: Option<&Loss>, proof: &[OpId]) -> Vec<u32> {
     let mut proof: Vec<u32> = of_key.places.iter().copied().filter(|&p| proof.contains(&of_key.op(p).op)).collect();
     let Some(loss) = loss else { return proof };
@@ -22,7 +23,7 @@ pub(super) fn ops(of_key: &KeyOps<'_>, loss: Option<&Loss>, proof: &[OpId]) -> V
     let mut chosen = if contradict(of_key, &story) {
         story
     } else {
-        // The sentence above the picture speaks of these two.
+        // The sentence above the picture names these two ops.
         proof.extend([loss.lost, loss.observer]);
         proof
     };
@@ -31,7 +32,7 @@ pub(super) fn ops(of_key: &KeyOps<'_>, loss: Option<&Loss>, proof: &[OpId]) -> V
     chosen
 }
 
-/// The CAS ops that lead from the value that was found to the lost update, if there are few.
+/// Returns the CAS ops that lead from the value found to the lost update, if there are few.
 fn links(of_key: &KeyOps<'_>, loss: &Loss) -> Vec<u32> {
     let expected = |place: u32| match of_key.op(place).call {
         Call::Cas { expected, .. } => Some(expected),
@@ -54,12 +55,12 @@ fn links(of_key: &KeyOps<'_>, loss: &Loss) -> Vec<u32> {
     vec![]
 }
 
-/// Whether brute force finds no order of these ops.
+/// Returns whether brute force proves that these ops have no order.
 fn contradict(of_key: &KeyOps<'_>, places: &[u32]) -> bool {
     matches!(brute::order(&search_request::of_places(of_key, places), STEPS), Some(None))
 }
 
-/// Cuts the ops in the middle if there are too many to draw, and returns how many are left out.
+/// Omits ops from the middle if there are too many to draw, and returns how many were left out.
 pub(super) fn cut(places: Vec<u32>, loss: Option<&Loss>) -> (Vec<u32>, usize) {
     let all = places.len();
     if all <= MAX_OPS {

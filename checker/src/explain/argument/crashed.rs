@@ -1,14 +1,14 @@
-//! The argument of a crash: the last ops that the node answered, the ops that it left open, and the faults at that time.
+//! The argument of a crash: the last ops that the node answered, the ops it left open, and the faults at that time.
 
 use super::words::{call_and_answer, decimals, fault_words, time};
 use super::{Argument, MAX_FAULTS, Walk, drawn, end};
 use crate::coverage;
 use heckle_history::{History, Nanos, NodeIx, Outcome};
 
-/// How many ops before the crash are drawn, answered and open.
+/// Number of ops drawn before the crash, for answered and for open ops.
 const ANSWERED: usize = 2;
 const OPEN: usize = 4;
-/// Faults that ended longer ago than this are not drawn.
+/// Maximum age of a fault that is drawn: how long before the crash it ended.
 const RECENT: Nanos = Nanos(5_000_000_000);
 
 impl Argument {
@@ -54,7 +54,7 @@ impl Argument {
     }
 }
 
-/// The last ops that the node answered before `t`, and those that it had not answered then.
+/// Returns the last ops that the node answered before `t`, and ops that it had not answered by then.
 fn ops(history: &History, node: NodeIx, t: Nanos) -> Vec<u32> {
     let sent = |p: u32| history.details.get(p as usize).and_then(|d| d.sent_to);
     let of_node: Vec<u32> = (0u32..)

@@ -1,14 +1,15 @@
-//! The argument as lines of text, for a terminal and for `explain.txt`: time runs down, and long pauses are cut.
+//! The argument as lines of text, for a terminal and for `explain.txt`. Time runs downwards, and long pauses are
+//! shortened.
 
 use super::{Argument, Walk};
 use heckle_history::Nanos;
 use heckle_history::printable::printable;
 use std::fmt::Write;
 
-/// A pause of at least this many times the shortest one is named.
+/// A pause is printed if it is at least this many times as long as the shortest one.
 const PAUSE: u64 = 4;
 
-/// Returns the argument as two paragraphs: the events in the order of time, and the states step by step.
+/// Returns the argument as two paragraphs: the events in time order, and the states step by step.
 pub fn text(argument: &Argument) -> String {
     let mut out = String::new();
     let _ = writeln!(out, "In the order of time:");
@@ -34,7 +35,7 @@ pub fn text(argument: &Argument) -> String {
     out
 }
 
-/// An event: its time, its rank among events of the same time, whose it is, and what happened.
+/// An event: its time, its rank among simultaneous events, the client or node it belongs to, and what happened.
 type Line = (Nanos, u8, String, String);
 
 fn events(argument: &Argument) -> Vec<Line> {
@@ -93,7 +94,7 @@ impl Argument {
     }
 }
 
-/// A pause with its unit: `358 ms`.
+/// Formats a pause with its unit: `358 ms`.
 pub fn pause_words(ns: u64) -> String {
     match ns {
         0..1_000_000 => format!("{} µs", ns / 1_000),

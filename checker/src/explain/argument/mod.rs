@@ -1,15 +1,15 @@
-//! The argument of a violation as it is drawn: the few operations that contradict each other, the faults between them, and the
-//! states that lead to the contradiction.
+//! The argument of a violation as drawn: the few ops that contradict each other, the faults between them, and the states that
+//! lead to the contradiction.
 //!
-//! If an acknowledged update is proved to be missing, the argument is the story of that update: the update, the fault and the op
-//! that missed it, if brute force confirms that these ops have no order. Otherwise it is the proof of the checker. The pictures,
-//! the page and the text all draw this one value.
+//! If an acknowledged update is proved to be missing and brute force confirms that the ops involved have no order, the argument
+//! is the story of that update: the update, the fault and the op that missed it. Otherwise it is the proof of the checker. The
+//! pictures, the page and the text all present the same argument.
 
-mod choose; // which ops are drawn
+mod choose; // selects the ops to draw
 mod crashed; // the argument of a crash
 mod lines; // the argument as lines of text
 mod words; // calls, times, and the sentence above the picture
-mod walk; // the states step by step, and where no step is possible
+mod walk; // the states step by step, up to the point where no op fits
 
 pub use lines::{pause_words, text};
 pub use walk::{Blocked, Step, Walk};
@@ -20,7 +20,7 @@ use crate::linearizable::facts::{Fates, KeyOps};
 use heckle_history::{Call, Fate, History, Nanos, OpId, Outcome, Seen};
 use words::{call_and_answer, decimals, fault_words, meaning, time, title, when};
 
-/// Maximum number of ops that are drawn. A proof with more of them is cut in the middle.
+/// Maximum number of ops that are drawn. Longer proofs are cut in the middle.
 pub const MAX_OPS: usize = 16;
 /// Maximum number of faults that are drawn.
 pub const MAX_FAULTS: usize = 6;
@@ -30,32 +30,32 @@ pub const MAX_FAULTS: usize = 6;
 pub struct Argument {
     /// Name of the key.
     pub key: String,
-    /// What was lost and why, in one sentence.
+    /// The loss and its cause, in one sentence.
     pub title: String,
-    /// The ops of the argument, by invocation.
+    /// The ops of the argument, ordered by invocation.
     pub ops: Vec<DrawnOp>,
-    /// How many ops of the proof are left out because there are too many.
+    /// Number of ops of the proof that are left out because there are too many.
     pub left_out: usize,
-    /// The faults between the ops, by their begin.
+    /// The faults between the ops, ordered by start time.
     pub faults: Vec<DrawnFault>,
-    /// Other events, such as a crash: when, and what happened.
+    /// Other events, such as a crash, with their times.
     pub marks: Vec<(Nanos, String)>,
-    /// How many more faults there were in that time.
+    /// Number of other faults in that time that are not drawn.
     pub more_faults: usize,
-    /// The states step by step; without steps if the model of the ops is not known.
+    /// The states step by step; no steps if the model of the ops is not known.
     pub walk: Walk,
-    /// Decimals that distinguish the times of the argument, in seconds.
+    /// Number of decimals needed to distinguish the times of the argument, in seconds.
     pub decimals: usize,
 }
 
 /// One op of the argument.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DrawnOp {
-    /// Its id.
+    /// Id of the op.
     pub op: OpId,
-    /// Its index in the history.
+    /// Index of the op in the history.
     pub place: u32,
-    /// Its role in the argument.
+    /// Role of the op in the argument.
     pub role: Role,
     /// The call and its answer, such as `cas null -> 2 ok` or `read -> null`.
     pub words: String,
@@ -63,19 +63,20 @@ pub struct DrawnOp {
     pub call: String,
     /// The answer alone.
     pub answer: String,
-    /// Who called, and through which node: `c3 via n1`.
+    /// The caller and the node it used: `c3 via n1`.
     pub who: String,
-    /// When it was sent or answered: `acknowledged at 4.200 s`.
+    /// When the op was sent or answered: `acknowledged at 4.200 s`.
     pub when: String,
-    /// What follows from it: `from then on k1 must hold 17 or a newer value`. Empty if nothing does on its own.
+    /// What follows from the op: `from then on k1 must hold 17 or a newer value`. Empty if nothing follows from this op
+    /// alone.
     pub meaning: String,
-    /// When it was sent.
+    /// When the op was sent.
     pub invoked: Nanos,
-    /// When it ended; `None` if that is not known.
+    /// When the op ended; `None` if that is not known.
     pub ended: Option<Nanos>,
 }
 
-/// The part that an op plays in the argument.
+/// The role of an op in the argument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// The update that is missing.
@@ -86,22 +87,22 @@ pub enum Role {
     Part,
 }
 
-/// A fault in the time of the argument.
+/// A fault in the time span of the argument.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DrawnFault {
-    /// Its id in the history.
+    /// Id of the fault in the history.
     pub id: u64,
     /// What happened, such as `all nodes killed (n1, n2, n3)`.
     pub words: String,
     /// When it began.
     pub began: Nanos,
-    /// When it was lifted.
+    /// When it ended.
     pub ended: Nanos,
 }
 
 impl Argument {
-    /// Returns the argument of a violation of `key` with the given `ops`; `summary` is its sentence if no update was lost. `None`
-    /// if the history has none of the ops.
+    /// Returns the argument of a violation of `key` with the given `ops`. `summary` is used as its sentence if no update was
+    /// lost. `None` if the history contains none of the ops.
     pub fn of(history: &History, key: &str, ops: &[OpId], summary: &str) -> Option<Argument> {
         let id = history.names.find_key(key)?;
         let loss = Loss::find(history, id, ops);
@@ -132,12 +133,12 @@ impl Argument {
         Some(Argument { key: key.to_owned(), title, ops, left_out, faults, marks: vec![], more_faults, walk, decimals })
     }
 
-    /// A time with as many decimals as the argument needs.
+    /// Formats a time with as many decimals as the argument needs.
     pub fn time(&self, t: Nanos) -> String {
         time(t, self.decimals)
     }
 
-    /// The moments of the argument in order: begins and ends of ops and faults, without repetition.
+    /// Returns the moments of the argument in order: starts and ends of ops and faults, without duplicates.
     pub fn moments(&self) -> Vec<Nanos> {
         let ops = self.ops.iter().flat_map(|o| [Some(o.invoked), o.ended]).flatten();
         let faults = self.faults.iter().flat_map(|f| [f.began, f.ended]);
@@ -148,7 +149,7 @@ impl Argument {
     }
 }
 
-/// The op among `places` that found a value and was invoked last.
+/// Returns the op invoked last among those of `places` that found a value.
 fn last_observer(history: &History, places: &[u32]) -> Option<u32> {
     let found = |p: &&u32| {
         let op = &history.ops[**p as usize];
@@ -158,7 +159,7 @@ fn last_observer(history: &History, places: &[u32]) -> Option<u32> {
     places.iter().filter(found).max_by_key(|&&p| (history.ops[p as usize].completed, p)).copied()
 }
 
-/// When an op ended: when it was answered, or found to have been applied.
+/// Returns when an op ended: when it was answered or found to have been applied.
 fn end(history: &History, place: u32) -> Option<Nanos> {
     let op = &history.ops[place as usize];
     match (op.outcome, history.fates.get(&place)) {
@@ -168,7 +169,7 @@ fn end(history: &History, place: u32) -> Option<Nanos> {
     }
 }
 
-/// The faults that are drawn, and how many more there were. The fault that explains the loss is always drawn.
+/// Returns the faults to draw and the number of other faults. The fault that explains the loss is always drawn.
 fn faults(history: &History, loss: Option<&Loss>, from: Nanos, to: Nanos) -> (Vec<DrawnFault>, usize) {
     let cause = loss.and_then(|l| l.between.as_ref().or(l.around.as_ref())).map(|f| f.id);
     let mut near: Vec<Fault> =
@@ -205,7 +206,7 @@ fn drawn(history: &History, place: u32, loss: Option<&Loss>, observer: Option<u3
 }
 
 impl DrawnOp {
-    /// Who called, when, and what follows from it.
+    /// Describes who called, when, and what follows from the op.
     pub fn note(&self) -> String {
         let meaning = if self.meaning.is_empty() { String::new() } else { format!(": {}", self.meaning) };
         format!("{}, op {}, {}{meaning}", self.who, self.op, self.when)

@@ -1,4 +1,5 @@
-//! Steps through the states of a key: the longest order of the ops that explains their answers, and why no op fits after it.
+//! Steps through the states of a key: the longest order of the ops that explains their answers, and why no other op can
+//! follow.
 
 use crate::linearizable::facts::KeyOps;
 use crate::linearizable::reason::value;
@@ -8,21 +9,21 @@ use crate::search::{ModelCall, SearchOp, SearchRequest, State};
 use heckle_history::{OpId, Value};
 use rustc_hash::FxHashSet;
 
-/// Maximum number of states that are tried. A contradiction has few ops, so this is rarely reached.
+/// Maximum number of states that are tried. A contradiction has few ops, so this limit is rarely reached.
 const MAX_STATES: usize = 100_000;
-/// Maximum number of ops in a walk: more would not be read.
+/// Maximum number of ops in a walk. A longer walk would not be readable.
 const MAX_OPS: usize = 40;
 
 /// The states of the key, one op at a time.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Walk {
-    /// The state at the beginning; empty if there is no walk.
+    /// The initial state; empty if there is no walk.
     pub start: String,
-    /// The ops that fit one after another, in the order that gets furthest.
+    /// Ops that can take effect one after another, in the longest possible order.
     pub steps: Vec<Step>,
-    /// The ops that are left, none of which fits.
+    /// The remaining ops, none of which can come next.
     pub blocked: Vec<Blocked>,
-    /// Whether every order was tried, so that none gets further.
+    /// Whether every order was tried, so no longer one exists.
     pub exhaustive: bool,
 }
 
@@ -31,22 +32,22 @@ pub struct Walk {
 pub struct Step {
     /// The op.
     pub op: OpId,
-    /// Whether it is an op of the argument. Others only wrote a value that the argument needs.
+    /// Whether the op is part of the argument. Other ops only wrote a value that the argument needs.
     pub drawn: bool,
-    /// The state after it.
+    /// The state after the op.
     pub state: String,
 }
 
-/// An op that does not fit.
+/// An op that cannot come next.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Blocked {
     /// The op.
     pub op: OpId,
-    /// Why it does not fit.
+    /// Why the op cannot come next.
     pub why: String,
 }
 
-/// Steps through the ops at `places`, and the writers of the values that they need.
+/// Steps through the ops at `places` and the writers of the values they need.
 pub(super) fn of(of_key: &KeyOps<'_>, places: &[u32]) -> Walk {
     let drawn: Vec<OpId> = places.iter().map(|&p| of_key.op(p).op).collect();
     walk(&search_request::of_places(of_key, places), &drawn, of_key.history.names.key_name(of_key.key))
@@ -79,12 +80,12 @@ fn walk(request: &SearchRequest, drawn: &[OpId], key: &str) -> Walk {
 
 /// Searches for the order with the most answered ops.
 struct Longest<'a> {
-    /// By invocation.
+    /// The ops, sorted by invocation.
     ops: &'a [&'a SearchOp],
     seen: FxHashSet<(u64, State)>,
     order: Vec<usize>,
     best: Vec<usize>,
-    /// Answered ops in the best order so far.
+    /// Number of answered ops in the best order so far.
     most: Option<usize>,
     cut: bool,
 }
@@ -116,7 +117,7 @@ impl Longest<'_> {
     }
 }
 
-/// Why the op at `i` cannot come next, if the ops at `left` are left.
+/// Explains why the op at `i` cannot come next when the ops at `left` remain.
 fn why(ops: &[&SearchOp], left: &[usize], i: usize, state: &State, key: &str) -> String {
     let op = ops[i];
     let earlier = left.iter().filter(|&&j| ops[j].completed.is_some_and(|t| t < op.invoked)).min_by_key(|&&j| ops[j].completed);
@@ -136,7 +137,7 @@ fn why(ops: &[&SearchOp], left: &[usize], i: usize, state: &State, key: &str) ->
     }
 }
 
-/// The state in words.
+/// Describes a state in words.
 fn state_words(state: &State) -> String {
     let list = |items: &mut dyn Iterator<Item = &i64>| items.map(i64::to_string).collect::<Vec<_>>().join(", ");
     match state {

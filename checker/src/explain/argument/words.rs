@@ -1,4 +1,4 @@
-//! The words of an argument: calls with their answers, times, and the sentence above the picture.
+//! The text of an argument: calls with their answers, times, and the sentence above the picture.
 
 use super::{Role, story};
 use crate::coverage::Fault;
@@ -7,7 +7,7 @@ use crate::explain::story::Loss;
 use crate::linearizable::reason::value;
 use heckle_history::{Call, Fate, History, Nanos, Operation, Outcome, Seen};
 
-/// "all nodes killed (n1, n2, n3)"
+/// Describes a fault: "all nodes killed (n1, n2, n3)".
 pub(super) fn fault_words(fault: &Fault) -> String {
     let targets = fault.targets.join(", ");
     match fault.kind.split(':').next().unwrap_or_default() {
@@ -20,7 +20,7 @@ pub(super) fn fault_words(fault: &Fault) -> String {
     }
 }
 
-/// The call, and what came of it: `cas 1 -> 2` and `refused, held 5`.
+/// Describes a call and its result: `cas 1 -> 2` and `refused, held 5`.
 pub(super) fn call_and_answer(history: &History, place: u32) -> (String, String) {
     let op = &history.ops[place as usize];
     let call = match op.call {
@@ -41,7 +41,7 @@ pub(super) fn call_and_answer(history: &History, place: u32) -> (String, String)
     (call, answer)
 }
 
-/// When an op was sent or answered.
+/// Describes when an op was sent or answered.
 pub(super) fn when(op: &Operation, role: Role, ended: Option<Nanos>, decimals: usize) -> String {
     let at = |t: Nanos| time(t, decimals);
     match (role, op.outcome, ended) {
@@ -53,7 +53,7 @@ pub(super) fn when(op: &Operation, role: Role, ended: Option<Nanos>, decimals: u
     }
 }
 
-/// What follows from an op about the lost update.
+/// Describes what an op implies about the lost update.
 pub(super) fn meaning(history: &History, op: &Operation, role: Role, loss: &Loss) -> String {
     match role {
         Role::Lost => {
@@ -66,7 +66,8 @@ pub(super) fn meaning(history: &History, op: &Operation, role: Role, loss: &Loss
     }
 }
 
-/// "k1 was changed from 16 to 17, acknowledged by n2 at 4.200 s; n2 was killed at 4.500 s; a read sent at 5.000 s still found 12: …"
+/// Returns the sentence above the picture: "k1 was changed from 16 to 17, acknowledged by n2 at 4.200 s; n2 was killed at 4.500 s; a
+/// read sent at 5.000 s still found 12: …"
 pub(super) fn title(history: &History, loss: &Loss, decimals: usize) -> String {
     let (lost, observer) = (&history.ops[loss.lost as usize], &history.ops[loss.observer as usize]);
     let key = history.names.key_name(lost.key);
@@ -94,19 +95,19 @@ pub(super) fn title(history: &History, loss: &Loss, decimals: usize) -> String {
     format!("{did}, acknowledged{by} at {}; {fault}; {what} sent at {} {found}: {end}.", at(lost.completed), at(observer.invoked))
 }
 
-/// Formats seconds.
+/// Formats a time in seconds.
 pub(super) fn time(t: Nanos, decimals: usize) -> String {
     format!("{:.decimals$} s", t.as_secs_f64())
 }
 
-/// Three decimals if they distinguish all moments, else six.
+/// Returns three decimals if they distinguish all moments, otherwise six.
 pub(super) fn decimals(moments: &[Nanos]) -> usize {
     let mut coarse: Vec<u64> = vec![];
     let mut sorted = moments.to_vec();
     sorted.sort_unstable();
     sorted.dedup();
     for t in &sorted {
-        // As `time` rounds.
+        // Round in the same way as `time`.
         coarse.push((t.0 + 500_000) / 1_000_000);
     }
     let before = coarse.len();

@@ -1,8 +1,8 @@
 //! Turns findings into contradictions with as few ops as possible.
 //!
-//! A long chain is reduced to the shortest sequence of values that still contradicts. If two ops are suitable, the one
-//! that is already part of the argument is used. An update without an acknowledgement needs a witness that it took
-//! effect: an observer of its value, or the CAS that expected it together with the witness of that CAS.
+//! A long chain is reduced to the shortest sequence of values that still shows the contradiction. If two ops are
+//! suitable, the one that is already part of the argument is used. An update without an acknowledgement needs a witness
+//! that it took effect: an observer of its value, or the CAS that expected the value, with the witness of that CAS.
 
 use super::super::certificate::{Block, Contradiction, Rule};
 use super::super::facts::{Fact, KeyOps, NEVER, START, Time};
@@ -45,7 +45,7 @@ impl<'a> Support<'a> {
                 self.places.push(c.first_op);
                 return;
             }
-            // The value was neither observed nor acknowledged, so it is needed because of a later CAS that expected it.
+            // The value was neither observed nor acknowledged, so it is needed because a later CAS expected it.
             cluster = c.next;
         }
     }
@@ -86,7 +86,7 @@ pub(super) fn saw_expected(ops: &KeyOps<'_>, place: u32) -> Contradiction {
     Contradiction { rule: Rule::SawExpected { op }, support: vec![op] }
 }
 
-/// The op at `place` observed a value that no op may have written.
+/// Builds the contradiction: the op at `place` observed a value that no op may have written.
 pub(super) fn never_written(ops: &KeyOps<'_>, clusters: &Clusters, place: u32) -> Contradiction {
     let mut support = Support::new(ops, clusters);
     let (seen, own) = match ops.fact(place).fact {
@@ -100,13 +100,13 @@ pub(super) fn never_written(ops: &KeyOps<'_>, clusters: &Clusters, place: u32) -
         support.places.clear();
         support.effective(own);
     }
-    // Include the op that would have written it, if it had happened.
+    // Include the op that would have written the value if it had happened.
     let would_have = |p: &&u32| ops.op(**p).call.writes() == Some(value);
     support.places.extend(ops.places.iter().filter(would_have).take(1));
     support.finish(Rule::NeverWritten { observer, value })
 }
 
-/// The first observer of `cluster` completed before its writer was invoked.
+/// Builds the contradiction: the first observer of `cluster` completed before its writer was invoked.
 pub(super) fn future_read(ops: &KeyOps<'_>, clusters: &Clusters, cluster: u32) -> Contradiction {
     let mut support = Support::new(ops, clusters);
     let c = clusters.get(cluster);
@@ -115,7 +115,7 @@ pub(super) fn future_read(ops: &KeyOps<'_>, clusters: &Clusters, cluster: u32) -
     support.finish(Rule::Backwards { block: Block { values, early, late } })
 }
 
-/// The effective CAS ops that write clusters `a` and `b` expect the same value.
+/// Builds the contradiction: the effective CAS ops that write clusters `a` and `b` expect the same value.
 pub(super) fn two_successors(ops: &KeyOps<'_>, clusters: &Clusters, a: u32, b: u32) -> Contradiction {
     let mut support = Support::new(ops, clusters);
     support.effective(a);
@@ -124,7 +124,7 @@ pub(super) fn two_successors(ops: &KeyOps<'_>, clusters: &Clusters, a: u32, b: u
     support.finish(rule)
 }
 
-/// Some needed clusters have no root, so their links form a cycle.
+/// Builds the contradiction: some needed clusters have no root, so their links form a cycle.
 pub(super) fn circle(ops: &KeyOps<'_>, clusters: &Clusters, chains: &[Chain]) -> Contradiction {
     let mut walked = vec![false; clusters.all.len()];
     for chain in chains {
@@ -148,12 +148,13 @@ pub(super) fn circle(ops: &KeyOps<'_>, clusters: &Clusters, chains: &[Chain]) ->
     support.finish(Rule::Circle { ops: circle })
 }
 
-/// On the chain from `root` an op on a later value completed before an op on an earlier value was invoked.
+/// Builds the contradiction: on the chain from `root`, an op on a later value completed before an op on an earlier
+/// value was invoked.
 pub(super) fn backwards(ops: &KeyOps<'_>, clusters: &Clusters, root: u32) -> Contradiction {
     let run: Vec<u32> = run(clusters, root).collect();
     let mut best: Option<(usize, usize)> = None;
-    // A monotonic stack of earlier clusters: `last` decreases along the stack, so the nearest cluster that is too late
-    // for j is found by binary search.
+    // A monotonic stack of earlier clusters: `last` decreases along the stack, so a binary search finds the nearest
+    // cluster that is too late for j.
     let mut stack: Vec<usize> = vec![];
     for (j, &cluster) in run.iter().enumerate() {
         let c = clusters.get(cluster);
@@ -180,7 +181,7 @@ pub(super) fn backwards(ops: &KeyOps<'_>, clusters: &Clusters, root: u32) -> Con
     support.finish(Rule::Backwards { block: Block { values, early: Some(early), late: Some(late) } })
 }
 
-/// Chains `a` and `b` must each precede the other.
+/// Builds the contradiction: chains `a` and `b` must each precede the other.
 pub(super) fn interleaved(ops: &KeyOps<'_>, clusters: &Clusters, a: &Chain, b: &Chain) -> Contradiction {
     let mut support = Support::new(ops, clusters);
     let (one, first, last) = block(&mut support, a, b.first, b.last);
@@ -210,7 +211,7 @@ fn block(support: &mut Support<'_>, chain: &Chain, first: Time, last: Time) -> (
         support.effective(cluster);
     }
     let early_op = (run[e] != INITIAL).then(|| support.early(run[e], last));
-    // One op in both roles makes the argument shorter.
+    // Using one op for both roles shortens the argument.
     let both = early_op.filter(|&p| e == l && support.ops.fact(p).invoked > first);
     let late_op = both.unwrap_or_else(|| support.late(run[l], first));
     let at = (early_op.map_or(START, |p| support.ops.fact(p).by), support.ops.fact(late_op).invoked);

@@ -1,4 +1,4 @@
-//! The data of the steps: a cluster is a value with its observers, and a chain is a sequence of linked clusters.
+//! The data used by the steps: a cluster is a value with its observers, and a chain is a sequence of linked clusters.
 
 use super::super::facts::Time;
 use heckle_history::Value;
@@ -10,15 +10,16 @@ pub(super) const NONE: u32 = u32::MAX;
 /// The cluster of "never written".
 pub(super) const INITIAL: u32 = 0;
 
-/// A value, its writer and its observers. It is small, because half a million of them exist simultaneously for a million ops.
+/// A value, its writer and its observers. It is kept small, because a history of a million ops has half a million of them in
+/// memory.
 #[derive(Debug, Clone)]
 pub(super) struct Cluster {
     /// Index of the op that writes the value; [`NONE`] for "never written".
     pub(super) writer: u32,
-    /// The least completion and its op. [`START`] for "never written", which holds before every op.
+    /// The earliest completion and its op. [`START`] for "never written", which holds before every op.
     pub(super) first: Time,
     pub(super) first_op: u32,
-    /// The greatest invocation and its op.
+    /// The latest invocation and its op.
     pub(super) last: Time,
     pub(super) last_op: u32,
     /// The cluster of the value written by the effective CAS that expects this one.
@@ -30,7 +31,7 @@ pub(super) struct Cluster {
 }
 
 pub(super) struct Clusters {
-    /// By number; [`INITIAL`] comes first, the others in the order of their writers' invokes.
+    /// The clusters by number: [`INITIAL`] first, then the others in the order of their writers' invokes.
     pub(super) all: Vec<Cluster>,
     /// For each of the key's ops, the cluster it observed, or [`NONE`].
     pub(super) observed: Vec<u32>,
@@ -50,25 +51,26 @@ impl Clusters {
     }
 }
 
-/// A run of linked clusters.
+/// A sequence of linked clusters.
 #[derive(Debug, Clone)]
 pub(super) struct Chain {
-    /// Its first cluster; the others follow by `next`.
+    /// The first cluster; the others follow by `next`.
     pub(super) root: u32,
-    /// The least completion on it.
+    /// The earliest completion of an op on the chain.
     pub(super) first: Time,
-    /// The greatest invocation on it.
+    /// The latest invocation of an op on the chain.
     pub(super) last: Time,
 }
 
 impl Chain {
-    /// Whether its zone is forward: an op on it completed before another op on it was invoked.
+    /// Returns whether the zone of the chain is forward: an op on it completed before another op on it was invoked.
     pub(super) fn forward(&self) -> bool {
         self.first < self.last
     }
 }
 
-/// Maps values to clusters. Values usually come from one counter, and then a table is smaller and faster than a map.
+/// Maps values to clusters. Values usually come from one counter, in which case a table is smaller and faster than a
+/// map.
 pub(super) enum Index {
     Dense { least: i64, table: Vec<u32> },
     Sparse(FxHashMap<i64, u32>),
@@ -90,7 +92,7 @@ impl Index {
     fn get(&self, value: i64) -> Option<u32> {
         match self {
             Index::Dense { least, table } => {
-                // A value below the least wraps to a slot beyond the table.
+                // A value below the least one wraps around to a slot beyond the table.
                 let slot = usize::try_from(value.wrapping_sub(*least) as u64).ok()?;
                 table.get(slot).copied().filter(|&c| c != NONE)
             }

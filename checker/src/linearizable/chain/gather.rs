@@ -5,7 +5,7 @@ use super::blame;
 use super::clusters::{Cluster, Clusters, Index, NONE};
 use super::outcome::Stop;
 
-/// Steps 1 to 3.
+/// Runs steps 1 to 3.
 pub(super) fn gather(ops: &KeyOps<'_>) -> Result<Clusters, Stop> {
     let mut clusters = writers(ops)?;
     observers(ops, &mut clusters)?;

@@ -1,9 +1,9 @@
-//! Step 6: an order of ops from an order of chains.
+//! Step 6: derives an order of ops from an order of chains.
 
 use super::super::facts::KeyOps;
 use super::clusters::{Chain, Clusters, NONE};
 
-/// Returns the indices of all kept ops, in an order that explains every answer.
+/// Returns the indices of all kept ops in an order that explains every answer.
 pub(super) fn write_out(ops: &KeyOps<'_>, clusters: &Clusters, chains: &[Chain], sequence: &[u32]) -> Vec<u32> {
     let (start, observers) = by_cluster(ops, clusters);
     let mut order = Vec::with_capacity(ops.places.len());
@@ -21,8 +21,8 @@ pub(super) fn write_out(ops: &KeyOps<'_>, clusters: &Clusters, chains: &[Chain],
     order
 }
 
-/// Groups observers by cluster, in invocation order within each. A counting sort is sufficient, since they are already
-/// in that order.
+/// Groups observers by cluster, in invocation order within each. The observers are already in that order, so a counting
+/// sort is sufficient.
 fn by_cluster(ops: &KeyOps<'_>, clusters: &Clusters) -> (Vec<u32>, Vec<u32>) {
     let mut start = vec![0u32; clusters.all.len() + 1];
     for &cluster in clusters.observed.iter().filter(|&&c| c != NONE) {
@@ -38,7 +38,7 @@ fn by_cluster(ops: &KeyOps<'_>, clusters: &Clusters) -> (Vec<u32>, Vec<u32>) {
         observers[*slot as usize] = place;
         *slot += 1;
     }
-    // A recorded history is in time order, so no sort is needed; a history built by hand may not be.
+    // A recorded history is in time order, so it needs no sort. A history constructed in code may not be.
     if !ops.places.is_sorted_by_key(|&p| ops.op(p).invoked) {
         for pair in start.windows(2) {
             observers[pair[0] as usize..pair[1] as usize].sort_by_key(|&p| ops.op(p).invoked);

@@ -6,13 +6,14 @@ use heckle_history::OpId;
 /// The conclusion of the chain checker on one key.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Outcome {
-    /// An order, as indices into `History::ops`.
+    /// An order exists; the ops are given as indices into `History::ops`.
     Valid(Vec<u32>),
-    /// A contradiction.
+    /// A contradiction was found.
     Invalid(Contradiction),
-    /// Outside the fragment, because of this op.
+    /// The key is outside the fragment because of this op.
     Outside { op: OpId, why: String },
-    /// Inside the fragment except for this refusal, which does not report the value found and could not be placed.
+    /// The key is inside the fragment except for this refusal, which does not report the value found and could not be
+    /// placed.
     Undecided { op: OpId },
 }
 

@@ -1,8 +1,8 @@
 //! Inserts refusals that do not report the value found into an order of the other ops.
 //!
-//! Such a refusal only shows that the value was not the expected one. In invocation order, each is inserted at the
-//! first position that real time allows and where another value holds; the earliest position leaves the most room for
-//! the next. If there is no position, another order might have one, so nothing is proved.
+//! Such a refusal only shows that the value was not the expected one. The refusals are inserted in invocation order,
+//! each at the first position that real time allows and where another value holds. The earliest position leaves the
+//! most room for the next refusal. If there is no position, a different order might have one, so nothing is proved.
 
 use super::super::facts::{Fact, KeyOps, Time};
 use super::outcome::Outcome;
@@ -19,8 +19,8 @@ pub(super) fn place(ops: &KeyOps<'_>, order: Vec<u32>) -> Outcome {
     silent.sort_by_key(|&p| ops.fact(p).invoked);
     let gaps = Gaps::of(ops, &order);
     let mut placed: Vec<(usize, u32)> = vec![];
-    // Refusals must respect real time among themselves: this queue, sorted by completion, yields those that complete
-    // before the next is invoked.
+    // Refusals must respect real time among themselves. This queue, sorted by completion, yields the refusals that
+    // complete before the next one is invoked.
     let mut over: BinaryHeap<Reverse<(Time, usize)>> = BinaryHeap::new();
     let mut floor = 0;
     for refusal in silent {
@@ -43,15 +43,15 @@ pub(super) fn place(ops: &KeyOps<'_>, order: Vec<u32>) -> Outcome {
     Outcome::Valid(merge(&order, placed))
 }
 
-/// The gaps of an order: gap g is before its g-th op.
+/// The gaps of an order. Gap g is before its g-th op.
 struct Gaps {
     /// The value that holds in each gap.
     value: Vec<Option<Value>>,
     /// The next gap with another value; one beyond the last gap if there is none.
     changes: Vec<usize>,
-    /// Completions in order, with the least gap after all ops completed by then.
+    /// Completions in order, each with the first gap after all ops completed by then.
     after: Vec<(Time, usize)>,
-    /// Invocations in order, with the greatest gap before all ops invoked from then on.
+    /// Invocations in order, each with the last gap before all ops invoked from then on.
     before: Vec<(Time, usize)>,
 }
 
@@ -87,7 +87,7 @@ impl Gaps {
         Gaps { value, changes, after, before }
     }
 
-    /// The first gap from `floor` on that real time allows and where another value than `expected` holds.
+    /// Finds the first gap at or after `floor` that real time allows and where a value other than `expected` holds.
     fn find(&self, invoked: Time, by: Time, floor: usize, expected: Option<Value>) -> Option<usize> {
         let completed = self.after.partition_point(|e| e.0 < invoked);
         let from = completed.checked_sub(1).map_or(0, |i| self.after[i].1).max(floor);
@@ -98,7 +98,7 @@ impl Gaps {
 }
 
 fn merge(order: &[u32], mut placed: Vec<(usize, u32)>) -> Vec<u32> {
-    // Within one gap they keep their invocation order, because the sort is stable.
+    // Refusals within the same gap keep their invocation order, because the sort is stable.
     placed.sort_by_key(|(gap, _)| *gap);
     let mut merged = Vec::with_capacity(order.len() + placed.len());
     let mut next = placed.into_iter().peekable();

@@ -33,7 +33,7 @@ pub(super) fn chains(ops: &KeyOps<'_>, clusters: &Clusters) -> Result<Vec<Chain>
     Ok(chains)
 }
 
-/// Step 5: the chains in an order that respects real time.
+/// Step 5: returns the chains in an order that respects real time.
 pub(super) fn sequence(ops: &KeyOps<'_>, clusters: &Clusters, chains: &[Chain]) -> Result<Vec<u32>, Stop> {
     let conflict = |a: u32, b: u32| Stop::from(blame::interleaved(ops, clusters, &chains[a as usize], &chains[b as usize]));
     let mut forward: Vec<u32> = (0u32..).zip(chains).filter(|(_, c)| c.forward()).map(|(i, _)| i).collect();
@@ -44,8 +44,8 @@ pub(super) fn sequence(ops: &KeyOps<'_>, clusters: &Clusters, chains: &[Chain]) 
         }
     }
     // A forward chain is placed at its `first`. Any other chain is placed at its `last`, before a forward chain that
-    // starts there; if that is inside a forward zone, it is placed at the end of that zone, since the zone must come
-    // first.
+    // starts there. If that point is inside a forward zone, the chain is placed at the end of that zone, since the zone
+    // must come first.
     let mut at: Vec<(Time, u8, u32)> = forward.iter().map(|&i| (chains[i as usize].first, 1, i)).collect();
     for (i, chain) in (0u32..).zip(chains).filter(|(_, c)| !c.forward()) {
         let started = forward.partition_point(|&f| chains[f as usize].first < chain.last);

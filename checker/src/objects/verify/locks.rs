@@ -4,7 +4,7 @@ use super::super::{NEVER, Rule};
 use super::Case;
 use crate::search::{Claim, ModelCall, ModelKind, SearchOp};
 
-/// How acquires and releases are matched: only by a property that every op of the key has.
+/// How acquires and releases are matched: by a property that every op of the key has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Label {
     Owner(i64),
@@ -55,7 +55,7 @@ impl Case<'_> {
         })
     }
 
-    /// Returns when an acquire completed that certainly happened.
+    /// Returns when an acquire that certainly happened completed.
     fn hold_start(&self, place: u32) -> Result<u64, String> {
         let over = self.completed(place).filter(|_| acquires(self.op(place)));
         over.ok_or_else(|| format!("op {} is no acquire that happened", self.op(place).id))
@@ -80,8 +80,9 @@ impl Case<'_> {
         self.end_of_hold(acquire).map_or(NEVER, |release| self.op(release).invoked)
     }
 
-    /// The first release that could have ended a hold. If an acknowledged release with its label has no other acquire of
-    /// that label to match, it is that release: the label has no hold after it, and the lock was held before it.
+    /// Returns the first release that could have ended a hold. If an acknowledged release has the label of the hold and
+    /// no other acquire of that label to match, it is that release: the label has no later hold, and the lock was held
+    /// before the release.
     pub(super) fn end_of_hold(&self, acquire: u32) -> Option<u32> {
         let own = self.op(acquire);
         let label = self.label(own);

@@ -1,11 +1,11 @@
-//! The verifier: accepts or refuses a certificate, trusting nothing but the question.
+//! The verifier: accepts or rejects a certificate. It trusts nothing but the question.
 //!
-//! It shares no code or concepts with the scans: it replays an order, or checks that the few ops of a contradiction
-//! show what the broken rule claims. It runs in linear time except for one sort.
+//! The verifier shares no code or concepts with the scans. It replays an order, or checks that the few ops of a
+//! contradiction prove that the rule is broken. Except for one sort, it runs in linear time.
 
 mod locks; // rules of a lock
 mod queues; // rules of a queue
-mod replay; // an order, op by op
+mod replay; // an order replayed op by op
 mod sums; // rules of a counter
 
 use super::{Certificate, Question, Rule};
@@ -15,7 +15,7 @@ use rustc_hash::FxHashSet;
 /// Checks a certificate.
 ///
 /// # Errors
-/// The claim that the ops do not support.
+/// Returns the claim that the ops do not support.
 pub fn verify(question: &Question, certificate: &Certificate) -> Result<(), String> {
     match certificate {
         Certificate::Valid(order) => replay::replay(question, order),
@@ -64,7 +64,7 @@ pub(super) fn check_contradiction(question: &Question, rule: &Rule) -> Result<()
     if holds { Ok(()) } else { Err(format!("the ops do not show {rule:?}")) }
 }
 
-/// Returns the first op that could have ended the hold that `acquire` started, if there is one.
+/// Returns the first op that could have ended the hold started by `acquire`, if any.
 pub(super) fn end_of_hold(question: &Question, acquire: u32) -> Option<u32> {
     Case { ops: &question.request.ops, model: question.request.model }.end_of_hold(acquire)
 }
@@ -80,12 +80,12 @@ impl<'q> Case<'q> {
         &self.ops[place as usize]
     }
 
-    /// When an op completed, if it certainly happened.
+    /// Returns when an op completed, if it certainly happened.
     fn completed(&self, place: u32) -> Option<u64> {
         self.op(place).completed
     }
 
-    /// Ops that may have added an element.
+    /// Returns the ops that may have added an element.
     fn adders(&self, element: i64) -> impl Iterator<Item = &'q SearchOp> {
         self.ops.iter().filter(move |op| match op.call {
             ModelCall::Add { member } => member == element,
@@ -101,7 +101,7 @@ impl<'q> Case<'q> {
         }
     }
 
-    /// Whether an answer shows that an element was present; `None` if it gives no information.
+    /// Returns whether an answer shows that an element was present; `None` if it gives no information.
     fn reports(&self, place: u32, element: i64) -> Option<bool> {
         self.completed(place)?;
         match &self.op(place).call {
@@ -147,7 +147,8 @@ impl<'q> Case<'q> {
         missing.then(|| self.op(place).invoked).ok_or_else(|| format!("op {} does not show that {element} was missing", self.op(place).id))
     }
 
-    /// Whether an element was added after `time`: an answer without it, or every op that adds it, was invoked later.
+    /// Returns whether an element was added after `time`: an answer without it, or every op that adds it, was invoked
+    /// later.
     fn not_in_until(&self, place: u32, element: i64, time: u64) -> bool {
         match self.absent_before(place, element) {
             Ok(at) => at > time,
@@ -155,7 +156,7 @@ impl<'q> Case<'q> {
         }
     }
 
-    /// Whether an answer contains `element` without `other` before it.
+    /// Returns whether an answer contains `element` without `other` before it.
     fn sees_without(&self, place: u32, element: i64, other: i64) -> bool {
         let position = |of: i64| self.items(place).and_then(|items| items.iter().position(|i| *i == of));
         let before = position(other).is_some_and(|o| position(element).is_some_and(|e| o < e));

@@ -9,9 +9,9 @@ use rustc_hash::FxHashSet;
 struct Item<'q> {
     enqueue: &'q SearchOp,
     dequeue: Option<&'q SearchOp>,
-    /// It was certainly enqueued by this time.
+    /// Time by which the item was certainly enqueued.
     in_by: u64,
-    /// No op that could have dequeued it was invoked before this time.
+    /// Time before which no op that could have dequeued the item was invoked.
     out_from: u64,
 }
 
@@ -50,7 +50,7 @@ impl<'q> Case<'q> {
         })
     }
 
-    /// Invocation times of dequeues with an unknown answer.
+    /// Returns the invocation times of dequeues with an unknown answer.
     fn unknown_dequeues(&self) -> impl Iterator<Item = u64> {
         let unknown = |op: &&SearchOp| matches!(op.call, ModelCall::Dequeue { item: None });
         self.ops.iter().filter(unknown).map(|op| op.invoked)
@@ -70,7 +70,8 @@ impl<'q> Case<'q> {
     }
 
     fn overdrawn(&self, items: &[i64], by: u64) -> Result<bool, String> {
-        // The latest start of an item that was dequeued by then: all items enqueued before it must have been dequeued as well.
+        // `latest` is the latest invocation of a dequeue that found the queue empty by then, or of an enqueue whose item
+        // was dequeued by then. All items enqueued before it must have been dequeued too.
         let (mut seen, mut repeated) = (FxHashSet::default(), FxHashSet::default());
         for op in self.ops {
             if let ModelCall::Enqueue { item } = op.call

@@ -1,11 +1,11 @@
-//! Replays an order: each op is within its interval, no op that happened is missing, and every answer fits.
+//! Replays an order: each op is within its interval, no op that happened is missing, and every answer is correct.
 
 use super::super::Question;
 use crate::search::{Claim, ModelCall, ModelKind};
 use rustc_hash::FxHashSet;
 use std::collections::VecDeque;
 
-/// The state of an object. It is modified in place, unlike the state of a search.
+/// The state of an object. Unlike the state of a search, it is modified in place.
 enum Now {
     Set(FxHashSet<i64>),
     List(Vec<i64>),

@@ -4,15 +4,15 @@ use super::super::{NEVER, Rule};
 use super::Case;
 use crate::search::{ModelCall, ModelKind};
 
-/// The sums of increments between two points in time.
+/// Sums of increments between two points in time.
 struct Between {
-    /// Increments that are certainly in between.
+    /// Sum of the increments that are certainly in between.
     sure: i128,
-    /// Other positive increments that may be in between.
+    /// Sum of the other positive increments that may be in between.
     up: i128,
-    /// Other negative increments that may be in between.
+    /// Sum of the other negative increments that may be in between.
     down: i128,
-    /// A number that divides all of the others; 0 if there is none.
+    /// A number that divides all of the other increments; 0 if there are none.
     divisor: i128,
 }
 

@@ -2,7 +2,7 @@
 
 use crate::search::{Claim, ModelCall};
 
-/// The element that an op adds.
+/// Returns the element that an op adds.
 pub(crate) fn added_element(call: &ModelCall) -> Option<i64> {
     match call {
         ModelCall::Add { member } => Some(*member),
@@ -11,7 +11,7 @@ pub(crate) fn added_element(call: &ModelCall) -> Option<i64> {
     }
 }
 
-/// The single element that an op saw.
+/// Returns the single element that an op saw.
 pub(crate) fn observed_element(call: &ModelCall) -> Option<i64> {
     match call {
         ModelCall::Dequeue { item } => item.flatten(),
@@ -33,7 +33,7 @@ pub(crate) fn items(call: &ModelCall) -> &[i64] {
     }
 }
 
-/// The first value that a list contains twice. A set's answer does not identify it.
+/// Returns the first value that a list contains twice. The answer of a set does not identify the repeated element.
 pub(crate) fn repeated(call: &ModelCall) -> Option<i64> {
     let mut seen = rustc_hash::FxHashSet::default();
     items(call).iter().copied().find(|item| !seen.insert(*item))

@@ -1,4 +1,4 @@
-//! Explains contradictions of a lock.
+//! Explains contradictions on a lock.
 
 use super::super::Rule;
 use super::super::verify::end_of_hold;
@@ -46,7 +46,7 @@ impl Story<'_> {
         }
     }
 
-    /// "op 3 of owner 7"
+    /// Describes an op of a lock: "op 3 of owner 7".
     fn holder(&self, place: u32) -> String {
         match claim(&self.op(place).call).and_then(|c| c.owner) {
             Some(owner) => format!("op {} of owner {owner}", self.op(place).id),

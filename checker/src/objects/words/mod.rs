@@ -1,7 +1,7 @@
-//! Explains a contradiction: its text, its kind and its ops.
+//! Explains a contradiction: the text, the kind and the ops involved.
 
-pub(super) mod calls; // the elements and locks of a call
-mod locks; // explains rules of a lock
+pub(super) mod calls; // elements and locks of a call
+mod locks; // explains the rules of a lock
 
 use super::verify::{check_contradiction, end_of_hold};
 use super::{Question, Rule};
@@ -60,7 +60,7 @@ impl Story<'_> {
         }
     }
 
-    /// Elements that no op added, or that occur twice.
+    /// Explains elements that no op added, or that occur twice.
     fn describe_element(&self, rule: &Rule) -> (ViolationKind, String, Vec<String>) {
         let verb = self.verb();
         match rule {
@@ -92,7 +92,7 @@ impl Story<'_> {
         }
     }
 
-    /// Sets and lists, which only grow.
+    /// Explains contradictions on sets and lists, which only grow.
     fn describe_set_or_list(&self, rule: &Rule) -> (ViolationKind, String, Vec<String>) {
         match rule {
             Rule::Missed { present, absent, element } => {
@@ -212,7 +212,7 @@ impl Story<'_> {
         }
     }
 
-    /// "op 3 added 5", "op 7 saw 5"
+    /// Describes how an op shows that an element was present: "op 3 added 5", "op 7 saw 5".
     fn evidence_of(&self, place: u32, element: i64) -> String {
         match &self.op(place).call {
             ModelCall::Add { .. } => format!("{} added {element}, was acknowledged", self.id(place)),
@@ -238,7 +238,7 @@ impl Story<'_> {
         })
     }
 
-    /// Whether the last read is high enough, so that the increments were only missed and not lost.
+    /// Returns whether the last read is high enough, so the increments were only missed, not lost.
     fn recovers_later(&self, read: u32, since: Option<u32>) -> bool {
         let answered = |op: &SearchOp| matches!(op.call, ModelCall::Count { count: Some(_) });
         let reads = (0u32..).zip(self.ops).filter(|(_, op)| answered(op));
@@ -247,7 +247,7 @@ impl Story<'_> {
         last != read && !low(None) && !low(since)
     }
 
-    /// The ops of a rule, with the ops that added or removed its elements and those that ended its holds.
+    /// Returns the ops of a rule, and the ops that added or removed its elements or ended its holds.
     fn support(&self, rule: &Rule) -> Vec<u32> {
         let mut support = rule.named();
         let elements = rule.elements();

@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json};
 /// Converts the call and the answer of an op.
 ///
 /// # Errors
-/// Why it is not an op of the model.
+/// Returns the reason why the op does not belong to the model.
 pub(super) fn call(op: &ForeignOp, model: ModelKind, values: &mut Values) -> Result<ModelCall, String> {
     let answer = match &op.outcome {
         ForeignOutcome::Ok(answer) => Some(answer),
@@ -25,7 +25,7 @@ pub(super) fn call(op: &ForeignOp, model: ModelKind, values: &mut Values) -> Res
     }
 }
 
-/// Whether a model has an op of this name.
+/// Returns whether a model has an op of this name.
 pub(super) fn supports(model: ModelKind, f: &str) -> bool {
     let all: &[&str] = match model {
         ModelKind::CasRegister => &["read", "write", "cas"],
@@ -58,7 +58,7 @@ fn set(op: &ForeignOp, answer: Option<&Json>, values: &mut Values) -> Result<Mod
             check_echo(op, answer)?;
             ModelCall::Add { member: member(op, values)? }
         }
-        // Most clients only echo the element they removed.
+        // Most clients only echo the element they asked to remove.
         "remove" => {
             let silent = |answer: &&Json| answer.is_null() || **answer == op.argument;
             let found = answer.filter(|a| !silent(a)).map(truth).transpose()?;
@@ -78,7 +78,7 @@ fn set(op: &ForeignOp, answer: Option<&Json>, values: &mut Values) -> Result<Mod
     })
 }
 
-/// A read of an empty list may return nothing.
+/// Converts an op on a list. A read of an empty list may return nothing.
 fn list(op: &ForeignOp, answer: Option<&Json>, values: &mut Values) -> Result<ModelCall, String> {
     Ok(match op.f.as_str() {
         "append" => {
@@ -121,7 +121,7 @@ fn counter(op: &ForeignOp, answer: Option<&Json>) -> Result<ModelCall, String> {
     })
 }
 
-/// Converts an op on a text. A number is not accepted as a text, since `5` and `"5"` would become equal.
+/// Converts an op on a text. A number is not accepted as a text, since `5` and `"5"` would then be equal.
 fn text_op(op: &ForeignOp, answer: Option<&Json>) -> Result<ModelCall, String> {
     let text = |value: &Json| value.as_str().map(str::to_owned).ok_or_else(|| format!("a text is needed, not {value}"));
     let seen = |answer: &Json| if answer.is_null() { Ok(None) } else { text(answer).map(Some) };
@@ -139,7 +139,7 @@ fn text_op(op: &ForeignOp, answer: Option<&Json>) -> Result<ModelCall, String> {
     })
 }
 
-/// A value of a mutex op: an owner, or a map of owner and token.
+/// Parses the value of a mutex op: an owner, or a map of owner and token.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct MutexValue {
     owner: Option<i64>,
@@ -171,7 +171,7 @@ fn mutex(op: &ForeignOp, answer: Option<&Json>, model: ModelKind, values: &mut V
     Ok(if acquires { ModelCall::Acquire(claim) } else { ModelCall::Release(claim) })
 }
 
-/// Returns a number for a process as holder, distinct from all values that may name an owner.
+/// Returns a number that represents a process as the holder, distinct from all values that may name an owner.
 fn holder(process: &Process, values: &mut Values) -> Result<i64, String> {
     values.id(&serde_json::json!({ "process": process.to_string() }))
 }

@@ -1,4 +1,4 @@
-//! Foreign histories, whose values are still JSON, converted to search requests.
+//! Converts foreign histories, whose values are still JSON, to search requests.
 //!
 //! | model | ops |
 //! |---|---|
@@ -6,14 +6,14 @@
 //! | `queue` | `enqueue` v, `dequeue` -> v or nothing |
 //! | `counter` | `add` v (`inc`, `increment`), `read` -> count |
 //! | `mutex` | `acquire`, `release`; a value names the owner, or is `{:owner … :fence …}` |
-//! | `owner-mutex` | the same; where no value names the owner, it is the process |
-//! | `fenced-mutex` | the same; a bare number is a fencing token, which has to rise |
+//! | `owner-mutex` | the same, but the process is the owner if no value names one |
+//! | `fenced-mutex` | the same, but a bare number is a fencing token, which must increase |
 //! | `text` | `get` -> text, `put` text, `append` text |
 //! | `list-append` | `append` v, `read` -> all values in order |
 //!
 //! The ops of a `cas-register` become a [`History`] and go to the chain checker first.
 
-mod calls; // an op as a call of a model
+mod calls; // converts an op to a call of a model
 mod thin; // checks whether enough happened
 
 use super::small::SmallFirst;
@@ -29,19 +29,19 @@ use rustc_hash::FxHashMap;
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 
-/// With more keys than this, small ones are searched in this process first.
+/// With more keys than this, small keys are searched in this process first.
 const MANY_KEYS: usize = 500;
 
-/// How to judge a foreign history.
+/// Settings for judging a foreign history.
 #[derive(Clone, Copy)]
 pub struct JudgeForeign<'a> {
-    /// What a key is.
+    /// Model of every key.
     pub model: ModelKind,
     /// The initial value of a key, for a register, a counter or a text.
     pub initial: Option<&'a Json>,
-    /// Whether ops that the model does not have are skipped and counted.
+    /// Whether ops that the model does not support are skipped and counted.
     pub lenient: bool,
-    /// Whether a history with too few contended ops is unknown rather than valid with a warning.
+    /// Whether a history with too few contended ops is unknown instead of valid with a warning.
     pub strict: bool,
     /// The engines and their limits.
     pub options: Options<'a>,
@@ -50,9 +50,9 @@ pub struct JudgeForeign<'a> {
 /// The result of judging a foreign history.
 #[derive(Debug, Clone)]
 pub struct ForeignJudgement {
-    /// The verdict per key.
+    /// Verdicts per key.
     pub linearizability: Linearizability,
-    /// The overall verdict: unknown if nothing was checked or, with `strict`, too little.
+    /// Overall verdict: unknown if nothing was checked or, with `strict`, too little.
     pub verdict: Verdict,
     /// Number of ops that were answered and therefore checked.
     pub checked: u64,
@@ -62,14 +62,14 @@ pub struct ForeignJudgement {
     pub counts: Counts,
     /// Caveats that apply to the verdict.
     pub warnings: Vec<String>,
-    /// A register's ops, for checks and explanations.
+    /// The ops of a register, for checks and explanations.
     pub history: Option<History>,
 }
 
-/// Judges a foreign history by a model.
+/// Judges a foreign history with a model.
 ///
 /// # Errors
-/// An op that the model does not have, with its line number.
+/// Returns an op that the model does not support, with its line number.
 pub fn judge_foreign(mut foreign: Foreign, how: &JudgeForeign<'_>) -> Result<ForeignJudgement, ReadError> {
     let model = how.model;
     if how.initial.is_some() && !matches!(model, ModelKind::CasRegister | ModelKind::Counter | ModelKind::Text) {
@@ -98,7 +98,7 @@ pub fn judge_foreign(mut foreign: Foreign, how: &JudgeForeign<'_>) -> Result<For
         (judged, register.values, register.initial_from, Some(register.history), Counts::default())
     } else {
         let (questions, values) = questions(&foreign, model, how.initial)?;
-        // Starting a process for each of very many keys would take hours.
+        // With very many keys, starting one process per key would take hours.
         let small = SmallFirst(how.options.search);
         let many = how.options.checker == Checker::Auto && questions.len() > MANY_KEYS;
         let judged = judge_questions(&questions, &how.options, if many { &small } else { how.options.search });
@@ -122,7 +122,7 @@ pub fn judge_foreign(mut foreign: Foreign, how: &JudgeForeign<'_>) -> Result<For
     Ok(ForeignJudgement { linearizability, verdict, checked, values: values.words().to_owned(), counts, warnings, history })
 }
 
-/// Replaces numbers by the original values, and op ids by line numbers.
+/// Replaces numbers with the original values, and op ids with line numbers.
 fn explain(violation: &mut Violation, ops: &[ForeignOp], values: &Values, initial_from: OpId) {
     let Explanation { summary, steps, nearby, .. } = &mut violation.explanation;
     for text in std::iter::once(&mut *summary).chain(steps.iter_mut()).chain(nearby.iter_mut()) {
@@ -169,10 +169,10 @@ pub fn judge_questions(questions: &BTreeMap<String, Question>, options: &Options
     }
 }
 
-/// Returns one question per key, and the values that its numbers represent.
+/// Returns one question per key, and the values represented by the numbers in the questions.
 ///
 /// # Errors
-/// An op that the model does not have, with its line number.
+/// Returns an op that the model does not support, with its line number.
 pub fn questions(foreign: &Foreign, model: ModelKind, initial: Option<&Json>) -> Result<(BTreeMap<String, Question>, Values), ReadError> {
     let mut keys: BTreeMap<String, Question> = BTreeMap::new();
     let mut values = Values::default();
@@ -185,7 +185,7 @@ pub fn questions(foreign: &Foreign, model: ModelKind, initial: Option<&Json>) ->
         }
         let Some(question) = keys.get_mut(&op.key) else { continue };
         let happened = matches!(op.outcome, ForeignOutcome::Ok(_) | ForeignOutcome::Refused(_));
-        // Times are shifted by one, so that the op that sets the initial value completes before all others.
+        // Times are shifted by one so that the op that sets the initial value completes before all others.
         let completed = op.completed.filter(|_| happened).map(|t| t.0 + 1);
         let asked = SearchOp { id, invoked: op.invoked.0 + 1, completed, call };
         if op.outcome == ForeignOutcome::Failed {

@@ -4,12 +4,12 @@ use crate::checks::vacuity::{Span, contended};
 use heckle_history::foreign::{ForeignOp, ForeignOutcome};
 use rustc_hash::FxHashMap;
 
-/// The figures of a history.
+/// The figures of a foreign history.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Figures {
-    /// Ops that overlapped an update of another process on their key.
+    /// Number of ops that overlapped an update of another process on their key.
     pub(super) contended: u64,
-    /// Updates that took effect.
+    /// Number of updates that took effect.
     pub(super) updates: u64,
 }
 
