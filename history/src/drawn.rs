@@ -7,14 +7,14 @@
 //! c1  |                cas 1 5 saw 2-->    |   a CAS refused by 2
 //! fate|                         2=applied  |   what became of the op that writes 2
 //! ```
-//! A column is a millisecond; an op begins at its first letter and ends at its mark: `>` ok, `?` unknown, `!` failed.
-//! `get V` and `put V` are a read and a write of the last-write-wins path, at a quorum. Without a mark before the
-//! closing bar it stays open. `r null` reads a key never written; `saw ?` is a refusal that does not report the value.
-//! `c1@k2` draws on key k2, other rows on k1. After an unknown outcome a client continues as a new process. Node names
-//! may follow a mark: `>n2`.
+//! Each column is one millisecond. An op begins at its first letter and ends at its mark: `>` ok, `?` unknown, `!`
+//! failed. `get V` and `put V` are a read and a write on the last-write-wins path, at a quorum. An op without a mark
+//! before the closing bar stays open. `r null` reads a key that was never written; `saw ?` is a refusal that does not
+//! report the value. `c1@k2` draws on key k2, other rows on k1. After an unknown outcome, a client continues as a new
+//! process. A node name may follow a mark: `>n2`.
 //!
-//! `cas 1 2:7 i4` belongs to intent 4 of its row's client and has the payload 7 with the value 2. An intent's attempts are
-//! counted by its updates; a read belongs to the attempt that follows it.
+//! `cas 1 2:7 i4` belongs to intent 4 of its row's client and writes the value 2 with payload 7. The attempts of an intent
+//! are numbered by its updates; a read belongs to the attempt that follows it.
 
 use crate::event::{Call, Completion, Consistency, Current, Event, Fate, Header, Invoke, Path, Seen};
 use crate::ids::{ClientId, IntentId, KeyId, Nanos, OpId, ProcessId, Value};
@@ -24,18 +24,18 @@ use crate::operation::History;
 /// Parses a drawing.
 ///
 /// # Panics
-/// If it cannot be parsed: a drawing is part of a test's source.
+/// If the drawing cannot be parsed: a drawing is part of a test's source.
 #[track_caller]
 pub fn history(drawing: &str) -> History {
     let (header, names, events) = events(drawing);
     History::from_events(header, names, events).unwrap_or_else(|(i, what)| panic!("event {i} of the drawing: {what}\n{drawing}"))
 }
 
-/// Returns the events of a drawing in time order. At the same instant invokes precede completions, so that touching
+/// Returns the events of a drawing in time order. At the same instant, invokes precede completions, so touching
 /// intervals overlap.
 ///
 /// # Panics
-/// If it cannot be parsed.
+/// If the drawing cannot be parsed.
 #[track_caller]
 pub fn events(drawing: &str) -> (Header, Names, Vec<Event>) {
     let mut names = Names::default();
@@ -166,7 +166,7 @@ fn draw_row(client: &str, key: KeyId, body: &str, ids: &mut Ids, names: &mut Nam
     }
 }
 
-/// Splits the words of an op into the call, its intent and its payload.
+/// Splits the text of an op into the call, its intent and its payload.
 fn beside(text: &str) -> (String, Option<u64>, Option<i64>) {
     let (mut intent, mut payload, mut words) = (None, None, vec![]);
     for word in text.split_whitespace() {

@@ -1,7 +1,9 @@
-//! The last line of a history. It distinguishes a complete history from one that was truncated or changed.
+//! The last line of a history, which distinguishes a complete history from one that was truncated or changed.
 //!
-//! Every prefix of a history that ends at a line's end is a history too, and often a valid one, because the ops that
-//! refute it may be in the missing part. So a writer promises an end record in the header and writes it last: how many
+//! Every prefix of a history that ends at a line break is also a history, and often a valid one, because the ops that
+//! refute it may be in the missing part. A writer therefore promises an end record in the header and writes it last. It
+//! contains the number of events and a hash of every preceding byte. It protects against loss and accidents, not
+//! against forgery.
 //! events there are, and a hash of every byte before it. It guards against loss and accident, not against forgery.
 
 use serde::{Deserialize, Serialize};
@@ -9,21 +11,22 @@ use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use xxhash_rust::xxh3::Xxh3Default;
 
-/// Whether a line looks like an end record, even with spaces inserted by another tool. No event contains `"end"` that early.
+/// Returns whether a line looks like an end record, even if another tool has inserted spaces. No event contains `"end"` that
+/// early.
 pub(crate) fn looks_like_one(line: &[u8]) -> bool {
     const WITHIN: usize = 16;
     line[..line.len().min(WITHIN)].windows(5).any(|w| w == b"\"end\"")
 }
 
-/// The end record: `{"e":"end","events":3,"xxh3":"…"}` and further fields from the writer.
+/// The end record: `{"e":"end","events":3,"xxh3":"…"}` and any other fields from the writer.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct EndRecord {
     e: EndTag,
-    /// The number of events before it.
+    /// Number of preceding events.
     pub events: u64,
-    /// XXH3 (64 bits, hexadecimal) of all bytes before it, header included, as they are when decompressed.
+    /// XXH3 (64 bits, hexadecimal) of all preceding bytes after decompression, including the header.
     pub xxh3: String,
-    /// When the load ended, in nanoseconds since the start of the run, if that was before the end of its window.
+    /// When the load ended, in nanoseconds since the start of the run, if that was before the end of the load window.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load_ended_ns: Option<u64>,
     /// Other data known only at the end: how the run ended and the counters of its nodes.
@@ -39,9 +42,9 @@ enum EndTag {
 }
 
 impl EndRecord {
-    /// The line, newline included.
+    /// Returns the line, including its newline.
     pub(crate) fn line(&self) -> Vec<u8> {
-        // Numbers, texts and maps with text keys always have a JSON form.
+        // Numbers, strings and maps with string keys always have a JSON form.
         let mut line = serde_json::to_vec(self).expect("an end record is always writable as JSON");
         line.push(b'\n');
         line
@@ -53,11 +56,11 @@ impl EndRecord {
 pub enum Completeness {
     /// The last line is an end record, and its count and hash match the preceding lines.
     Whole,
-    /// Its header promises an end record, and there is none.
+    /// The header promises an end record, but there is none.
     Cut,
-    /// Its end record does not match the preceding lines; describes the difference.
+    /// The end record does not match the preceding lines; the text describes the difference.
     Altered(String),
-    /// Its header promises no end record: it was recorded by an older version or by another tool.
+    /// The header promises no end record: the history was recorded by an older version or by another tool.
     #[default]
     NotPromised,
 }
@@ -76,7 +79,7 @@ impl Completeness {
     }
 }
 
-/// Counts and hashes the lines, so that writer and reader compute the same end record.
+/// Counts and hashes the lines, so writer and reader compute the same end record.
 #[derive(Default)]
 pub(crate) struct Tally {
     hash: Xxh3Default,

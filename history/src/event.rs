@@ -1,4 +1,4 @@
-//! The events of a history, one per line of the file. File order is time order.
+//! The events of a history, one per line of the file. They are in time order.
 
 use crate::figures::{Diagnostics, FigureInfo};
 use crate::ids::{ClientId, IntentId, KeyId, Nanos, NodeIx, OpId, ProcessId, RunId, Value};
@@ -11,52 +11,52 @@ use std::collections::BTreeMap;
 pub struct Header {
     /// Always [`SCHEMA`].
     pub schema: String,
-    /// The run that recorded this history; absent in drawn and foreign histories.
+    /// The run that recorded this history; `None` in drawn and foreign histories.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_id: Option<RunId>,
-    /// The seed that fixed every choice of the run, as `0x…`.
+    /// The seed that determined every choice of the run, as `0x…`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<String>,
-    /// The unit of every time: `ns`.
+    /// Unit of all times: `ns`.
     #[serde(default = "clock_ns")]
     pub clock: String,
-    /// Keys known in advance; more may appear.
+    /// Keys known in advance; others may appear later.
     #[serde(default)]
     pub keys: Vec<String>,
-    /// Nodes known in advance; more may appear.
+    /// Nodes known in advance; others may appear later.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub nodes: Vec<String>,
     /// The model of one key: `cas-register`.
     #[serde(default = "cas_register")]
     pub model: String,
-    /// The raw CLOCK_MONOTONIC reading at time zero of this history, used to align node events.
+    /// Raw CLOCK_MONOTONIC reading at time zero of this history, used to align node events.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mono_origin_ns: Option<u64>,
-    /// Load window as (start, end) in nanoseconds, known when the run starts.
+    /// Load window as (start, end) in nanoseconds, as known when the run starts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load_window: Option<(u64, u64)>,
-    /// Op timeout in nanoseconds. Charts censor unknown outcomes at this time.
+    /// Op timeout in nanoseconds. Charts treat unknown outcomes as censored at this time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub op_timeout_ns: Option<u64>,
     /// The figures that the system reports about an operation. `None` in histories recorded before headers described them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub figures: Option<Vec<FigureInfo>>,
-    /// Checks that belong to the system under test, by name. `None` in histories recorded before systems named theirs;
-    /// then all checks apply.
+    /// Names of the checks that the system under test selects. `None` in histories recorded before systems selected
+    /// their checks; then all checks apply.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub system_checks: Option<Vec<String>>,
     /// Whether the last line is an [end record](crate::end::EndRecord). `false` in histories recorded before end records existed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub end: bool,
-    /// Fields added by later versions; kept but not interpreted.
+    /// Fields added by later versions. They are kept but not interpreted.
     #[serde(flatten)]
     pub more: BTreeMap<String, Json>,
 }
 
-/// The version of the format this crate writes and reads.
+/// The version of the format that this crate writes and reads.
 pub const SCHEMA: &str = "heckle.history/1";
 
-/// Header field with the requirements of the run: coverage rules, gates and the expected verdict. Only histories of
+/// Header field for the requirements of the run: coverage rules, gates and the expected verdict. Only histories of
 /// whole runs have it.
 pub const TERMS: &str = "terms";
 
@@ -88,20 +88,20 @@ impl Default for Header {
     }
 }
 
-/// One event. The variants are the values of `e` in a file.
+/// One event. The variants correspond to the values of `e` in a file.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
-    /// An op was handed to its client. This is recorded before its bytes are sent.
+    /// An op was passed to its client. This is recorded before its bytes are sent.
     Invoke(Invoke),
-    /// It happened, between its invoke and this event.
+    /// The op happened between its invoke and this event.
     Ok(Completion<Seen>),
-    /// It is proved not to have happened. Observing its value is an aborted read.
+    /// The op is proved not to have happened. Observing its value is an aborted read.
     Fail(Completion<()>),
-    /// It may have happened or may still happen.
+    /// The op may have happened or may still happen.
     Unknown(Completion<()>),
     /// A fault started, was measured, or ended.
     Fault(FaultEvent),
-    /// What an unknown outcome turned out to be.
+    /// The fate of an op with an unknown outcome.
     Fate {
         /// The op whose fate was queried.
         op: OpId,
@@ -115,7 +115,7 @@ pub enum Event {
 }
 
 impl Event {
-    /// The time at which it was recorded.
+    /// Returns the time at which the event was recorded.
     pub fn t(&self) -> Nanos {
         match self {
             Event::Invoke(i) => i.t,
@@ -131,34 +131,34 @@ impl Event {
 /// The start of an op.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Invoke {
-    /// Unique in the run.
+    /// Id of the op, unique in the run.
     pub op: OpId,
-    /// The calling process. It has one op open at a time and is retired after an unknown outcome.
+    /// The calling process. It has at most one op open at a time and is retired after an unknown outcome.
     pub process: ProcessId,
-    /// The connection that it uses.
+    /// The connection used by the op.
     pub client: Option<ClientId>,
-    /// When it was sent.
+    /// When the op was sent.
     pub t: Nanos,
-    /// When it was due: latency is measured from here.
+    /// When the op was due; latency is measured from this time.
     pub intended: Option<Nanos>,
-    /// On which key.
+    /// Key of the op.
     pub key: KeyId,
     /// The call.
     pub call: Call,
-    /// The node it was sent to.
+    /// The node to which the op was sent.
     pub node: Option<NodeIx>,
-    /// The intent that it belongs to, which spans all retries.
+    /// The intent of the op, which spans all retries.
     pub intent: Option<IntentId>,
     /// Number of this attempt within the intent, from 1.
     pub attempt: Option<u32>,
     /// Payload stored with the value: the count of a counter or the holder of a mutex.
     pub payload: Option<i64>,
-    /// The path it took through the system.
+    /// The path of the op through the system.
     pub path: Path,
 }
 
 impl Invoke {
-    /// Creates the start of an op through consensus, without an intent, a payload or a known node.
+    /// Creates the start of an op that uses consensus, without an intent, a payload or a known node.
     pub fn new(op: OpId, process: ProcessId, t: Nanos, key: KeyId, call: Call) -> Invoke {
         Invoke {
             op,
@@ -177,11 +177,11 @@ impl Invoke {
     }
 }
 
-/// The path of an op through a system that has two. A verdict does not distinguish them: a put is a write and a get is
-/// a read of the same register.
+/// The path of an op through a system that has two. Verdicts do not distinguish the paths: a put is a write and a get
+/// is a read of the same register.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Path {
-    /// Through consensus, which orders all ops.
+    /// Consensus, which orders all ops.
     #[default]
     Consensus,
     /// Last write wins, without consensus, at the given consistency level.
@@ -189,24 +189,24 @@ pub enum Path {
 }
 
 impl Path {
-    /// Whether it is the path without consensus.
+    /// Returns whether this is the path without consensus.
     pub fn is_last_write_wins(self) -> bool {
         matches!(self, Path::LastWriteWins(_))
     }
 }
 
-/// Number of replicas that take part in an op of the last-write-wins path.
+/// Number of replicas that take part in an op on the last-write-wins path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Consistency {
-    /// One.
+    /// One replica.
     One,
-    /// A quorum.
+    /// A quorum of replicas.
     Quorum,
 }
 
 impl Consistency {
-    /// The name used in files, plans and flags.
+    /// Returns the name used in files, plans and flags.
     pub fn name(self) -> &'static str {
         match self {
             Consistency::One => "one",
@@ -225,7 +225,7 @@ pub enum Call {
         /// The value written.
         new: Value,
     },
-    /// Compare and set.
+    /// A compare-and-set.
     Cas {
         /// The expected value; `None` is "never written".
         expected: Option<Value>,
@@ -235,7 +235,7 @@ pub enum Call {
 }
 
 impl Call {
-    /// The value this call may write.
+    /// Returns the value that this call may write.
     pub fn writes(self) -> Option<Value> {
         match self {
             Call::Read => None,
@@ -243,7 +243,7 @@ impl Call {
         }
     }
 
-    /// The name used in files and reports: `read`, `write`, `cas`.
+    /// Returns the name used in files and reports: `read`, `write`, `cas`.
     pub fn name(self) -> &'static str {
         match self {
             Call::Read => "read",
@@ -252,7 +252,8 @@ impl Call {
         }
     }
 
-    /// The name used where the two paths are distinguished: `put` and `get` for a write and a read of the last-write-wins path.
+    /// Returns the name used where the two paths are distinguished: on the last-write-wins path, a write is `put` and a read is
+    /// `get`.
     pub fn name_on(self, path: Path) -> &'static str {
         match (self, path) {
             (Call::Read, Path::LastWriteWins(_)) => "get",
@@ -265,13 +266,13 @@ impl Call {
 /// The content of an ok answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Seen {
-    /// A read's value; `None` is "never written".
+    /// The value returned by a read; `None` is "never written".
     Value(Option<Value>),
     /// A write took effect.
     Written,
     /// A CAS found the expected value and took effect.
     Applied,
-    /// A CAS found a different value. This is an ok, not a failure: it counts as a read of the value found.
+    /// A CAS found a different value. This counts as an ok, not as a failure: it is a read of the value found.
     ConditionNotMet(Current),
 }
 
@@ -280,41 +281,41 @@ pub enum Seen {
 pub enum Current {
     /// The value; `None` is "never written".
     Known(Option<Value>),
-    /// The system does not report it. This occurs only in foreign histories.
+    /// The system does not report the value. This occurs only in foreign histories.
     NotReported,
 }
 
 /// The completion of an op. Only an ok has a meaningful `seen`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Completion<S> {
-    /// Which op.
+    /// Id of the op.
     pub op: OpId,
-    /// When its answer arrived, or the client gave up.
+    /// When the answer arrived or the client gave up.
     pub t: Nanos,
     /// The content of the answer.
     pub seen: S,
     /// The node that answered.
     pub node: Option<NodeIx>,
-    /// Why it failed or is unknown.
+    /// Why the op failed or its outcome is unknown.
     pub reason: Option<Box<str>>,
-    /// What the system reported about the operation.
+    /// Figures that the system reported about the operation.
     pub diagnostics: Option<Diagnostics>,
 }
 
 /// An event of a fault: its start, its end with the evidence of its effect, or its heal.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FaultEvent {
-    /// Id of the fault, the same in all its events.
+    /// Id of the fault, which is the same in all its events.
     pub id: u64,
-    /// When.
+    /// Time of the event.
     pub t: Nanos,
-    /// The kind: `kill`, `pause`, `partition` …
+    /// Kind of the fault: `kill`, `pause`, `partition` …
     pub kind: Box<str>,
-    /// The targets, in the notation of the kind: `n1`, `n2|n3`.
+    /// Targets, in the notation of the kind: `n1`, `n2|n3`.
     pub targets: Vec<String>,
-    /// The state that it reached.
+    /// The state that the fault reached.
     pub state: FaultState,
-    /// Counts that show that it took effect; empty if there is no evidence.
+    /// Counts that show that the fault took effect; empty if there is no evidence.
     pub evidence: BTreeMap<String, Json>,
 }
 
@@ -322,47 +323,47 @@ pub struct FaultEvent {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FaultState {
-    /// Injected.
+    /// The fault was injected.
     Began,
-    /// Removed, with the evidence gathered while it was active.
+    /// The fault was removed; the evidence was gathered while it was active.
     Ended,
-    /// Observed to be over: traffic flows and the node answers.
+    /// The fault was observed to be over: traffic flows and the node answers.
     Healed,
 }
 
-/// What an unknown outcome turned out to be.
+/// The answer to a fate query about an op with an unknown outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fate {
-    /// It happened, by the time of the answer.
+    /// The op took effect by the time of the answer.
     Applied,
-    /// It did not happen and never will.
+    /// The op did not take effect and never will.
     NotApplied,
-    /// Too old for the system to answer: no information.
+    /// The op is too old for the system to answer, which gives no information.
     Evicted,
-    /// No answer: no information.
+    /// There was no answer, which gives no information.
     Unresolved,
 }
 
-/// Name of the [`NodeEvent`] that reports once a second how many bytes a node stores, by kind.
+/// Name of the [`NodeEvent`] that reports once per second how many bytes a node stores, by kind.
 pub const STATE: &str = "state";
 
 /// An event of a node: `start`, `exit`, `panic`, or an event that the system reports.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NodeEvent {
-    /// The time, from the clock of the observer.
+    /// Time of the event on the observer's clock.
     pub t: Nanos,
-    /// Which node.
+    /// The node.
     pub node: NodeIx,
-    /// What.
+    /// Name of the event.
     pub what: Box<str>,
     /// All other fields of the line.
     pub detail: BTreeMap<String, Json>,
 }
 
 impl NodeEvent {
-    /// Whether the event is periodic and reports no change: the figures of each second, or an extension, whose name
-    /// ends in `_extended`. Charts omit these, because they would hide the events that occur once.
+    /// Returns whether the event is periodic and reports no change: the figures of each second, or an extension, whose
+    /// name ends in `_extended`. Charts omit these events, because they would hide those that occur once.
     pub fn is_routine(&self) -> bool {
         &*self.what == STATE || self.what.ends_with("_extended")
     }

@@ -1,7 +1,8 @@
-//! The figures that a system reports about one operation, by name.
+//! The named figures that a system reports about one operation.
 //!
-//! The system describes its figures ([`FigureInfo`]), and the header of a history repeats the description, so that a
-//! stored run is self-describing. An operation stores them packed, because a million operations have ten figures each,
+//! The system describes its figures ([`FigureInfo`]), and the header of a history repeats the description, so a stored
+//! run is self-describing. Figures are stored packed, because a million operations have ten figures each, most of them
+//! below 64, and few readers need them.
 //! most of them below 64, and few readers need them.
 
 use crate::ids::FigureId;
@@ -11,24 +12,24 @@ use std::borrow::Cow;
 /// Describes one figure of a system.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FigureInfo {
-    /// Its name: the field of a completion's line that holds it.
+    /// Name of the figure: the field that holds it in the line of a completion.
     pub name: Cow<'static, str>,
-    /// The unit.
+    /// Unit of the figure.
     pub unit: Unit,
-    /// Its meaning in a few words, for people.
+    /// Short description for humans.
     pub about: Cow<'static, str>,
-    /// The standard measure that it represents, if any.
+    /// The standard measure that the figure represents, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub measure: Option<Measure>,
 }
 
 impl FigureInfo {
-    /// Creates a figure that reports list but do not sum.
+    /// Creates a figure that reports list but do not add up.
     pub const fn new(name: &'static str, unit: Unit, about: &'static str) -> Self {
         FigureInfo { name: Cow::Borrowed(name), unit, about: Cow::Borrowed(about), measure: None }
     }
 
-    /// Marks it as `measure` for reports.
+    /// Marks the figure as `measure` for reports.
     #[must_use]
     pub const fn measuring(mut self, measure: Measure) -> Self {
         self.measure = Some(measure);
@@ -50,35 +51,35 @@ pub enum Unit {
     Text,
 }
 
-/// Measures that many systems count per operation. Reports, charts and checks show each of these only if a system has a
+/// Measures that many systems count per operation. Reports, charts and checks show a measure only if the system has a
 /// figure for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Measure {
-    /// Attempts that the operation needed.
+    /// Number of attempts that the operation needed.
     Attempts,
-    /// Round trips between nodes.
+    /// Number of round trips between nodes.
     RoundTrips,
-    /// How often a competing operation preempted it.
+    /// Number of times a competing operation preempted it.
     Preemptions,
-    /// Unfinished operations of other clients that it had to complete first.
+    /// Number of unfinished operations of other clients that it had to complete first.
     Repairs,
-    /// Time spent waiting between attempts.
+    /// Total time spent waiting between attempts.
     Backoff,
-    /// How far the operation got.
+    /// The phase that the operation reached.
     Phase,
 }
 
 impl Measure {
-    /// All of them.
+    /// All measures.
     pub const ALL: [Measure; 6] =
         [Measure::Attempts, Measure::RoundTrips, Measure::Preemptions, Measure::Repairs, Measure::Backoff, Measure::Phase];
 }
 
-/// The figure with the system's own id of an operation, which a fate query uses.
+/// Name of the figure with the system's own id of an operation, which a fate query uses.
 pub const OP_ID: &str = "op_id";
 
-/// The field names of the format, which no figure may use.
+/// Field names of the format, which no figure may use.
 pub(crate) const RESERVED: [&str; 28] = [
     "e",
     "op",
@@ -126,7 +127,7 @@ impl From<u32> for Figure<'_> {
 }
 
 impl From<u64> for Figure<'_> {
-    /// Values outside the range of `i64` are clamped.
+    /// Converts a count; values above the range of `i64` are clamped.
     fn from(n: u64) -> Self {
         Figure::Number(i64::try_from(n).unwrap_or(i64::MAX))
     }
@@ -146,8 +147,9 @@ impl<'a> From<&'a str> for Figure<'a> {
 
 /// The figures of one operation, in the order in which they were reported.
 ///
-/// Packed: for each figure the number `2 * id + 1` for a text or `2 * id` for a number, then the text's length and bytes or the
-/// number itself. All numbers are varints of 7 bits a byte, the lowest first; signed ones are zigzag.
+/// Packed format: for each figure, the number `2 * id + 1` for a text or `2 * id` for a number, followed by the text's length
+/// and bytes or by the number itself. All numbers are varints with 7 bits per byte, lowest bits first; signed numbers use
+/// zigzag encoding.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Diagnostics(Box<[u8]>);
 
@@ -161,7 +163,7 @@ impl Diagnostics {
         packer.finish()
     }
 
-    /// Returns these figures with one more.
+    /// Returns these figures with one more appended.
     #[must_use]
     pub fn with(&self, id: FigureId, figure: &Figure<'_>) -> Self {
         let mut packer = Packer { bytes: self.0.to_vec() };
@@ -169,18 +171,18 @@ impl Diagnostics {
         packer.finish()
     }
 
-    /// All figures, in order.
+    /// Iterates over all figures, in order.
     pub fn iter(&self) -> impl Iterator<Item = (FigureId, Figure<'_>)> {
         let mut rest = &*self.0;
         std::iter::from_fn(move || if rest.is_empty() { None } else { take_figure(&mut rest) })
     }
 
-    /// One figure.
+    /// Returns one figure.
     pub fn get(&self, id: FigureId) -> Option<Figure<'_>> {
         self.iter().find(|(found, _)| *found == id).map(|(_, figure)| figure)
     }
 
-    /// One figure as a count; `None` if it is negative.
+    /// Returns one figure as a count; `None` if it is negative.
     pub fn count(&self, id: FigureId) -> Option<u64> {
         match self.get(id)? {
             Figure::Number(n) => u64::try_from(n).ok(),
@@ -188,7 +190,7 @@ impl Diagnostics {
         }
     }
 
-    /// One figure as a text.
+    /// Returns one figure as a text.
     pub fn text(&self, id: FigureId) -> Option<Cow<'_, str>> {
         match self.get(id)? {
             Figure::Text(text) => Some(text),
@@ -196,7 +198,7 @@ impl Diagnostics {
         }
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no figures.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -253,7 +255,7 @@ impl Packer {
     }
 }
 
-/// Only [`Packer`] creates the bytes, so `None` means the end.
+/// Takes the next figure from packed bytes. Only [`Packer`] creates these bytes, so `None` means the end.
 fn take_figure<'a>(rest: &mut &'a [u8]) -> Option<(FigureId, Figure<'a>)> {
     let head = take_varint(rest)?;
     let id = FigureId(u16::try_from(head >> 1).ok()?);
@@ -279,8 +281,8 @@ fn take_varint(rest: &mut &[u8]) -> Option<u64> {
     None
 }
 
-/// The figures of histories whose header describes none: the standard measures. All other figures of such a history are
-/// stored by name.
+/// Returns the figures of histories whose header describes none: the standard measures. All other figures of such a
+/// history are stored by name.
 pub(crate) fn of_earlier_histories() -> Vec<FigureInfo> {
     vec![
         FigureInfo::new("rounds", Unit::Count, "attempts that the operation took").measuring(Measure::Attempts),

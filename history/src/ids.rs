@@ -1,4 +1,4 @@
-//! The numeric ids and times of a history. Each has its own type, so that a key cannot be passed as a process.
+//! The numeric ids and times of a history. Each has its own type, so a key cannot be passed as a process.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -22,11 +22,11 @@ number!(
     OpId(u64), ""
 );
 number!(
-    /// A logical, sequential client. It ends after an unknown outcome and another takes its place.
+    /// A logical, sequential client. It ends at an unknown outcome, and a new one replaces it.
     ProcessId(u32), ""
 );
 number!(
-    /// The client of a connection, as the node sees it; written `c3`.
+    /// The client of a connection, as seen by the node; written `c3`.
     ClientId(u32), "c"
 );
 number!(
@@ -38,7 +38,7 @@ number!(
     KeyId(u32), "key#"
 );
 number!(
-    /// Index of a figure in [`Names`](crate::Names), in the list of the system that reports it.
+    /// Index of a figure in [`Names`](crate::Names), in the list of the reporting system.
     FigureId(u16), "figure#"
 );
 number!(
@@ -46,25 +46,25 @@ number!(
     NodeIx(u16), "node#"
 );
 number!(
-    /// A value of the register, unique to the op that wrote it. "Never written" is `Option::None`, `null` in a file.
+    /// A value of the register, unique to the op that wrote it. "Never written" is `Option::None`, or `null` in a file.
     Value(i64), ""
 );
 
-/// Nanoseconds since the start of the run, on its monotonic clock.
+/// Nanoseconds since the start of the run, measured by its monotonic clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Nanos(pub u64);
 
 impl Nanos {
-    /// Later than any time of a run: the latest time at which an op without completion may take effect.
+    /// Later than any time in a run: the latest time at which an op without completion may take effect.
     pub const NEVER: Nanos = Nanos(u64::MAX);
 
-    /// Seconds since the start of the run.
+    /// Returns the time in seconds.
     pub fn as_secs_f64(self) -> f64 {
         self.0 as f64 / 1e9
     }
 
-    /// Milliseconds since the start of the run.
+    /// Returns the time in milliseconds.
     pub fn as_ms_f64(self) -> f64 {
         self.0 as f64 / 1e6
     }
@@ -74,14 +74,14 @@ impl Nanos {
         Nanos(ms * 1_000_000)
     }
 
-    /// The duration since `earlier`; zero if `earlier` is later.
+    /// Returns the duration since `earlier`; zero if `earlier` is later.
     pub fn since(self, earlier: Nanos) -> Nanos {
         Nanos(self.0.saturating_sub(earlier.0))
     }
 }
 
 impl fmt::Display for Nanos {
-    /// Formats seconds with microseconds, as in explanations: `21.402113 s`.
+    /// Formats the time in seconds with microseconds, as in explanations: `21.402113 s`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if *self == Nanos::NEVER {
             return write!(f, "never");
@@ -90,7 +90,7 @@ impl fmt::Display for Nanos {
     }
 }
 
-/// The id of a run: `<UTC>-<4 hex>`, also the name of its folder.
+/// Id of a run: `<UTC>-<4 hex>`, which is also the name of its folder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RunId(pub String);

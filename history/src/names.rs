@@ -1,21 +1,21 @@
-//! Maps keys, nodes and figures to small numbers, so that each name is stored once.
+//! Maps keys, nodes and figures to small numbers, so each name is stored only once.
 
 use crate::figures::{Diagnostics, FigureInfo, Measure, RESERVED};
 use crate::ids::{FigureId, KeyId, NodeIx};
 use rustc_hash::FxHashMap;
 
-/// The names behind a history's [`KeyId`]s and [`NodeIx`]s, in order of first appearance, and its figures.
+/// The names behind the [`KeyId`]s and [`NodeIx`]s of a history, in order of first appearance, and its figures.
 #[derive(Debug, Clone, Default)]
 pub struct Names {
     keys: Table,
     nodes: Table,
     figures: Vec<FigureInfo>,
     figure_index: FxHashMap<Box<str>, FigureId>,
-    /// Number of declared figures; the others appeared without a description.
+    /// Number of declared figures. The others appeared without a description.
     declared: usize,
 }
 
-/// Maximum number of figures in a history. Further figures of a history without descriptions are skipped.
+/// Maximum number of figures in a history. In a history without descriptions, further figures are skipped.
 pub const MAX_FIGURES: usize = 256;
 
 /// Maximum number of distinct nodes in a history: a [`NodeIx`] is 16 bits wide.
@@ -48,12 +48,12 @@ impl Names {
     /// Returns the number of node `name`, assigning one if it is new.
     ///
     /// # Panics
-    /// Beyond [`MAX_NODES`] distinct nodes; the reader refuses such a file first.
+    /// If there are more than [`MAX_NODES`] distinct nodes. The reader rejects such a file first.
     pub fn node(&mut self, name: &str) -> NodeIx {
         NodeIx(u16::try_from(self.nodes.intern(name)).expect("fewer than 2^16 distinct nodes"))
     }
 
-    /// The name of a key.
+    /// Returns the name of a key.
     ///
     /// # Panics
     /// If `id` came from another history.
@@ -61,7 +61,7 @@ impl Names {
         &self.keys.names[id.0 as usize]
     }
 
-    /// The name of a node.
+    /// Returns the name of a node.
     ///
     /// # Panics
     /// If `id` came from another history.
@@ -69,22 +69,22 @@ impl Names {
         &self.nodes.names[id.0 as usize]
     }
 
-    /// The number of key `name`, if this history names it.
+    /// Returns the number of key `name`, if the history contains it.
     pub fn find_key(&self, name: &str) -> Option<KeyId> {
         self.keys.index.get(name).copied().map(KeyId)
     }
 
-    /// All keys, in order of first appearance.
+    /// Iterates over all keys, in order of first appearance.
     pub fn keys(&self) -> impl Iterator<Item = (KeyId, &str)> {
         (0u32..).zip(&self.keys.names).map(|(i, n)| (KeyId(i), n.as_str()))
     }
 
-    /// All nodes, in order of first appearance.
+    /// Iterates over all nodes, in order of first appearance.
     pub fn nodes(&self) -> impl Iterator<Item = (NodeIx, &str)> {
         (0u16..).zip(&self.nodes.names).map(|(i, n)| (NodeIx(i), n.as_str()))
     }
 
-    /// Declares the figures of a system, in its order: a [`FigureId`] is an index into `figures`.
+    /// Declares the figures of a system, in order: a [`FigureId`] is an index into `figures`.
     ///
     /// # Errors
     /// If a name is empty, duplicated or a field of the format, or if there are more than [`MAX_FIGURES`].
@@ -111,13 +111,13 @@ impl Names {
         Some(id)
     }
 
-    /// Returns the figure called `name`, described by `new` if it is new; `None` beyond [`MAX_FIGURES`]. `next` is its
-    /// probable index, because lines list their figures in the same order.
+    /// Returns the figure named `name`, described by `new` if it is new; `None` if there are already [`MAX_FIGURES`].
+    /// `next` is its probable index, because lines list their figures in the same order.
     pub(crate) fn figure(&mut self, name: &str, next: usize, new: impl FnOnce() -> FigureInfo) -> Option<FigureId> {
         self.known_figure(name, next).or_else(|| self.add_figure(&new()))
     }
 
-    /// Returns the figure called `name` if there is one. `next` is its probable index.
+    /// Returns the figure named `name`, if there is one. `next` is its probable index.
     pub(crate) fn known_figure(&self, name: &str, next: usize) -> Option<FigureId> {
         if self.figures.get(next).is_some_and(|figure| figure.name == name) {
             return Some(FigureId(next as u16));
@@ -125,12 +125,12 @@ impl Names {
         self.find_figure(name)
     }
 
-    /// The number of the figure called `name`, if there is one.
+    /// Returns the number of the figure named `name`, if there is one.
     pub fn find_figure(&self, name: &str) -> Option<FigureId> {
         self.figure_index.get(name).copied()
     }
 
-    /// The description of a figure.
+    /// Returns the description of a figure.
     ///
     /// # Panics
     /// If `id` came from another history.
@@ -138,29 +138,30 @@ impl Names {
         &self.figures[usize::from(id.0)]
     }
 
-    /// Whether the figure was declared, so that its unit is enforced.
+    /// Returns whether the figure was declared, in which case its unit is enforced.
     pub(crate) fn is_declared(&self, id: FigureId) -> bool {
         usize::from(id.0) < self.declared
     }
 
-    /// The figure that a system has for `measure`.
+    /// Returns the system's figure for `measure`, if there is one.
     pub fn measure(&self, measure: Measure) -> Option<FigureId> {
         let place = self.figures.iter().position(|figure| figure.measure == Some(measure))?;
         Some(FigureId(place as u16))
     }
 
-    /// Returns a function that reads one measure of an operation; it returns `None` if the system has no such figure.
+    /// Returns a function that reads one measure of an operation. The function returns `None` if the system has no such
+    /// figure.
     pub fn reads(&self, measure: Measure) -> impl Fn(&Diagnostics) -> Option<u64> + Copy + use<> {
         let id = self.measure(measure);
         move |diagnostics| diagnostics.count(id?)
     }
 
-    /// Number of keys.
+    /// Returns the number of keys.
     pub fn key_count(&self) -> usize {
         self.keys.names.len()
     }
 
-    /// Number of nodes.
+    /// Returns the number of nodes.
     pub fn node_count(&self) -> usize {
         self.nodes.names.len()
     }

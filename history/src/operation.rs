@@ -1,8 +1,8 @@
-//! Operations: invokes paired with completions, as the checkers read them.
+//! Operations: invokes paired with completions, in the form that the checkers use.
 //!
-//! Pairing detects ill-formed histories, so every rule that a verdict relies on is checked here: an op is invoked once
-//! and completes at most once, after its invoke; a process has one op open at a time and ends at an unknown outcome; a
-//! completion has the same kind of call; only an op of unknown outcome has a fate.
+//! Pairing detects ill-formed histories, so this module enforces every rule that a verdict relies on. An op is invoked
+//! once and completes at most once, after its invoke. A process has at most one op open at a time and ends at an
+//! unknown outcome. A completion has the same kind of call as its invoke. Only an op of unknown outcome has a fate.
 
 use crate::end::{Completeness, EndRecord};
 use crate::event::{Call, Completion, Event, Fate, FaultEvent, Header, Invoke, NodeEvent, Path, Seen};
@@ -16,49 +16,49 @@ use std::io::Read;
 /// One logical call, from invoke to completion. It is kept small because a check may hold ten million of them in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Operation {
-    /// Its id in the history.
+    /// Id of the op in the history.
     pub op: OpId,
-    /// When it was sent.
+    /// When the op was sent.
     pub invoked: Nanos,
     /// When the answer arrived or the client gave up; [`Nanos::NEVER`] if the history ends earlier.
     pub completed: Nanos,
-    /// When it was due; the invoke time if that is not known.
+    /// When the op was due; the invoke time if that is not known.
     pub intended: Nanos,
     /// The call.
     pub call: Call,
     /// The outcome.
     pub outcome: Outcome,
-    /// Who called.
+    /// The calling process.
     pub process: ProcessId,
-    /// On which key.
+    /// Key of the op.
     pub key: KeyId,
-    /// The node that answered, else the one it was sent to.
+    /// The node that answered; otherwise the node to which the op was sent.
     pub node: Option<NodeIx>,
-    /// The path that it took.
+    /// The path of the op through the system.
     pub path: Path,
 }
 
 /// The outcome of an op.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// It happened between `invoked` and `completed`, with this answer.
+    /// The op happened between `invoked` and `completed`, with this answer.
     Ok(Seen),
-    /// It never happened.
+    /// The op never happened.
     Failed,
-    /// It may have happened or may still happen. `completed` is when the client gave up.
+    /// The op may have happened or may still happen. `completed` is when the client gave up.
     Unknown,
-    /// The history ends before its completion. A verdict treats it as unknown.
+    /// The history ends before the op completed. A verdict treats it as unknown.
     Open,
 }
 
 impl Operation {
-    /// The name used where the two paths are distinguished: `cas`, `read`, `write`, `get`, `put`.
+    /// Returns the name used where the two paths are distinguished: `cas`, `read`, `write`, `get`, `put`.
     pub fn name(&self) -> &'static str {
         self.call.name_on(self.path)
     }
 
-    /// The end of the interval in which the op took effect, if it did: its completion, or [`Nanos::NEVER`] for an
-    /// unknown outcome.
+    /// Returns the end of the interval in which the op took effect, if it did: its completion, or [`Nanos::NEVER`] for
+    /// an unknown outcome.
     pub fn effect_by(&self) -> Nanos {
         match self.outcome {
             Outcome::Ok(_) => self.completed,
@@ -70,26 +70,26 @@ impl Operation {
 /// Details of an op that a verdict does not need. They are kept only on request.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Detail {
-    /// The connection that it used.
+    /// The connection used by the op.
     pub client: Option<ClientId>,
-    /// The node it was sent to.
+    /// The node to which the op was sent.
     pub sent_to: Option<NodeIx>,
-    /// The intent that it belongs to.
+    /// The intent of the op.
     pub intent: Option<IntentId>,
-    /// Number of the attempt.
+    /// Number of the attempt within the intent.
     pub attempt: Option<u32>,
     /// Payload stored with the value.
     pub payload: Option<i64>,
-    /// Why it failed or is unknown.
+    /// Why the op failed or its outcome is unknown.
     pub reason: Option<Box<str>>,
-    /// What the system reported about it.
+    /// Figures that the system reported about the op.
     pub diagnostics: Option<Diagnostics>,
 }
 
-/// A whole history: ops by invocation, with faults and node events.
+/// A whole history: the ops in invocation order, with faults and node events.
 #[derive(Debug, Clone, Default)]
 pub struct History {
-    /// Its first line.
+    /// The first line of the history.
     pub header: Header,
     /// Names of keys and nodes.
     pub names: Names,
@@ -97,36 +97,37 @@ pub struct History {
     pub ops: Vec<Operation>,
     /// Details of each op, parallel to `ops`; empty unless requested.
     pub details: Vec<Detail>,
-    /// Fates by index into `ops`, with the time of the answer.
+    /// Fates by index into `ops`, each with the time of the answer.
     pub fates: FxHashMap<u32, (Fate, Nanos)>,
     /// Fault events in order.
     pub faults: Vec<FaultEvent>,
     /// Node events in order.
     pub node_events: Vec<NodeEvent>,
-    /// The time of the last event.
+    /// Time of the last event.
     pub end: Nanos,
     /// Warnings about truncated or skipped input.
     pub warnings: Vec<String>,
     /// Whether the history is complete.
     pub completeness: Completeness,
-    /// Its last line, if it has one.
+    /// The end record in the last line, if there is one.
     pub end_record: Option<EndRecord>,
 }
 
 /// Whether to keep the details that only reports need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Keep {
-    /// Only the data that a verdict needs.
+    /// Keep only the data that a verdict needs.
     OpsOnly,
-    /// Clients, intents, reasons and diagnostics as well: about 300 bytes per op.
+    /// Also keep clients, intents, reasons and diagnostics: about 300 bytes per op.
     Details,
 }
 
-/// Fault and node events may use one `AROUND_SHARE`-th of the maximum size of a history. With the default maximum that
+/// Fault and node events may use one `AROUND_SHARE`-th of the maximum size of a history. With the default maximum, that
 /// is enough for hours of a large cluster.
 const AROUND_SHARE: u64 = 8;
 
-/// Approximate heap size of an event that is stored unchanged. A tree node has room for eleven fields from the first one on.
+/// Estimates the heap size of an event that is stored unchanged. A tree node has room for eleven fields as soon as it has
+/// one.
 fn memory_of(event: &Event) -> u64 {
     const TREE: usize = 640;
     let fields = |map: &std::collections::BTreeMap<String, serde_json::Value>| {
@@ -142,7 +143,7 @@ fn memory_of(event: &Event) -> u64 {
     bytes as u64
 }
 
-/// Heap size of one field. Nested fields are rare, so they are estimated by their text.
+/// Estimates the heap size of one field. Nested fields are rare, so their size is estimated from their text.
 fn memory_of_json(value: &serde_json::Value) -> usize {
     use serde_json::Value as Json;
     match value {
@@ -157,7 +158,7 @@ impl History {
     /// Reads a whole history.
     ///
     /// # Errors
-    /// See [`ReadError`]; a line number names the event that breaks a rule.
+    /// See [`ReadError`]. The line number identifies the event that breaks a rule.
     ///
     /// ```
     /// use heckle_history::operation::{History, Keep};
@@ -172,11 +173,11 @@ impl History {
         History::read_within(input, keep, crate::reader::MAX_BYTES)
     }
 
-    /// Like `read`, with a limit on the bytes after decompression. Fault and node events are stored unchanged, so a
-    /// share of the limit bounds their memory.
+    /// Like `read`, with a limit on the number of bytes after decompression. Fault and node events are stored
+    /// unchanged, so their memory is bounded by a share of the limit.
     ///
     /// # Errors
-    /// As [`read`](Self::read), and [`ReadError::TooLarge`] if a limit is exceeded.
+    /// As for [`read`](Self::read), and [`ReadError::TooLarge`] if a limit is exceeded.
     pub fn read_within(input: impl Read, keep: Keep, max_bytes: u64) -> Result<Self, ReadError> {
         History::read_all(Reader::within(input, max_bytes)?, keep)
     }
@@ -184,7 +185,7 @@ impl History {
     /// Reads the rest of a history, within the limit of its reader.
     ///
     /// # Errors
-    /// As [`read_within`](Self::read_within).
+    /// As for [`read_within`](Self::read_within).
     pub fn read_all(mut reader: Reader<'_>, keep: Keep) -> Result<Self, ReadError> {
         let (mut around, most_around) = (0u64, reader.max_bytes() / AROUND_SHARE);
         let mut builder = Builder::new(keep);
@@ -200,7 +201,7 @@ impl History {
             builder.add(event).map_err(|what| ReadError::at(reader.line(), what))?;
         }
         let (mut header, names, warnings, (completeness, end_record)) = reader.into_parts();
-        // The window of the header is the planned one.
+        // The window in the header is the planned one.
         let ended = end_record.as_ref().and_then(|end| end.load_ended_ns);
         if let (Some((start, end)), Some(ended)) = (&mut header.load_window, ended) {
             *end = ended.clamp(*start, (*end).max(*start));
@@ -211,7 +212,7 @@ impl History {
     /// Pairs events that are already in memory, with the details of each op.
     ///
     /// # Errors
-    /// The index of the event that breaks a rule, and the rule.
+    /// Returns the index of the event that breaks a rule, and the rule.
     pub fn from_events(header: Header, names: Names, events: impl IntoIterator<Item = Event>) -> Result<Self, (usize, String)> {
         let mut builder = Builder::new(Keep::Details);
         for (i, event) in events.into_iter().enumerate() {
@@ -220,7 +221,7 @@ impl History {
         Ok(builder.finish(header, names, vec![]))
     }
 
-    /// For each key, the indices of its ops in `ops`, in invocation order.
+    /// Returns, for each key, the indices of its ops in `ops`, in invocation order.
     pub fn by_key(&self) -> Vec<Vec<u32>> {
         let mut keys = vec![vec![]; self.names.key_count()];
         for (i, op) in (0u32..).zip(&self.ops) {
@@ -230,7 +231,7 @@ impl History {
     }
 }
 
-/// Pairs events one by one; the live judge uses it as well.
+/// Pairs events one by one. The live judge uses it too.
 pub struct Builder {
     history: History,
     keep: Keep,
@@ -241,8 +242,8 @@ pub struct Builder {
     values: Option<Written>,
 }
 
-/// The values written so far. The recorder takes values from one counter, so a maximum is sufficient until a value is
-/// not above it.
+/// The values written so far. The recorder takes values from one counter, so storing the maximum is sufficient until a
+/// value does not exceed it.
 #[derive(Default)]
 struct Written {
     highest: Option<i64>,
@@ -269,21 +270,22 @@ enum ProcessState {
     Retired(OpId),
 }
 
-/// The state of each process. The recorder numbers processes 0, 1, 2 …, and those are in a list.
+/// The state of each process. The recorder numbers processes 0, 1, 2 …; these are stored in a list.
 #[derive(Default)]
 struct Processes {
     dense: Vec<ProcessState>,
     others: FxHashMap<ProcessId, ProcessState>,
 }
 
-/// The list of processes has at most this many more entries than there are ops, whatever numbers a file uses.
+/// Maximum number by which the entries in the list of processes exceed the number of ops, whatever process numbers a
+/// file uses.
 const SPARE_PROCESSES: usize = 1_024;
 
 impl Processes {
-    /// The state of a process, after `ops` invokes.
+    /// Returns the state of a process, after `ops` invokes.
     fn state(&mut self, process: ProcessId, ops: usize) -> &mut ProcessState {
         let place = process.0 as usize;
-        // A process stays where it was first put.
+        // A process stays in the collection in which it was first stored.
         if place >= self.dense.len() && place < ops + SPARE_PROCESSES && self.others.is_empty() {
             self.dense.resize(place + 1, ProcessState::Idle);
         }
@@ -310,7 +312,7 @@ impl Builder {
     /// Adds the next event.
     ///
     /// # Errors
-    /// The rule it breaks, in words.
+    /// Returns the rule that the event breaks, in words.
     pub fn add(&mut self, event: Event) -> Result<(), String> {
         self.history.end = self.history.end.max(event.t());
         match event {
@@ -379,7 +381,7 @@ impl Builder {
         Ok(())
     }
 
-    /// Records the index of op `id`. The recorder numbers ops 0, 1, 2 …, and then a counter is sufficient.
+    /// Records the index of op `id`. The recorder numbers ops 0, 1, 2 …, in which case a counter is sufficient.
     fn register(&mut self, id: OpId, place: u32) -> Result<(), String> {
         if self.by_id.is_empty() && id.0 == self.next_dense && id.0 == u64::from(place) {
             self.next_dense += 1;
@@ -433,7 +435,7 @@ impl Builder {
             Outcome::Open => return Err(format!("fate of op {id}, which is still open")),
             Outcome::Ok(_) | Outcome::Failed => return Err(format!("fate of op {id}, whose outcome is already known")),
         }
-        // A later answer replaces one without information; two answers with information must agree.
+        // A later answer replaces one that gives no information. Two answers that give information must agree.
         if let Some((old, _)) = self.history.fates.get(&place)
             && matches!(old, Fate::Applied | Fate::NotApplied)
         {
@@ -446,7 +448,7 @@ impl Builder {
         Ok(())
     }
 
-    /// The op at index `place`, in its current state.
+    /// Returns the op with this id, in its current state.
     pub fn op(&self, id: OpId) -> Option<&Operation> {
         self.place_of(id).map(|p| &self.history.ops[p as usize])
     }

@@ -1,27 +1,27 @@
 //! Escapes untrusted text for display. Names of keys, nodes and files, reasons and log lines come from a history, a
-//! node, a plan or a folder. None of them may move the cursor, change the direction of the text, hide letters, or start
-//! a line that looks like output of heckle, such as a verdict.
+//! node, a plan or a folder. None of them may move the cursor, change the text direction, hide characters, or start a
+//! line that looks like output of heckle, such as a verdict.
 //!
 //! | form | newlines | for |
 //! |---|---|---|
-//! | [`printable`] | escaped: it stays one line | a field: a name, a reason, a path |
-//! | [`block`] | kept, what follows is indented | words of several lines, such as the end of a log |
-//! | [`visible`] | kept | a text that was put together from such fields, once more on its way out |
-//! | [`json`] | kept | a JSON text: the same data, in ASCII where a terminal could be steered |
+//! | [`printable`] | escaped, so the result is one line | a field: a name, a reason, a path |
+//! | [`block`] | kept, the following lines are indented | text of several lines, such as the end of a log |
+//! | [`visible`] | kept | text assembled from such fields, escaped again on output |
+//! | [`json`] | kept | a JSON text: the same data, with characters that could steer a terminal escaped in ASCII |
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// Whether a character must be escaped: control characters (C0, DEL, C1), separators that some programs treat as line
-/// ends, direction marks and overrides, zero-width characters, and tags.
+/// Returns whether a character must be escaped: control characters (C0, DEL, C1), separators that some programs treat
+/// as line ends, direction marks and overrides, zero-width characters, and tags.
 pub fn steers(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{061c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
         || matches!(c, '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// Formats a field on one line: characters matched by [`steers`] are escaped, such as `\n` or `\u{1b}`. A field that
-/// starts like a verdict is quoted, so that it cannot be mistaken for one.
+/// Formats a field on one line. Characters matched by [`steers`] are escaped, such as `\n` or `\u{1b}`. A field that
+/// starts like a verdict is quoted so that it cannot be mistaken for one.
 pub fn printable(words: &str) -> Cow<'_, str> {
     let shown = escaped(words, |_| false);
     if shown.trim_start().get(..7).is_some_and(|start| start.eq_ignore_ascii_case("verdict")) {
@@ -30,18 +30,19 @@ pub fn printable(words: &str) -> Cow<'_, str> {
     shown
 }
 
-/// Formats a text of several lines: each as [`printable`], all but the first indented by two.
+/// Formats a text of several lines. Each line is formatted as by [`printable`]; all but the first are indented by two
+/// spaces.
 pub fn block(words: &str) -> String {
     words.lines().map(printable).collect::<Vec<_>>().join("\n  ")
 }
 
-/// Formats a text of many lines: characters matched by [`steers`] are escaped, except newlines and tabs.
+/// Formats a text of many lines. Characters matched by [`steers`] are escaped, except newlines and tabs.
 pub fn visible(text: &str) -> Cow<'_, str> {
     escaped(text, |c| matches!(c, '\n' | '\t'))
 }
 
 /// Returns a JSON text with the same content, in which characters matched by [`steers`] are written in the form
-/// `\u202e`. JSON allows such characters in strings only, where an escape is equivalent.
+/// `\u202e`. JSON allows such characters only in strings, where an escape is equivalent.
 pub fn json(text: &str) -> Cow<'_, str> {
     let raw = |c: char| steers(c) && c != '\n';
     if !text.chars().any(raw) {
@@ -62,9 +63,9 @@ pub fn json(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Appends the escape of one character.
+/// Returns the escape of one character.
 pub fn escape(c: char) -> String {
-    // `\n`, `\r`, `\t` and `\u{1b}`, as in Rust.
+    // Uses the escapes of Rust: `\n`, `\r`, `\t` and `\u{1b}`.
     c.escape_default().to_string()
 }
 

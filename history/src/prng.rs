@@ -1,7 +1,7 @@
 //! Named random streams of a seed, the only source of randomness.
 //!
-//! Each user of randomness requests its own stream by name, so that an additional draw in one place (such as a new
-//! fault kind) does not change the choices of any other.
+//! Each user of randomness requests its own stream by name, so an additional draw in one place (such as a new fault
+//! kind) does not change the choices of any other.
 
 use rand::SeedableRng;
 pub use rand_pcg::Pcg64;
@@ -11,7 +11,7 @@ pub use rand_pcg::Pcg64;
 pub struct Seed(pub u64);
 
 impl Seed {
-    /// Returns the generator for `name`, which is the same for the same seed and name on every machine.
+    /// Returns the generator for `name`. The same seed and name give the same generator on every machine.
     ///
     /// ```
     /// use heckle_history::prng::Seed;
@@ -26,8 +26,8 @@ impl Seed {
 
     /// Returns a seed for a part that has its own named streams.
     pub fn part(self, name: &str) -> Seed {
-        // FNV-1a over the name, then two rounds of the splitmix64 finaliser (Steele et al. 2014), so that
-        // names that differ in one letter and seeds that differ in one bit give unrelated streams.
+        // FNV-1a over the name, followed by two rounds of the splitmix64 finaliser (Steele et al. 2014), so that names
+        // that differ in one letter and seeds that differ in one bit give unrelated streams.
         let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
         Seed(mix(mix(self.0).wrapping_add(hash)))
     }

@@ -1,6 +1,7 @@
-//! Reads events from JSON Lines, plain or zstd. Parsing is strict, and every error names its line.
+//! Reads events from JSON Lines, plain or compressed with zstd. Parsing is strict, and every error contains the line
+//! number.
 //!
-//! A torn tail (the harness was killed, the file was cut) is not an error: the part before it is a valid history, so
+//! A torn tail (the harness was killed, the file was cut) is not an error. The part before it is a valid history, so
 //! the tail is dropped with a warning. Ill-formed lines before the tail are rejected.
 
 use crate::end::{self, Completeness, EndRecord, Tally};
@@ -11,26 +12,27 @@ use crate::line;
 use crate::names::Names;
 use std::io::{self, BufRead, BufReader, Read};
 
-/// Maximum length of a line. Lines of heckle have about 300 bytes; the limit keeps a file without newlines from filling memory.
+/// Maximum length of a line. Lines written by heckle have about 300 bytes; the limit keeps a file without newlines from filling
+/// memory.
 pub const MAX_LINE_BYTES: u64 = 1 << 20;
 
 /// Default maximum size of a history after decompression, in bytes.
 pub const MAX_BYTES: u64 = 4 << 30;
 
-/// Maximum number of consecutive blank lines. The writers of heckle leave none, and billions of them fit into a small
+/// Maximum number of consecutive blank lines. The writers of heckle produce none, but billions of them fit into a small
 /// compressed file.
 const MAX_BLANK_LINES: u64 = 1_000;
 
 pub(crate) const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 const READ_BUFFER_BYTES: usize = 1 << 18;
 
-/// Why a history cannot be read.
+/// The reason why a history cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// The file violates a rule of the format.
     #[error("line {line}: {what}")]
     IllFormed {
-        /// Line number, counted from 1, header included.
+        /// Line number, counted from 1, including the header.
         line: u64,
         /// The error, and how to fix it.
         what: String,
@@ -80,19 +82,19 @@ pub struct Reader<'r> {
     blank: u64,
 }
 
-/// The text of a history, decompressed if its first bytes say that it is compressed.
+/// The text of a history, decompressed if its first bytes identify it as compressed.
 pub enum Decompressed<R: Read> {
-    /// It was not compressed.
+    /// The input was not compressed.
     Plain(BufReader<R>),
-    /// It is compressed by zstd.
+    /// The input is compressed with zstd.
     Zstd(zstd::Decoder<'static, BufReader<R>>),
 }
 
 impl<R: Read> Decompressed<R> {
-    /// Looks at the first bytes of `input`.
+    /// Detects the compression from the first bytes of `input`.
     ///
     /// # Errors
-    /// From `input`.
+    /// If reading from `input` fails.
     pub fn new(input: R) -> io::Result<Self> {
         let mut input = BufReader::with_capacity(READ_BUFFER_BYTES, input);
         let compressed = loop {
@@ -135,15 +137,15 @@ impl<'r> Reader<'r> {
     /// Reads the header; the compression is detected from the first bytes.
     ///
     /// # Errors
-    /// An unreadable or empty input, a first line that is not a header, or a different schema.
+    /// If the input is unreadable or empty, its first line is not a header, or its schema is different.
     pub fn new(input: impl Read + 'r) -> Result<Self, ReadError> {
         Reader::within(input, MAX_BYTES)
     }
 
-    /// Like [`new`](Self::new), with a limit on the bytes after decompression.
+    /// Like [`new`](Self::new), with a limit on the number of bytes after decompression.
     ///
     /// # Errors
-    /// As [`new`](Self::new); a longer file is [`ReadError::TooLarge`], here or at a later line.
+    /// As for [`new`](Self::new). A larger file is reported as [`ReadError::TooLarge`], here or at a later line.
     pub fn within(input: impl Read + 'r, max_bytes: u64) -> Result<Self, ReadError> {
         Reader::of_text(BufReader::with_capacity(READ_BUFFER_BYTES, Decompressed::new(input)?), max_bytes)
     }
@@ -151,7 +153,7 @@ impl<'r> Reader<'r> {
     /// Like [`within`](Self::within), for text that is already decompressed.
     ///
     /// # Errors
-    /// As [`within`](Self::within).
+    /// As for [`within`](Self::within).
     pub fn of_text(input: impl BufRead + 'r, max_bytes: u64) -> Result<Self, ReadError> {
         let mut reader = Reader {
             input: Box::new(input),
@@ -195,27 +197,28 @@ impl<'r> Reader<'r> {
         Ok(reader)
     }
 
-    /// The header.
+    /// Returns the header.
     pub fn header(&self) -> &Header {
         &self.header
     }
 
-    /// Keys and nodes seen so far.
+    /// Returns the keys and nodes seen so far.
     pub fn names(&self) -> &Names {
         &self.names
     }
 
-    /// The limit on the bytes after decompression.
+    /// Returns the limit on the number of bytes after decompression.
     pub fn max_bytes(&self) -> u64 {
         self.max_bytes
     }
 
-    /// The number of the last line read.
+    /// Returns the number of the last line read.
     pub fn line(&self) -> u64 {
         self.line
     }
 
-    /// Warnings about truncated or skipped input. Complete once [`next_event`](Self::next_event) has returned `None`.
+    /// Returns warnings about truncated or skipped input. They are complete once [`next_event`](Self::next_event) has
+    /// returned `None`.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
@@ -223,7 +226,7 @@ impl<'r> Reader<'r> {
     /// Returns the next event, or `None` at the end of the file or at a torn tail.
     ///
     /// # Errors
-    /// A line that is not an event, or that is earlier than the previous line.
+    /// If a line is not an event, or is earlier than the previous line.
     pub fn next_event(&mut self) -> Result<Option<Event>, ReadError> {
         loop {
             match self.scan_event()? {
@@ -234,7 +237,7 @@ impl<'r> Reader<'r> {
             if matches!(self.next_line()?, Next::End) {
                 return Ok(None);
             }
-            // The end record itself is not hashed, so it is detected first.
+            // The end record itself is not hashed, so check for it first.
             if end::looks_like_one(&self.buffer) && self.take_end_record()? {
                 continue;
             }
@@ -262,16 +265,17 @@ impl<'r> Reader<'r> {
         }
     }
 
-    /// Reads the next line if the fast scanner can: all of it is in memory, and it has the form in which this crate writes it.
+    /// Reads the next line with the fast scanner if possible: the whole line is in memory and has the form written by this
+    /// crate.
     #[inline]
     fn scan_event(&mut self) -> Result<Scanned, ReadError> {
-        // What stands after an end record is no ordinary line.
+        // Lines after an end record need special treatment.
         if self.end.is_some() {
             return Ok(Scanned::OtherLine);
         }
         let text = match self.input.fill_buf() {
             Ok(text) => text,
-            // Nothing was read. The slower way tries again.
+            // Nothing was read. The slower path tries again.
             Err(e) if e.kind() == io::ErrorKind::Interrupted => return Ok(Scanned::OtherLine),
             Err(e) => {
                 self.line += 1;
@@ -307,7 +311,7 @@ impl<'r> Reader<'r> {
         if self.bytes > self.max_bytes { Err(ReadError::too_long(self.line, self.max_bytes)) } else { Ok(()) }
     }
 
-    /// Returns header, names, warnings and the end record, after the events have been read.
+    /// Returns the header, names, warnings and the end record, after the events have been read.
     pub fn into_parts(self) -> (Header, Names, Vec<String>, (Completeness, Option<EndRecord>)) {
         (self.header, self.names, self.warnings, (self.completeness, self.end))
     }
@@ -338,7 +342,7 @@ impl<'r> Reader<'r> {
         self.warnings.push(format!("line {}: {what}; the tail was cut there and what stands before it was read", self.line));
     }
 
-    /// Fills `buffer` with the next line, newline included if there is one.
+    /// Fills `buffer` with the next line, including its newline if there is one.
     fn next_line(&mut self) -> Result<Next, ReadError> {
         self.buffer.clear();
         self.line += 1;
@@ -352,13 +356,13 @@ impl<'r> Reader<'r> {
         }
     }
 
-    /// A compressed stream that ends early ends the history. Any other failure is an error.
+    /// Handles a failed read. A compressed stream that ends early ends the history; any other failure is an error.
     fn read_failed(&mut self, error: io::Error) -> Result<Next, ReadError> {
         match error {
-            // An unfinished zstd stream ends like this, if the harness died during a write.
+            // An unfinished zstd stream ends this way if the harness died during a write.
             e if e.kind() == io::ErrorKind::UnexpectedEof => {
                 self.warn_torn("the compressed stream ends early");
-                // The decoded part of the last line cannot be complete, otherwise its newline would have been found.
+                // The decoded part of the last line cannot be complete; otherwise its newline would have been found.
                 Ok(Next::End)
             }
             e if self.line == 1 => Err(ReadError::Io(e)),

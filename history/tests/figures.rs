@@ -1,5 +1,5 @@
-//! Figures that a system reports about an operation: described by the header, kept by name, and read from histories
-//! without a description.
+//! Figures that a system reports about an operation: described by the header, stored by name, and also read from
+//! histories without a description.
 
 use heckle_history::names::MAX_FIGURES;
 use heckle_history::operation::{History, Keep};
@@ -11,7 +11,7 @@ const DESCRIBED: &str = r#"{"schema":"heckle.history/1","figures":[
     {"name":"stage","unit":"text","about":"how far it got"},
     {"name":"waited_ns","unit":"ns","about":"time spent waiting","measure":"backoff"}]}"#;
 
-/// A history of one read whose completion has these additional fields.
+/// Returns a history of one read whose completion has these additional fields.
 fn file(header: &str, fields: &str) -> String {
     let header = header.replace('\n', "");
     let invoke = r#"{"e":"invoke","op":0,"process":0,"t":5,"key":"k1","f":"read"}"#;
@@ -28,7 +28,7 @@ fn refused(header: &str, fields: &str, what: &str) {
     assert!(error.contains(what), "{error}");
 }
 
-/// The figures of the only operation, by name.
+/// Returns the figures of the only operation, by name.
 fn figures(history: &History) -> Vec<(String, Figure<'_>)> {
     let reported = history.details[0].diagnostics.as_ref().into_iter().flat_map(|d| d.iter());
     reported.map(|(id, figure)| (history.names.figure_info(id).name.to_string(), figure)).collect()
@@ -76,7 +76,7 @@ fn histories_without_a_description_have_the_figures_that_there_were() {
     assert_eq!((text("phase").as_deref(), text("op_id").as_deref()), (Some("done"), Some("7/1")));
     let names: Vec<String> = figures(&history).into_iter().map(|(name, _)| name).collect();
     assert_eq!(names.len(), 8, "what is neither a number nor a text is skipped: {names:?}");
-    // A figure without a description may be anything.
+    // A figure without a description may have any type.
     assert_eq!(figures(&read(r#"{"schema":"heckle.history/1"}"#, r#","promises":"two""#))[0].1, Figure::from("two"));
 }
 

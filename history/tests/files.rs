@@ -84,7 +84,7 @@ fn a_writer_that_dies_leaves_what_it_flushed() {
     for event in &events[4..] {
         writer.write(event, &names).expect("memory");
     }
-    std::mem::forget(writer); // SIGKILL: nothing after the last flush reaches the disk in order.
+    std::mem::forget(writer); // SIGKILL: no data after the last flush reaches the disk in order.
     let left = disk.0.lock().expect("one thread").clone();
     let read = History::read(&left[..], Keep::OpsOnly).expect("a readable prefix");
     assert!(read.ops.len() >= 2, "the flushed events are there");
@@ -120,7 +120,7 @@ fn mutated_bytes_never_panic() {
     }
 }
 
-/// Cuts the plain file after each of its lines, compresses it again or not, and modifies it in place.
+/// Cuts the plain file after each of its lines, with and without compressing it again, and also modifies it in place.
 #[test]
 fn what_is_cut_at_a_lines_end_or_changed_is_not_whole() {
     let file = plain();
@@ -174,7 +174,7 @@ fn an_end_record_is_known_in_whatever_spacing_and_carries_what_is_added() {
     refused("{\"e\":\"end\",\"events\":-1,\"xxh3\":\"0\"}", 2, "not an end record");
 }
 
-/// Histories recorded before there were end records do not announce one, and are judged as before.
+/// Histories recorded before end records existed do not announce one, and are judged as before.
 #[test]
 fn a_history_that_promises_no_end_record_lacks_none() {
     let text = String::from_utf8(plain()).expect("JSON is UTF-8").replacen(",\"end\":true", "", 1);
@@ -268,7 +268,7 @@ fn a_line_of_a_hundred_megabytes_is_refused_without_being_held() {
     assert!(error.contains("line 2") && error.contains("longer than"), "{error}");
 }
 
-/// Checks that a history read within a limit is refused with the words `what`, or accepted if they are empty.
+/// Checks that a history read within a limit is rejected with the message `what`, or accepted if `what` is empty.
 #[track_caller]
 fn bounded(file: impl std::io::Read, max_bytes: u64, what: &str) {
     match History::read_within(file, Keep::Details, max_bytes) {
@@ -326,7 +326,7 @@ fn an_interrupted_read_is_repeated() {
 
 #[test]
 fn a_line_that_is_too_long_is_refused_by_its_number() {
-    // Once in the form of the writer, once with a space that only the general parser reads.
+    // Once in the form written by the writer, once with a space that only the general parser accepts.
     for space in ["", " "] {
         let long = "x".repeat(MAX_LINE_BYTES as usize);
         let header = r#"{"schema":"heckle.history/1","keys":["k1"]}"#;

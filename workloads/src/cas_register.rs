@@ -1,8 +1,8 @@
 //! The workloads `cas-register` and `mixed`: clients read, write and compare-and-set a few contended registers.
 //!
-//! Every value written in a run is unique, taken from one counter, so that a value identifies its writer and the judge
+//! Every value written in a run is unique and taken from one counter, so a value identifies its writer and the judge
 //! needs no search. In `mixed`, some of the reads and writes bypass consensus. A CAS expects the value that its client
-//! last saw for the key, so only contention causes a refusal; a refusal reports the value it found.
+//! last saw for the key, so only contention causes a refusal. A refusal reports the value it found.
 
 use crate::keys::KeyChoice;
 use crate::mix::{Kind, Mix};
@@ -21,7 +21,7 @@ pub struct Settings {
     pub consistency: Consistency,
 }
 
-/// The generator. A run has exactly one, because it holds the counter of values.
+/// The generator. A run has exactly one, because it holds the counter for values.
 #[derive(Debug, Clone)]
 pub struct CasRegister {
     settings: Settings,
@@ -40,8 +40,8 @@ impl CasRegister {
 
 impl Workload for CasRegister {
     fn begin(&mut self, client: u32, _now: Nanos) -> OpRequest {
-        // Kind and key are drawn before any state that depends on timing is used: op i of a run has the same kind and
-        // key for the same seed, regardless of the cluster.
+        // Kind and key are drawn before any timing-dependent state is used, so op i of a run has the same kind and key
+        // for the same seed, regardless of the cluster.
         let kind = self.settings.mix.draw(&mut self.rng);
         let key = self.settings.keys.draw(&mut self.rng);
         let call = match kind {

@@ -1,11 +1,11 @@
-//! The client driver: which client sends what, as which process, to which node, and when.
+//! The client driver: decides which client sends which op, as which process, to which node, and when.
 //!
-//! It is pure: the time and all events are inputs, and its decisions are returned as actions. The load on real
+//! The driver is pure: the time and all events are inputs, and its decisions are returned as actions. The load on real
 //! processes and the simulator therefore share one driver, and the same inputs at the same times give the same actions.
 //!
-//! A client is a connection; it has as many processes as it has concurrent operations. An operation of unknown
-//! outcome retires its process, since it may still take effect while the client goes on. In the open loop clients take
-//! arrivals in turn, and arrivals beyond the bound on open operations wait in a queue. In the closed loop each client
+//! A client is a connection. It has as many processes as it has concurrent operations. An operation of unknown outcome
+//! retires its process, since it may still take effect while the client continues. In the open loop, clients take
+//! arrivals in turn, and arrivals beyond the limit on open operations wait in a queue. In the closed loop, each client
 //! starts its next intent when the previous one has ended.
 
 use crate::pacing::{ClosedLoop, Pace};
@@ -15,38 +15,38 @@ use heckle_history::{ClientId, Nanos, OpId, ProcessId};
 use rand::RngExt;
 use std::collections::{BTreeMap, VecDeque};
 
-/// The settings of a driver.
+/// Settings of a driver.
 #[derive(Debug, Clone, Copy)]
 pub struct DriverSettings {
-    /// Clients.
+    /// Number of clients.
     pub clients: u32,
-    /// Nodes.
+    /// Number of nodes.
     pub nodes: u16,
-    /// How the node for a client is chosen.
+    /// How the node of an operation is chosen.
     pub routing: Routing,
-    /// Maximum number of open operations. An intent also counts while it waits for its next attempt.
+    /// Maximum number of open operations. An intent that waits for its next attempt also counts.
     pub max_in_flight: u32,
     /// How arrivals are distributed in time.
     pub pace: Pace,
-    /// When the load ends; no attempt starts after it.
+    /// End of the load; no attempt starts at or after this time.
     pub until: Nanos,
 }
 
-/// How the node for a client is chosen.
+/// How the node of an operation is chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Routing {
-    /// Client i to node i mod n.
+    /// Client i uses node i mod n.
     Pinned,
-    /// A node drawn for each operation.
+    /// A random node for each operation.
     Random,
     /// The node that holds the key, if the caller knows it.
     Holder,
 }
 
-/// An input of the driver.
+/// An input to the driver.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Input {
-    /// The closed loop starts: every client starts an intent, and another one whenever it has finished.
+    /// Closed loop: every client starts an intent, and another one whenever it has finished one.
     Loop(ClosedLoop),
     /// Open loop: an arrival was due at the given time.
     Arrival(Nanos),
@@ -61,7 +61,7 @@ pub enum Input {
 /// The purpose of a timer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Timer {
-    /// A client of the closed loop starts a new intent.
+    /// The client of the closed loop starts a new intent.
     Client(u32),
     /// The next attempt after this operation starts.
     Attempt(OpId),
@@ -72,14 +72,14 @@ pub enum Timer {
 pub enum Action {
     /// Send an operation. Report its completion as [`Input::Completed`] with its id.
     Send(Send),
-    /// Pass [`Input::Timer`] at the given time.
+    /// Pass [`Input::Timer`] to the driver at the given time.
     Wake(Nanos, Timer),
 }
 
 /// An operation to send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Send {
-    /// Its id, unique in a run.
+    /// Id of the operation, unique in a run.
     pub op: OpId,
     /// The process that sends it.
     pub process: ProcessId,
@@ -87,15 +87,15 @@ pub struct Send {
     pub client: ClientId,
     /// The call.
     pub ask: OpRequest,
-    /// When it was due, in the open loop; latency is measured from then.
+    /// When the operation was due, in the open loop. Latency is measured from this time.
     pub due: Option<Nanos>,
-    /// Index of the node to send it to.
+    /// Index of the destination node.
     pub node: u16,
     /// Whether to prefer the node that holds the key over `node`.
     pub to_holder: bool,
 }
 
-/// What a client wants, over one or several operations.
+/// The state of an intent, over one or several operations.
 #[derive(Debug, Clone, Copy)]
 struct Turn {
     client: u32,
@@ -105,28 +105,28 @@ struct Turn {
     due: Option<Nanos>,
 }
 
-/// See the module.
+/// The client driver; see the module documentation.
 pub struct Driver {
     workload: Box<dyn Workload>,
     settings: DriverSettings,
     rng: Pcg64,
-    /// Per client: processes without an open operation.
+    /// Per client, the processes without an open operation.
     idle: Vec<Vec<ProcessId>>,
-    /// Arrivals that wait because the limit of open operations is reached.
+    /// Arrivals that wait because the limit on open operations is reached.
     backlog: VecDeque<Nanos>,
     open: BTreeMap<OpId, Turn>,
-    /// Attempts that wait for their start time, by the previous operation.
+    /// Intents that wait for the start time of their next attempt, by the previous operation.
     waiting: BTreeMap<OpId, Turn>,
     next_op: u64,
     next_process: u32,
     next_client: u32,
-    /// Present if each client starts its next intent itself.
+    /// Present in the closed loop, where each client starts its next intent itself.
     closed_loop: Option<ClosedLoop>,
     stopped: bool,
 }
 
 impl Driver {
-    /// Creates a driver. It draws from its own stream of `seed`.
+    /// Creates a driver, which draws from its own stream of `seed`.
     pub fn new(workload: Box<dyn Workload>, settings: DriverSettings, seed: Seed) -> Self {
         Driver {
             workload,
@@ -156,7 +156,8 @@ impl Driver {
                 self.fill(now, actions);
             }
             Input::Timer(Timer::Client(client)) => {
-                // The period is not applied again: the timer may be a little late, and would miss one period after the other.
+                // The period is not applied again: the timer may fire slightly late and would then miss one period after
+                // another.
                 match self.closed_loop.as_ref().and_then(|l| l.next(client, now)) {
                     _ if self.is_over(now) => {}
                     Some(at) if at > now => actions.push(Action::Wake(at, Timer::Client(client))),
@@ -174,7 +175,7 @@ impl Driver {
         }
     }
 
-    /// Number of open operations and intents.
+    /// Returns the number of open operations and of intents that wait for their next attempt.
     pub fn in_flight(&self) -> usize {
         self.open.len() + self.waiting.len()
     }
@@ -184,12 +185,12 @@ impl Driver {
         std::mem::take(&mut self.backlog).len() as u64
     }
 
-    /// Number of operation ids and process ids in use so far.
+    /// Returns the number of operation ids and process ids used so far.
     pub fn used(&self) -> (u64, u32) {
         (self.next_op, self.next_process)
     }
 
-    /// Stops starting attempts.
+    /// Returns whether no more attempts may start.
     fn is_over(&self, now: Nanos) -> bool {
         self.stopped || now >= self.settings.until
     }
@@ -204,7 +205,8 @@ impl Driver {
         }
     }
 
-    /// In the closed loop the client starts at `from`, or at the next period if the workload has one, or when it is next active.
+    /// Closed loop: starts the client at `from`, at the next period if the workload has periods, or when the client is next
+    /// active.
     fn start_from(&mut self, now: Nanos, from: Nanos, client: u32, actions: &mut Vec<Action>) {
         let at = self.settings.pace.next(from);
         match self.closed_loop.as_ref().and_then(|l| l.next(client, at)) {
@@ -237,7 +239,7 @@ impl Driver {
     }
 
     fn completed(&mut self, now: Nanos, op: OpId, result: OpResult, actions: &mut Vec<Action>) {
-        // An operation completes once; a second answer is ignored.
+        // An operation completes once; any further answer is ignored.
         let Some(mut turn) = self.open.remove(&op) else { return };
         if result == OpResult::Unknown {
             turn.process = None;
@@ -256,11 +258,11 @@ impl Driver {
         }
     }
 
-    /// Starts another attempt of an intent, with the process of the first one, unless no more may follow.
+    /// Starts another attempt of an intent with the same process, or ends the intent if no attempt may follow.
     fn retry_or_end(&mut self, now: Nanos, turn: Turn, actions: &mut Vec<Action>) {
         match turn.process {
             Some(process) if !self.is_over(now) => self.send(Turn { due: turn.due.map(|_| now), ..turn }, process, actions),
-            // After an unknown outcome another attempt could apply the change twice.
+            // After an unknown outcome, another attempt could apply the change twice.
             Some(_) | None => self.end(now, turn, actions),
         }
     }

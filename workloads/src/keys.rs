@@ -2,7 +2,7 @@
 
 use rand::{Rng, RngExt};
 
-/// Chooses among some keys.
+/// Distribution from which keys are drawn.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct KeyChoice {
     count: u32,
@@ -11,13 +11,13 @@ pub struct KeyChoice {
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Spread {
-    /// This share of all ops goes to the first key; the rest is spread evenly over all keys.
+    /// This share of all ops uses the first key; the rest is spread evenly over all keys.
     Hot(f64),
     Zipf(Zipf),
 }
 
 impl KeyChoice {
-    /// `hot` is between 0 (all keys alike) and 1 (only the first).
+    /// Creates a choice where `hot` is between 0 (all keys equally likely) and 1 (only the first key).
     ///
     /// # Panics
     /// If there are no keys or the share is out of range; plans are validated earlier.
@@ -26,7 +26,7 @@ impl KeyChoice {
         KeyChoice { count, spread: Spread::Hot(hot) }
     }
 
-    /// The i-th key is chosen with probability proportional to `1 / i^exponent`.
+    /// Creates a choice where the i-th key is chosen with probability proportional to `1 / i^exponent`.
     ///
     /// # Panics
     /// If there are no keys, or the exponent is not above 0 and at most [`MAX_EXPONENT`]; plans are validated earlier.
@@ -49,18 +49,18 @@ impl KeyChoice {
         }
     }
 
-    /// Number of keys.
+    /// Returns the number of keys.
     pub fn count(&self) -> u32 {
         self.count
     }
 
-    /// The names of all keys: `k1` …
+    /// Returns the names of all keys: `k1` …
     pub fn names(&self) -> Vec<String> {
         (1..=self.count).map(|i| format!("k{i}")).collect()
     }
 }
 
-/// The largest exponent: above it the second key is hardly ever chosen.
+/// Maximum exponent. Above it, the second key is hardly ever chosen.
 pub const MAX_EXPONENT: f64 = 10.0;
 
 /// Draws ranks by rejection and inversion, without a table (Hörmann and Derflinger, *Rejection-inversion to generate
@@ -69,10 +69,10 @@ pub const MAX_EXPONENT: f64 = 10.0;
 struct Zipf {
     count: f64,
     exponent: f64,
-    /// Integrals of the density up to the middle of the first rank and up to the end of the last rank.
+    /// Ends of the range in which values of the integral are drawn.
     first: f64,
     last: f64,
-    /// A point within this distance of its rank is accepted without a further test.
+    /// A point within this distance of its rank is accepted without another test.
     near: f64,
 }
 
@@ -90,7 +90,7 @@ impl Zipf {
             let at = self.last + rng.random::<f64>() * (self.first - self.last);
             let x = self.inverse(at);
             let rank = x.round().clamp(1.0, self.count);
-            // More than four in five points are accepted on the first try, for any exponent.
+            // For any exponent, more than four out of five points are accepted on the first try.
             if rank - x <= self.near || at >= self.integral(rank + 0.5) - self.density(rank) {
                 return rank as u32 - 1;
             }
@@ -101,7 +101,8 @@ impl Zipf {
         (-self.exponent * x.ln()).exp()
     }
 
-    /// The integral of the density from 1 to `x`; near an exponent of 1 a quotient would cancel.
+    /// Returns the integral of the density from 1 to `x`. The obvious quotient would suffer from cancellation near an
+    /// exponent of 1.
     fn integral(&self, x: f64) -> f64 {
         let log = x.ln();
         let t = (1.0 - self.exponent) * log;

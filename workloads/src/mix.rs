@@ -1,5 +1,5 @@
-//! The shares of cas, read and write in a load, written `cas=60,read=30,write=10`; for a load that bypasses consensus,
-//! of get and put as well.
+//! The shares of CAS, read and write in a load, written `cas=60,read=30,write=10`. A load that bypasses consensus also
+//! has shares of get and put.
 
 use rand::{Rng, RngExt};
 use std::fmt;
@@ -15,23 +15,23 @@ pub struct Mix {
     put: u32,
 }
 
-/// The kind of an op, before key and values are known.
+/// The kind of an op, before its key and values are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Compare and set.
+    /// A compare-and-set.
     Cas,
-    /// Serial read.
+    /// A serial read.
     Read,
-    /// Unconditional write.
+    /// An unconditional write.
     Write,
-    /// Read by the last-write-wins path.
+    /// A read on the last-write-wins path.
     Get,
-    /// Write by the last-write-wins path.
+    /// A write on the last-write-wins path.
     Put,
 }
 
 impl Mix {
-    /// Whether it contains ops of this kind.
+    /// Returns whether the mix contains ops of this kind.
     pub fn has(&self, kind: Kind) -> bool {
         match kind {
             Kind::Cas => self.cas > 0,
@@ -42,12 +42,12 @@ impl Mix {
         }
     }
 
-    /// Whether any of its ops bypass consensus.
+    /// Returns whether any of the ops bypass consensus.
     pub fn is_last_write_wins(&self) -> bool {
         self.has(Kind::Get) || self.has(Kind::Put)
     }
 
-    /// Whether some of its ops go through consensus and others bypass it.
+    /// Returns whether some of the ops use consensus and others bypass it.
     pub fn is_mixed(&self) -> bool {
         self.is_last_write_wins() && self.cas + self.read + self.write > 0
     }

@@ -1,9 +1,9 @@
-//! The workload `mutex`: clients take a lock, hold it for a moment and release it.
+//! The workload `mutex`: clients acquire a lock, hold it for a moment and release it.
 //!
 //! The payload of the value is the holder: the number of the intent that acquired the lock, from 1, or 0 for a free
-//! lock. A client that finds the lock held reads it again after a pause; each read that finds it held is a lost
+//! lock. A client that finds the lock held reads it again after a pause. Each read that finds it held is a lost
 //! attempt. A client whose acquire or release has an unknown outcome never acts again, so its lock may be taken over.
-//! That does not make a second holder, since the first one no longer acts on the lock.
+//! This does not create a second holder, since the first one no longer acts on the lock.
 
 use crate::pause;
 use crate::retry::Settings;
@@ -14,17 +14,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The payload of a free lock.
 pub const FREE: i64 = 0;
-/// The longest wait before a held lock is read again.
+/// Maximum wait before a held lock is read again.
 const POLL: Nanos = Nanos::from_ms(8);
-/// The longest time a lock is held.
+/// Maximum time for which a lock is held.
 const HOLD: Nanos = Nanos::from_ms(4);
 
-/// The holder number of an intent.
+/// Returns the holder number of an intent.
 pub fn holder(intent: IntentId) -> i64 {
     i64::try_from(intent.0).unwrap_or(i64::MAX - 1) + 1
 }
 
-/// The generator. One for a whole run.
+/// The generator. A run has exactly one.
 #[derive(Debug, Clone)]
 pub struct Mutex {
     settings: Settings,
@@ -95,7 +95,7 @@ impl Mutex {
         seen.and_then(|s| s.payload).is_none_or(|h| h == FREE || self.gone.contains(&h))
     }
 
-    /// Tries to acquire the lock if the client believes it is free, otherwise reads it.
+    /// Tries to acquire the lock if the client believes that it is free; otherwise reads it.
     fn acquire_or_read(&mut self, client: u32, intent: IntentId, attempt: u32, key: u32) -> OpRequest {
         let seen = *self.seen.of(client, key);
         if self.may_be_taken(seen) {
@@ -185,7 +185,7 @@ impl Mutex {
                 self.gone.insert(holder(intent));
                 self.finish(intent)
             }
-            // Another client broke a held lock. The history shows that; there is nothing left to release.
+            // Another client broke a held lock. The history shows that, and there is nothing left to release.
             OpResult::Saw(current) => {
                 *self.seen.of(client, ask.key) = current;
                 self.finish(intent)

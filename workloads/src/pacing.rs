@@ -1,25 +1,25 @@
-//! Computes when each op of the open loop is due. Arrivals follow the clock, not completions, so that a stalled system
-//! receives the load it would receive in production, and latency is measured from the time an op was due.
+//! Computes when each op of the open loop is due. Arrivals follow the clock, not completions. A stalled system
+//! therefore receives the same load as in production, and latency is measured from the time an op was due.
 
 use crate::shape::{Shape, Stage};
 use heckle_history::Nanos;
 use rand::{Rng, RngExt};
 
-/// The intended times of an open loop: op `i` of a stage is due at a uniformly random time within the `i`-th slot, in which the
-/// integral of the rate grows by one. The count of a stage is then its integral within one, while neighbours still collide as
-/// independent users do; a plain Poisson stream would miss a 2 % rate bound by chance alone.
+/// The intended times of an open loop. Op `i` of a stage is due at a uniformly random time within the `i`-th slot, in which the
+/// integral of the rate grows by one. The number of arrivals in a stage is then its integral, to within one, while neighbours
+/// still collide as independent users do. A plain Poisson stream would miss a 2 % rate bound by chance alone.
 #[derive(Debug, Clone)]
 pub struct Arrivals<R> {
     shape: Shape,
-    /// Index of the present stage.
+    /// Index of the current stage.
     stage: usize,
-    /// Slot in the present stage.
+    /// Slot in the current stage.
     next: u64,
     rng: R,
 }
 
 impl<R: Rng> Arrivals<R> {
-    /// Arrivals at `rate_per_s` from time zero until `end`.
+    /// Creates arrivals at `rate_per_s` from time zero until `end`.
     ///
     /// # Panics
     /// If the rate is not a positive number; plans are validated earlier.
@@ -27,7 +27,7 @@ impl<R: Rng> Arrivals<R> {
         Arrivals::shaped(Shape::new([Stage::hold(end, rate_per_s)]), rng)
     }
 
-    /// Arrivals whose rate per second follows `shape`.
+    /// Creates arrivals whose rate per second follows `shape`.
     pub fn shaped(shape: Shape, rng: R) -> Self {
         Arrivals { shape, stage: 0, next: 0, rng }
     }
@@ -40,7 +40,8 @@ impl<R: Rng> Iterator for Arrivals<R> {
         while let Some((start, stage)) = self.shape.stages().get(self.stage) {
             let offset = stage.offset(self.next as f64 + self.rng.random::<f64>());
             self.next += 1;
-            // The last slot may extend beyond the stage. A falling rate never gets there: its integral ends first.
+            // The last slot may extend beyond the stage. A falling rate never gets there, because its integral ends
+            // first.
             let within = stage.from == stage.to || self.next as f64 - 1.0 < stage.integral();
             let due = Nanos(offset as u64);
             if within && due < stage.lasts {
@@ -52,17 +53,19 @@ impl<R: Rng> Iterator for Arrivals<R> {
     }
 }
 
-/// How clients of the closed loop begin intents.
+/// How the clients of the closed loop start intents.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ClosedLoop {
-    /// The time that a client waits after an intent.
+    /// Time that a client waits after an intent.
     pub think: Nanos,
-    /// The number of active clients over time; all are active without it. A client that leaves finishes its intent first.
+    /// Number of active clients over time; without it, all are active. A client that becomes inactive finishes its intent
+    /// first.
     pub clients: Option<Shape>,
 }
 
 impl ClosedLoop {
-    /// When a client that is free at `at` may start: now, or when it is next active. `None` if it never is.
+    /// Returns when a client that is free at `at` may start: immediately, or when it is next active. `None` if it never
+    /// is.
     pub fn next(&self, client: u32, at: Nanos) -> Option<Nanos> {
         self.clients.as_ref().map_or(Some(at), |shape| shape.next_active(client, at))
     }
@@ -73,15 +76,15 @@ impl ClosedLoop {
 pub enum Pace {
     /// Spread evenly, where neighbours may collide as with independent users.
     Even,
-    /// All arrivals of a period at its start, as a convoy.
+    /// All arrivals of a period at its start.
     Bursts {
-        /// The period.
+        /// Length of the period.
         every: Nanos,
     },
 }
 
 impl Pace {
-    /// When an arrival drawn for `at` is due.
+    /// Returns when an arrival drawn for `at` is due.
     pub fn due(self, at: Nanos) -> Nanos {
         match self {
             Pace::Even => at,
@@ -89,7 +92,7 @@ impl Pace {
         }
     }
 
-    /// When a client of the closed loop that is free at `at` starts its next intent.
+    /// Returns when a client of the closed loop that is free at `at` starts its next intent.
     pub fn next(self, at: Nanos) -> Nanos {
         match self {
             Pace::Even => at,
@@ -118,8 +121,8 @@ mod tests {
         arrivals.iter().filter(|t| from <= **t && **t < until).count() as f64
     }
 
-    /// In every stage of a drawn shape, the number of arrivals is the integral of the rate within one. `SEED` in the message draws
-    /// the same shape again.
+    /// In every stage of a drawn shape, the number of arrivals equals the integral of the rate to within one. The `SEED` in the
+    /// message reproduces the shape.
     #[test]
     fn a_stage_has_as_many_arrivals_as_its_rate_asks_for() {
         for seed in 0..400 {
@@ -143,7 +146,7 @@ mod tests {
                     "SEED {seed}: {got} arrivals in {stage:?}, whose integral is {}",
                     stage.integral()
                 );
-                // Half a stage has the integral of its half: the rate really moves.
+                // Half of a stage has the integral of that half, so the rate really changes within the stage.
                 let half = Nanos(stage.lasts.0 / 2);
                 let first = Stage { lasts: half, from: stage.from, to: (stage.from + stage.to) / 2.0 };
                 let got = count(&all, *start, Nanos(start.0 + half.0));
@@ -159,7 +162,7 @@ mod tests {
         let constant: Vec<Nanos> = Arrivals::new(123.0, end, Seed(3).stream("arrivals")).collect();
         let staged = Shape::new([Stage::hold(end, 123.0)]);
         assert_eq!(constant, Arrivals::shaped(staged, Seed(3).stream("arrivals")).collect::<Vec<_>>());
-        // The same choices as before there were stages.
+        // The choices are the same as before stages were introduced.
         let mut rng = Seed(3).stream("arrivals");
         let before: Vec<Nanos> =
             (0u64..615).map(|i| Nanos(((i as f64 + rng.random::<f64>()) * (1e9 / 123.0)) as u64)).filter(|t| *t < end).collect();

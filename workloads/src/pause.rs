@@ -1,20 +1,20 @@
-//! The wait of a client before it retries.
+//! How long a client waits before it retries.
 
 use heckle_history::Nanos;
 use rand::{Rng, RngExt};
 
-/// Upper bound of the first wait after a failure (no quorum, no connection); it doubles each time.
+/// Upper bound of the first wait after a failure (no quorum, no connection). It doubles with each failure.
 const AFTER_FAILURE: Nanos = Nanos::from_ms(1);
-/// Maximum wait after a failure, so a node that has recovered is used again within this time.
+/// Maximum wait after a failure. A node that has recovered is used again within this time.
 const LONGEST: Nanos = Nanos::from_ms(64);
 
-/// Draws a wait uniformly from zero to `max`. A `max` of zero draws nothing.
+/// Draws a wait uniformly from zero to `max`. If `max` is zero, nothing is drawn.
 pub(crate) fn up_to(max: Nanos, rng: &mut impl Rng) -> Nanos {
     if max == Nanos(0) { max } else { Nanos(rng.random_range(0..=max.0)) }
 }
 
-/// The wait after the `failures`-th failure in a row, counted from 1. Never zero: connecting to a dead node fails
-/// immediately, and retrying without a pause would keep a core busy.
+/// Draws the wait after the `failures`-th consecutive failure, counted from 1. It is never zero: connecting to a dead
+/// node fails immediately, and retrying without a pause would keep a core busy.
 pub(crate) fn after_failure(failures: u32, rng: &mut impl Rng) -> Nanos {
     let most = AFTER_FAILURE.0.saturating_mul(1 << failures.clamp(1, 20)).min(LONGEST.0);
     Nanos(rng.random_range(most / 2..=most))

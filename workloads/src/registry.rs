@@ -1,4 +1,4 @@
-//! Workloads by name: the list behind `--workload`, and the one place where a name becomes a generator.
+//! Workloads by name: the list behind `--workload`, and the only place where a name becomes a generator.
 
 use crate::cas_register::{self, CasRegister};
 use crate::mix::Mix;
@@ -9,16 +9,16 @@ use crate::workload::Workload;
 use heckle_history::Nanos;
 use heckle_history::prng::Seed;
 
-/// One entry.
+/// One workload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WorkloadInfo {
-    /// Its name in plans and flags.
+    /// Name used in plans and flags.
     pub name: &'static str,
-    /// The model used to check its history.
+    /// Model used to check the history.
     pub model: &'static str,
-    /// A description, in one line.
+    /// Description in one line.
     pub about: &'static str,
-    /// The payload of each value, by the name under which the judge checks it.
+    /// The meaning of the payloads, by the name that selects its check in the judge; `None` if values have no payload.
     pub projection: Option<&'static str>,
     /// Default number of keys.
     pub keys: u32,
@@ -26,7 +26,7 @@ pub struct WorkloadInfo {
     pub rate: DefaultRate,
     /// How arrivals are distributed in time.
     pub pace: Pace,
-    /// Default environment of the workload.
+    /// Environment that the workload sets by default.
     pub around: EnvironmentDefaults,
     engine: Engine,
 }
@@ -34,27 +34,27 @@ pub struct WorkloadInfo {
 /// The default rate of a workload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DefaultRate {
-    /// Open loop, with this many per second.
+    /// Open loop, with this many arrivals per second.
     PerSecond(u32),
-    /// Closed loop.
+    /// Closed loop, at the maximum rate.
     Max,
 }
 
 /// The environment that a workload is designed for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EnvironmentDefaults {
-    /// Nothing.
+    /// No changes to the environment.
     Nothing,
     /// One remote client, and one node whose clock is behind.
     FarClientAndSlowClock {
         /// One-way delay between the first client and its node.
         far: Nanos,
-        /// How far the last node's clock is behind.
+        /// How far the clock of the last node is behind.
         behind: Nanos,
     },
     /// One node whose clock is behind.
     SlowClock {
-        /// How far the last node's clock is behind.
+        /// How far the clock of the last node is behind.
         behind: Nanos,
     },
 }
@@ -156,39 +156,39 @@ pub const WORKLOADS: &[WorkloadInfo] = &[
         keys: 4,
         rate: DefaultRate::PerSecond(400),
         pace: Pace::Even,
-        // No more than the offset between well-synchronised clocks, because clocks timestamp the puts.
+        // No more than the offset between well-synchronised clocks, because the puts are timestamped by clocks.
         around: EnvironmentDefaults::SlowClock { behind: Nanos::from_ms(20) },
         engine: Engine::Mixed,
     },
 ];
 
-/// Returns the workload called `name`.
+/// Returns the workload named `name`.
 pub fn find(name: &str) -> Option<&'static WorkloadInfo> {
     WORKLOADS.iter().find(|w| w.name == name)
 }
 
 impl WorkloadInfo {
-    /// Whether its ops follow the shares of a mix.
+    /// Returns whether its ops follow the shares of a mix.
     pub fn takes_mix(&self) -> bool {
         matches!(self.engine, Engine::CasRegister | Engine::Mixed)
     }
 
-    /// Whether its clients have intents that span several attempts.
+    /// Returns whether its clients have intents that span several attempts.
     pub fn has_intents(&self) -> bool {
         !matches!(self.engine, Engine::CasRegister | Engine::Mixed)
     }
 
-    /// Whether some of its ops may bypass consensus.
+    /// Returns whether some of its ops may bypass consensus.
     pub fn skips_consensus(&self) -> bool {
         self.engine == Engine::Mixed
     }
 
-    /// The default shares of its ops.
+    /// Returns the default shares of its ops.
     pub fn mix(&self) -> Mix {
         if self.skips_consensus() { Mix::MIXED } else { Mix::default() }
     }
 
-    /// Creates its generator, with its own streams of `seed`.
+    /// Creates the generator, with its own streams of `seed`.
     pub fn generator(&self, mix: Mix, settings: Settings, seed: Seed) -> Box<dyn Workload> {
         match self.engine {
             Engine::CasRegister | Engine::Mixed => {

@@ -1,8 +1,8 @@
-//! Clients that read and compare-and-set one key until they succeed. The module implements every workload whose intent is
-//! "apply my change to the latest state".
+//! Clients that read and compare-and-set one key until they succeed. This module implements every workload whose intent
+//! is "apply my change to the latest state".
 //!
 //! A refused CAS reports the value it found, so the next attempt needs no read. If values carry a count, an attempt
-//! writes the count it saw plus one. After an unknown outcome a client never retries, because its change may already
+//! writes the count it saw plus one. After an unknown outcome, a client never retries, because its change may already
 //! have been applied.
 
 use crate::keys::KeyChoice;
@@ -24,37 +24,37 @@ pub enum First {
 /// The payload of each value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Payload {
-    /// Nothing.
+    /// No payload.
     Nothing,
-    /// The number of increments so far.
+    /// Number of increments so far.
     Count,
 }
 
-/// The differences between these workloads.
+/// The settings in which these workloads differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
     /// How an intent starts.
     pub first: First,
     /// The payload of each value.
     pub payload: Payload,
-    /// The longest wait after a refusal.
+    /// Maximum wait after a refusal.
     pub pause: Nanos,
 }
 
-/// The settings of all workloads with intents.
+/// Settings shared by all workloads with intents.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Settings {
     /// The distribution of keys.
     pub keys: KeyChoice,
-    /// Clients `0..clients`.
+    /// Number of clients; they are numbered from 0.
     pub clients: u32,
-    /// Time after which a client gives up an intent.
+    /// Time after which a client abandons an intent.
     pub patience: Nanos,
     /// Number of replicas that take part in ops that bypass consensus, if there are any.
     pub consistency: Consistency,
 }
 
-/// The generator. A run has exactly one, because it holds the counters of values and intents.
+/// The generator. A run has exactly one, because it holds the counters for values and intents.
 #[derive(Debug, Clone)]
 pub struct Retry {
     policy: Policy,
@@ -116,7 +116,7 @@ impl Retry {
         Next::Over
     }
 
-    /// Returns the next attempt at the intent, unless the time limit is reached.
+    /// Returns the next attempt of the intent, unless the time limit is reached.
     fn try_again(&mut self, client: u32, ask: &OpRequest, intent: IntentId, pause: Nanos, now: Nanos, with: First) -> Next {
         if now.since(self.open(intent).began) >= self.settings.patience {
             return self.finish(intent);

@@ -1,54 +1,56 @@
-//! Load shapes: a load that changes over time, in stages that follow each other. Each stage holds a value or moves linearly from one
-//! to another. The value is a rate of arrivals (see [`crate::pacing::Arrivals`]) or a number of active clients.
+//! Load shapes: a load that changes over time, in consecutive stages. Each stage holds a value or moves linearly from one value to
+//! another. The value is an arrival rate (see [`crate::pacing::Arrivals`]) or a number of active clients.
 
 use heckle_history::Nanos;
 
 /// One stage: the value moves linearly from `from` to `to`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Stage {
-    /// Its length.
+    /// Duration of the stage.
     pub lasts: Nanos,
-    /// The value at its beginning.
+    /// Value at the start.
     pub from: f64,
-    /// The value at its end; equal to `from` for a stage that holds.
+    /// Value at the end; equal to `from` for a stage that holds.
     pub to: f64,
 }
 
 impl Stage {
-    /// A stage that holds a value.
+    /// Creates a stage that holds a value.
     pub fn hold(lasts: Nanos, value: f64) -> Self {
         Stage { lasts, from: value, to: value }
     }
 
-    /// The integral of the value over the stage, in value times seconds: the number of arrivals, if the value is a rate.
+    /// Returns the integral of the value over the stage, in value times seconds. If the value is a rate, this is the
+    /// number of arrivals.
     pub fn integral(self) -> f64 {
         (self.from + self.to) / 2.0 * self.lasts.as_secs_f64()
     }
 
-    /// The time from the beginning of the stage until the integral reaches `part`. At most the whole integral makes sense.
+    /// Returns the time from the start of the stage until the integral reaches `part`, which should not exceed the whole
+    /// integral.
     pub(crate) fn offset(self, part: f64) -> f64 {
         if self.from == self.to {
             return part * (1e9 / self.from);
         }
         let slope = (self.to - self.from) / self.lasts.as_secs_f64();
-        // The usual formula with the square root in the numerator loses all digits where the slope is small.
+        // The usual formula, with the square root in the numerator, loses all digits where the slope is small.
         let root = (self.from * self.from + 2.0 * slope * part).max(0.0).sqrt();
         2.0 * part / (self.from + root) * 1e9
     }
 }
 
-/// Stages one after the other, from time zero.
+/// Consecutive stages, from time zero.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Shape {
-    /// Each stage with its beginning.
+    /// Each stage with its start time.
     stages: Vec<(Nanos, Stage)>,
 }
 
 impl Shape {
-    /// A shape of these stages.
+    /// Creates a shape from these stages.
     ///
     /// # Panics
-    /// If a value is not a finite number of zero or more, or a stage begins and ends at zero; plans are validated earlier.
+    /// If a value is negative or not finite, or a stage both starts and ends at zero; plans are validated earlier.
     pub fn new(stages: impl IntoIterator<Item = Stage>) -> Self {
         let mut start = Nanos(0);
         let place = |stage: Stage| {
@@ -61,13 +63,13 @@ impl Shape {
         Shape { stages: stages.into_iter().map(place).collect() }
     }
 
-    /// The stages, each with its beginning.
+    /// Returns the stages, each with its start time.
     pub fn stages(&self) -> &[(Nanos, Stage)] {
         &self.stages
     }
 
-    /// When client `client` (counted from 0) is next active at or after `at`, if the value is a number of clients. A value of 2.5 or
-    /// more activates a third client: values are rounded.
+    /// Returns when client `client` (counted from 0) is next active at or after `at`, if the value is a number of clients. Values
+    /// are rounded, so a value of 2.5 or more activates a third client.
     pub fn next_active(&self, client: u32, at: Nanos) -> Option<Nanos> {
         let threshold = f64::from(client) + 0.5;
         let active = |(start, stage): &(Nanos, Stage)| {
@@ -103,7 +105,7 @@ mod tests {
             assert!((stage.integral() - (from + to) / 2.0).abs() < 1e-9);
             let whole = stage.offset(stage.integral());
             assert!((whole - 1e9).abs() < 10.0, "{from} to {to}: {whole}");
-            // Half of the arrivals of a rising stage are due after its middle.
+            // In a rising stage, half of the arrivals are due after its middle.
             let half = stage.offset(stage.integral() / 2.0);
             assert_eq!(half.total_cmp(&5e8), to.total_cmp(&from), "{from} to {to}: {half}");
         }
@@ -123,13 +125,13 @@ mod tests {
             (1, 0, Some(1_500)),
             (3, 0, Some(3_500)),
             (3, 4_499, Some(4_499)),
-            (3, 4_500, Some(7_000)), // It left at 4.5 s and is back in the last stage.
+            (3, 4_500, Some(7_000)), // It leaves at 4.5 s and returns in the last stage.
             (1, 6_499, Some(6_499)),
             (1, 6_500, Some(7_000)),
             (5, 0, Some(7_000)),
             (6, 0, None),
             (0, 7_999, Some(7_999)),
-            (0, 8_000, None), // The shape is over.
+            (0, 8_000, None), // The shape has ended.
         ] {
             assert_eq!(shape.next_active(client, ms(at)), active.map(ms), "client {client} at {at} ms");
         }

@@ -1,11 +1,13 @@
 //! The workload trait: a pure, seeded generator that receives the outcome of each op and returns the client's next action.
 //!
 //! The unit is the **intent**: what a client wants ("increment this", "take this lock"), over all its attempts.
-//! Starvation is measured by intent; a single refused attempt means nothing. These rules hold for every workload:
+//! Starvation is measured per intent, because a single refused attempt means nothing. These rules apply to every
+//! workload:
 //!
-//! - Every value written in a run is unique, regardless of its payload, so that the judge needs no search.
+//! - Every value written in a run is unique, regardless of its payload, so the judge needs no search.
 //! - A CAS never writes the value it expects.
-//! - An attempt whose outcome is unknown ends its intent: it may still take effect, so another attempt could apply it twice.
+//! - An attempt with an unknown outcome ends its intent: it may still take effect, so another attempt could apply the change
+//!   twice.
 //! - The wait between attempts has a named bound, and a client gives up after a time limit.
 
 use heckle_history::{Call, IntentId, Nanos, Path, Seen, Value};
@@ -13,17 +15,17 @@ use heckle_history::{Call, IntentId, Nanos, Path, Seen, Value};
 /// One op that a workload requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OpRequest {
-    /// The intent that it belongs to; `None` if each op is independent.
+    /// The intent of the op; `None` if each op is independent.
     pub intent: Option<IntentId>,
-    /// Number of the attempt, from 1. A read that fetches the state of the key belongs to the attempt that it prepares.
+    /// Number of the attempt, from 1. A read that fetches the state of the key belongs to the attempt it prepares.
     pub attempt: Option<u32>,
     /// Index of the key among the plan's keys.
     pub key: u32,
     /// The call.
     pub call: Call,
-    /// The path that it takes.
+    /// The path of the op through the system.
     pub path: Path,
-    /// Payload of the value that it writes.
+    /// Payload of the value that the op writes.
     pub payload: Option<i64>,
     /// Payload of the value that a CAS expects.
     pub expected_payload: Option<i64>,
@@ -38,23 +40,23 @@ pub struct Tagged {
     pub payload: Option<i64>,
 }
 
-/// The outcome of an op as its client knows it.
+/// The outcome of an op as seen by its client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OpResult {
     /// A read or a refused CAS found this value; `None` is "never written".
     Saw(Option<Tagged>),
     /// The write or CAS took effect.
     Done,
-    /// A CAS was refused by a value that the system does not report.
+    /// A CAS was refused, and the system does not report the value found.
     Refused,
-    /// It is proved not to have happened.
+    /// The op is proved not to have happened.
     Failed,
-    /// It may have happened, or may still.
+    /// The op may have happened or may still happen.
     Unknown,
 }
 
 impl OpResult {
-    /// Converts an ok answer; `payload` is stored with the value in it.
+    /// Converts an ok answer; `payload` is the payload stored with the value found.
     pub fn of(seen: Seen, payload: Option<i64>) -> OpResult {
         use heckle_history::Current;
         let tagged = |v: Option<Value>| v.map(|value| Tagged { value, payload });
@@ -66,12 +68,12 @@ impl OpResult {
     }
 }
 
-/// The next action of a client on an intent.
+/// The next action of a client for an intent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
-    /// It continues.
+    /// The client sends another op.
     Again {
-        /// The wait before the next op.
+        /// Wait before the next op.
         pause: Nanos,
         /// The next op.
         ask: OpRequest,
@@ -80,12 +82,12 @@ pub enum Next {
     Over,
 }
 
-/// Generates ops. It has no clock: `now` is an argument, as are all outcomes.
+/// Generates ops. It has no clock: `now` and all outcomes are passed as arguments.
 pub trait Workload {
-    /// Client `client` starts a new intent.
+    /// Starts a new intent of `client` and returns its first op.
     fn begin(&mut self, client: u32, now: Nanos) -> OpRequest;
 
-    /// Client `client` received the outcome of `ask`.
+    /// Processes the outcome of `ask` and returns the next action of `client`.
     fn on_result(&mut self, client: u32, ask: &OpRequest, result: OpResult, now: Nanos) -> Next;
 }
 
@@ -100,7 +102,7 @@ impl Values {
     }
 }
 
-/// The value that each client last saw for each key.
+/// The value of each key last seen by each client.
 #[derive(Debug, Clone)]
 pub(crate) struct LastSeen {
     keys: usize,

@@ -6,9 +6,9 @@
 //! 4,k1,cas,"[16,18]",refused,17,1100,2100
 //! 5,k1,read,,unknown,,1200,
 //! ```
-//! Times are nanoseconds. `argument` and `result` are JSON; nothing is null. Outcomes are `ok`, `refused` (a CAS that
-//! found `result`; empty if that is not known), `fail` and `unknown`; an op without `completed` never ended. Rows may
-//! be in any order. A process has one op at a time. Numbers may be written as `1.0`.
+//! Times are in nanoseconds. `argument` and `result` are JSON; an empty field is null. Outcomes are `ok`, `refused` (a
+//! CAS that found `result`; empty if that is not known), `fail` and `unknown`. An op without `completed` never ended.
+//! Rows may be in any order. A process has at most one op open at a time. Numbers may be written as `1.0`.
 
 use super::process::{Caller, whole};
 use super::summary::{OrderSource, Summary};
@@ -20,13 +20,13 @@ use rustc_hash::FxHashMap;
 use serde_json::Value as Json;
 use std::fmt::Write;
 
-/// The first line.
+/// The header line.
 pub const HEADER: &str = "process,key,f,argument,outcome,result,invoked,completed";
 
 /// Reads a history.
 ///
 /// # Errors
-/// The error, with its line.
+/// If the text cannot be parsed; the error contains the line number.
 pub fn read(text: &str, options: ReadOptions) -> Result<Foreign, ReadError> {
     let mut rows = Rows { text, at: 0, line: 1 };
     match rows.next_row()? {
@@ -58,7 +58,7 @@ pub fn read(text: &str, options: ReadOptions) -> Result<Foreign, ReadError> {
     Ok(Foreign { ops, warnings: summary.warnings(), summary })
 }
 
-/// Checks that a process has one op open at a time, and none after an unknown outcome.
+/// Checks that a process has at most one op open at a time, and none after an unknown outcome.
 fn one_at_a_time(ops: &[ForeignOp]) -> Result<(), ReadError> {
     let mut last: FxHashMap<&Process, &ForeignOp> = FxHashMap::default();
     let mut sorted: Vec<&ForeignOp> = ops.iter().collect();
@@ -116,7 +116,7 @@ fn op(line: u64, row: &[String]) -> Result<ForeignOp, String> {
     })
 }
 
-/// A time, written as a whole number or as a float that is one.
+/// Parses a time, written as an integer or as a float with an integer value.
 fn time(name: &str, text: &str) -> Result<u64, String> {
     let text = text.trim();
     let float = || text.parse::<f64>().ok().and_then(serde_json::Number::from_f64).and_then(|n| whole(&n));
@@ -124,7 +124,7 @@ fn time(name: &str, text: &str) -> Result<u64, String> {
     time.ok_or_else(|| format!("`{name}` is a whole number of nanoseconds, not `{text}`"))
 }
 
-/// A number, or a name with or without quotes.
+/// Parses a process: a number, or a name with or without quotes.
 fn caller(text: &str) -> Result<Process, String> {
     if text.is_empty() {
         return Err("a row without `process`".to_owned());
@@ -136,7 +136,7 @@ fn caller(text: &str) -> Result<Process, String> {
     }
 }
 
-/// Splits rows by the rules of RFC 4180: a quoted field may contain commas, doubled quotes and newlines.
+/// Splits rows according to RFC 4180: a quoted field may contain commas, doubled quotes and newlines.
 struct Rows<'t> {
     text: &'t str,
     at: usize,

@@ -3,21 +3,21 @@
 use super::process::Process;
 use serde_json::Value as Json;
 
-/// The type of an event.
+/// Type of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// The op was invoked.
     Invoke,
-    /// It happened.
+    /// The op happened.
     Ok,
-    /// It did not happen.
+    /// The op did not happen.
     Fail,
-    /// It may have happened.
+    /// The op may have happened.
     Info,
 }
 
 impl Kind {
-    /// Parses Jepsen's name.
+    /// Parses the name used by Jepsen.
     pub fn parse(word: &str) -> Option<Kind> {
         match word {
             "invoke" => Some(Kind::Invoke),
@@ -32,18 +32,18 @@ impl Kind {
 /// One event of a foreign file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ForeignEvent {
-    /// Its line.
+    /// Line number of the event.
     pub line: u64,
-    /// Its process.
+    /// Process of the event.
     pub process: Process,
-    /// Its type.
+    /// Type of the event.
     pub kind: Kind,
     /// The function.
     pub f: String,
-    /// On which key.
+    /// Key of the op.
     pub key: Option<Json>,
     /// The argument or answer; `None` if the line has no such field.
     pub value: Option<Json>,
-    /// The time, if the file has one.
+    /// Time of the event, if the file has times.
     pub time: Option<u64>,
 }

@@ -1,8 +1,8 @@
-//! Converts events to ops by the rules of Jepsen's histories.
+//! Converts events to ops according to the rules of Jepsen's histories.
 //!
-//! The order of the lines is the order of the events; times only give the distances. A process has one op open at a
-//! time. An op with `ok` happened, with `fail` it did not, and with `info` it may have. A process ends at `info` and
-//! another takes its place. An op that is still open at the end may also have happened.
+//! The order of the lines is the order of the events; times only add the distances. A process has at most one op open
+//! at a time. An op with `ok` happened, an op with `fail` did not, and an op with `info` may have. A process ends at
+//! `info`, and a new one replaces it. An op that is still open at the end may also have happened.
 
 use super::event::{ForeignEvent, Kind};
 use super::keys::{self, KeySource};
@@ -17,9 +17,9 @@ use serde_json::Value as Json;
 /// The meaning of `fail` for a CAS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailedCas {
-    /// It is only known that the CAS did not happen: Jepsen and Knossos.
+    /// The CAS is only known not to have happened: Jepsen and Knossos.
     DidNotHappen,
-    /// The CAS found a different value from the expected one: Porcupine's etcd logs.
+    /// The CAS found a value other than the expected one: Porcupine's etcd logs.
     WasRefused,
 }
 
@@ -28,7 +28,7 @@ pub enum FailedCas {
 pub(super) enum Line {
     /// An event of a client.
     Event(ForeignEvent),
-    /// Skipped because of `--lenient`, with its process if that can be read.
+    /// Skipped because of `--lenient`, with its process if that could be parsed.
     Passed(Option<Process>),
 }
 
@@ -49,7 +49,7 @@ impl EventCollector {
         self.lines.push(Line::Event(event));
     }
 
-    /// Handles a line that cannot be parsed: an error, or skipped with `--lenient`.
+    /// Handles a line that cannot be parsed: returns an error, or skips the line with `--lenient`.
     pub(super) fn skip(&mut self, line: u64, process: Option<Process>, why: impl Into<String>) -> Result<(), ReadError> {
         if !self.options.lenient {
             return Err(ReadError::at(line, why));
@@ -59,7 +59,7 @@ impl EventCollector {
         Ok(())
     }
 
-    /// `:index` numbers the lines, so it must increase.
+    /// Checks `:index`, which numbers the lines and must therefore increase.
     pub(super) fn index(&mut self, line: u64, index: i64) -> Result<(), ReadError> {
         if let Some((last, before)) = self.last_index
             && index <= last
@@ -96,7 +96,7 @@ impl Line {
     }
 }
 
-/// Makes times strictly increasing, and otherwise leaves them unchanged. Checkers treat ops whose times touch as
+/// Makes times strictly increasing, but otherwise leaves them unchanged. Checkers treat ops whose times touch as
 /// overlapping, so equal times would lose the order.
 fn times(events: &mut [&mut ForeignEvent]) -> OrderSource {
     let timed = events.iter().filter(|e| e.time.is_some()).count();
@@ -154,7 +154,7 @@ impl Pairing {
                 Line::Event(event) if event.kind == Kind::Invoke => self.invoke(event)?,
                 Line::Event(event) => self.complete(event)?,
                 Line::Passed(Some(process)) => {
-                    // The skipped line may have been the completion of the open op, whose outcome is therefore unknown.
+                    // The skipped line may have completed the open op, whose outcome is therefore unknown.
                     self.open.remove(&process);
                     self.torn.insert(process);
                 }

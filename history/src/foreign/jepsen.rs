@@ -14,7 +14,7 @@ use std::fmt::Write;
 /// Reads a history.
 ///
 /// # Errors
-/// The error, with its line.
+/// If the text cannot be parsed; the error contains the line number.
 pub fn read(text: &str, options: ReadOptions) -> Result<Foreign, ReadError> {
     let mut reader = edn::Reader::new(text, 1);
     let mut intake = EventCollector::new(options);
@@ -24,7 +24,7 @@ pub fn read(text: &str, options: ReadOptions) -> Result<Foreign, ReadError> {
     intake.finish(FailedCas::DidNotHappen)
 }
 
-/// Adds an event that is written as a map.
+/// Adds an event that was parsed from a map.
 pub(super) fn event(intake: &mut EventCollector, line: u64, form: Json) -> Result<(), ReadError> {
     let Json::Object(mut map) = form else { return intake.skip(line, None, "an event is a map with :process, :type and :f") };
     let process = match Caller::parse(map.get("process")) {

@@ -1,4 +1,5 @@
-//! Determines the key of an op: a field `:key`, or the first element of `[key value]`, as `jepsen.independent` writes it.
+//! Determines the key of an op: the field `:key`, or the first element of `[key value]`, as written by
+//! `jepsen.independent`.
 
 use super::event::{ForeignEvent, Kind};
 use crate::reader::ReadError;
@@ -8,10 +9,11 @@ use serde_json::Value as Json;
 /// The source of keys: `--key-from`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum KeyFrom {
-    /// From `:key` if events have it; otherwise from `[key value]` if every value is such a pair; otherwise there is one key.
+    /// From `:key` if events have it; otherwise from `[key value]` if every value is such a pair; otherwise there is only one
+    /// key.
     #[default]
     Auto,
-    /// From `:key`; a value that is a pair stays a value.
+    /// From `:key`; a value that is a pair remains a value.
     Field,
     /// From `[key value]`; every value must be such a pair.
     Pair,
@@ -42,7 +44,7 @@ pub enum KeySource {
 }
 
 impl KeySource {
-    /// A description for the user.
+    /// Returns a description for the user.
     pub fn words(self) -> &'static str {
         match self {
             KeySource::Single => "one key, since no event names one",
@@ -83,7 +85,7 @@ fn pair(value: Option<&Json>) -> Option<(&Json, &Json)> {
     }
 }
 
-/// Whether an event is consistent with pairs. A completion may omit its value.
+/// Returns whether an event may contain a pair. A completion may omit its value.
 fn may_be_pair(event: &ForeignEvent) -> bool {
     match (event.kind, pair(event.value.as_ref())) {
         // Without a key, `[expected new]` is a pair too.
@@ -98,7 +100,7 @@ fn may_be_pair(event: &ForeignEvent) -> bool {
 fn split(event: &mut ForeignEvent) -> Result<(), ReadError> {
     let Some((key, value)) = pair(event.value.as_ref()) else {
         let has_value = event.value.as_ref().is_some_and(|v| !v.is_null());
-        // The value repeated by a failed or unknown op is not used.
+        // The value repeated in a failed or unknown op is not used.
         return match event.kind {
             Kind::Invoke => Err(ReadError::at(event.line, "its value is no [key value]; is --key-from right?")),
             Kind::Ok if has_value => Err(ReadError::at(event.line, "its value is no [key value]; is --key-from right?")),
@@ -112,12 +114,13 @@ fn split(event: &mut ForeignEvent) -> Result<(), ReadError> {
     Ok(())
 }
 
-/// Returns the name of a key in reports.
+/// Returns the name that reports use for a key.
 pub(super) fn name(key: &Json) -> String {
     key.as_str().map_or_else(|| key.to_string(), str::to_owned)
 }
 
-/// Reports name keys, so `7` and `"7"` in one file would be one key there, and its ops would be judged together.
+/// Checks that different keys have different names. Reports use the names, so `7` and `"7"` would be the same key there
+/// and their ops would be judged together.
 fn same_names(events: &[&mut ForeignEvent]) -> Result<(), ReadError> {
     let mut kinds: FxHashMap<String, bool> = FxHashMap::default();
     for event in events {

@@ -1,4 +1,4 @@
-//! `knossos-json`: the same events as JSON objects, one after the other or in one array.
+//! `knossos-json`: the same events as JSON objects, either as a sequence or in one array.
 
 use super::events::{EventCollector, FailedCas};
 use super::jepsen::{event, word};
@@ -10,7 +10,7 @@ use serde_json::{Value as Json, json};
 /// Reads a history.
 ///
 /// # Errors
-/// The error, with its line.
+/// If the text cannot be parsed; the error contains the line number.
 pub fn read(text: &str, options: ReadOptions) -> Result<Foreign, ReadError> {
     let mut stream = Stream { text, at: 0, line: 1, counted: 0 };
     let mut intake = EventCollector::new(options);
@@ -20,7 +20,7 @@ pub fn read(text: &str, options: ReadOptions) -> Result<Foreign, ReadError> {
             event(&mut intake, line, value)?;
             continue;
         }
-        // An array around the events is unwrapped, so that each event has its own line number.
+        // An array around the events is unwrapped so that each event has its own line number.
         stream.skip();
         let mut first = true;
         loop {
@@ -80,7 +80,7 @@ impl Stream<'_> {
     }
 }
 
-/// Writes a history of one key, as [`jepsen`](super::jepsen) does.
+/// Writes a history of one key, in the same way as [`jepsen`](super::jepsen).
 pub fn write(foreign: &Foreign) -> String {
     let mut out = String::new();
     for (event, index) in unpair(foreign) {

@@ -2,28 +2,28 @@
 //!
 //! | format | what it is |
 //! |---|---|
-//! | `jepsen-edn` | Jepsen's `history.edn`: a map an event |
-//! | `knossos-json` | the same as JSON: what Knossos and elle-cli read |
+//! | `jepsen-edn` | Jepsen's `history.edn`: one map per event |
+//! | `knossos-json` | the same events as JSON, as read by Knossos and elle-cli |
 //! | `porcupine-log` | Porcupine's test data: `jepsen.util` log lines of an etcd register, or maps of a key-value store |
 //! | `csv` | one row per op, times in nanoseconds |
 //!
 //! A foreign file is read as [`Foreign`], a list of ops whose values are still JSON, since it may contain sets, queues
-//! or texts. [`Foreign::into_history`] converts a register's ops to a [`History`], which is then judged like any other.
-//! Other formats cannot represent fates, so these are omitted when writing.
+//! or texts. [`Foreign::into_history`] converts the ops of a register to a [`History`], which is then judged like any
+//! other. Other formats cannot represent fates, so writing omits them.
 
 pub mod csv; // one row per op
-mod edn; // the notation of Clojure
+mod edn; // the notation used by Clojure
 pub mod event; // one event of a foreign file
-pub mod events; // events to ops: the rules of Jepsen's histories
+pub mod events; // converts events to ops according to the rules of Jepsen's histories
 pub mod jepsen; // jepsen-edn
 pub mod keys; // determines the key of an op
 pub mod knossos; // knossos-json
 pub mod porcupine; // porcupine-log
 pub mod process; // the calling process
-mod register; // ops of a register to a history and back
+mod register; // converts ops of a register to a history and back
 pub mod summary; // how a file was interpreted
-mod text; // bytes to text, within bounds
-mod unpair; // ops to events
+mod text; // converts bytes to text, within limits
+mod unpair; // converts ops to events
 pub mod values; // maps values of any type to numbers
 
 pub use keys::{KeyFrom, KeySource};
@@ -38,7 +38,7 @@ use crate::reader::ReadError;
 use serde_json::Value as Json;
 use std::io::Read;
 
-/// Default maximum size of a foreign file after decompression, because the whole file is held in memory.
+/// Default maximum size of a foreign file after decompression. The whole file is held in memory.
 pub const MAX_BYTES: u64 = 1 << 30;
 
 /// Maximum length of a line in line-based formats.
@@ -49,7 +49,7 @@ pub const MAX_LINE_BYTES: usize = 16 << 20;
 pub enum Format {
     /// Jepsen's EDN.
     JepsenEdn,
-    /// Knossos' and elle-cli's JSON.
+    /// The JSON of Knossos and elle-cli.
     KnossosJson,
     /// Porcupine's text logs.
     PorcupineLog,
@@ -58,7 +58,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// Every format with its name.
+    /// All formats with their names.
     pub const ALL: [(Format, &'static str); 4] = [
         (Format::JepsenEdn, "jepsen-edn"),
         (Format::KnossosJson, "knossos-json"),
@@ -82,7 +82,7 @@ impl std::str::FromStr for Format {
 /// A foreign history.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Foreign {
-    /// Its ops, by invocation.
+    /// The ops, sorted by invocation.
     pub ops: Vec<ForeignOp>,
     /// Caveats that apply to a verdict.
     pub warnings: Vec<String>,
@@ -110,19 +110,19 @@ impl Default for ReadOptions {
 /// One op of a foreign history.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ForeignOp {
-    /// The line of its invoke.
+    /// Line number of the invoke.
     pub line: u64,
     /// The calling process.
     pub process: Process,
-    /// The key; single-key formats use `k1`.
+    /// Name of the key; formats with a single key use `k1`.
     pub key: String,
     /// The function: `read`, `write`, `cas`, `add`, `enqueue`, …
     pub f: String,
     /// The argument.
     pub argument: Json,
-    /// When it was invoked: the time in the file, or the index of the event if it has no time.
+    /// When the op was invoked: the time in the file, or the index of the event if it has no time.
     pub invoked: Nanos,
-    /// When it completed; `None` if it never did.
+    /// When the op completed; `None` if it never did.
     pub completed: Option<Nanos>,
     /// The outcome.
     pub outcome: ForeignOutcome,
@@ -131,20 +131,20 @@ pub struct ForeignOp {
 /// The outcome of a foreign op.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ForeignOutcome {
-    /// It happened, with this answer.
+    /// The op happened, with this answer.
     Ok(Json),
     /// A CAS that did not find the expected value, with the value found, if reported.
     Refused(Option<Json>),
-    /// It did not happen.
+    /// The op did not happen.
     Failed,
-    /// It may have happened.
+    /// The op may have happened.
     Unknown,
 }
 
 /// Reads a foreign history, plain or compressed with zstd.
 ///
 /// # Errors
-/// The error, with its line.
+/// If the input cannot be read or parsed; the error contains the line number.
 pub fn read(format: Format, input: impl Read) -> Result<Foreign, ReadError> {
     read_with(format, input, ReadOptions::default())
 }
@@ -152,7 +152,7 @@ pub fn read(format: Format, input: impl Read) -> Result<Foreign, ReadError> {
 /// Like [`read`], with options.
 ///
 /// # Errors
-/// The error, with its line.
+/// If the input cannot be read or parsed; the error contains the line number.
 pub fn read_with(format: Format, input: impl Read, options: ReadOptions) -> Result<Foreign, ReadError> {
     let text = text::read(input, options.max_bytes)?;
     match format {
@@ -163,7 +163,7 @@ pub fn read_with(format: Format, input: impl Read, options: ReadOptions) -> Resu
     }
 }
 
-/// Writes one key of a register's history; CSV supports any number of keys, the other formats only one.
+/// Writes one key of a register's history.
 pub fn write(format: Format, history: &History, key: KeyId) -> String {
     let foreign = Foreign::of_history(history, key);
     match format {

@@ -4,8 +4,8 @@
 //! INFO  jepsen.util - 3 :invoke :cas [1 2]
 //! {:process 0, :type :invoke, :f :get, :key "7", :value nil}
 //! ```
-//! The first is an etcd register, where a failed CAS found another value than it expected. Lines of other loggers are
-//! skipped, as Porcupine does, and counted.
+//! The first notation is that of an etcd register, where a failed CAS found a value other than the one it expected.
+//! Lines from other loggers are skipped, as in Porcupine, and counted.
 
 use super::event::{ForeignEvent, Kind};
 use super::events::{EventCollector, FailedCas};
@@ -24,7 +24,7 @@ const LOGGER: &str = "jepsen.util - ";
 /// Reads a history.
 ///
 /// # Errors
-/// The error, with its line.
+/// If the text cannot be parsed; the error contains the line number.
 pub fn read(text: &str, options: ReadOptions) -> Result<Foreign, ReadError> {
     let mut intake = EventCollector::new(options);
     for line in lines(text) {
@@ -44,7 +44,8 @@ pub fn read(text: &str, options: ReadOptions) -> Result<Foreign, ReadError> {
     intake.finish(FailedCas::WasRefused)
 }
 
-/// `3 :invoke :cas [1 2]`. Other messages of the same logger have no keyword in second or third place.
+/// Parses a line such as `3 :invoke :cas [1 2]`. Other messages of the same logger have no keyword in second or third
+/// place.
 fn logged(intake: &mut EventCollector, line: u64, rest: &str) -> Result<(), ReadError> {
     // Fields are separated by one tab or several spaces, depending on the version of Jepsen.
     let field = |text: &'_ str| -> Option<(usize, usize)> {
@@ -86,7 +87,8 @@ fn logged(intake: &mut EventCollector, line: u64, rest: &str) -> Result<(), Read
     Ok(())
 }
 
-/// Writes a register's history in the etcd notation. The format has no times and keeps only the order of the lines.
+/// Writes a history of a register in the etcd notation. The format has no times and preserves only the order of the
+/// lines.
 pub fn write(foreign: &Foreign) -> String {
     let mut out = String::new();
     for (event, _) in unpair(foreign) {

@@ -3,23 +3,23 @@
 use serde_json::{Number, Value as Json};
 use std::fmt;
 
-/// A process of a foreign history: a number, or the text of any other scalar.
+/// A process of a foreign history: a number, or any other scalar as text.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Process {
-    /// An integer; `3.0` is accepted as well.
+    /// An integer; `3.0` is also accepted.
     Number(i64),
-    /// Anything else, as JSON: `"c0"`, `0.5`, `true`. So `"0"` and `0` are different processes.
+    /// Anything else, as JSON: `"c0"`, `0.5`, `true`. This way `"0"` and `0` are different processes.
     Name(Box<str>),
 }
 
-/// The owner of a line.
+/// The process or nemesis to which a line belongs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Caller {
     Nemesis,
     Process(Process),
 }
 
-/// The name of the nemesis, as a keyword or as a text.
+/// Name of the nemesis, as a keyword or as text.
 const NEMESIS: &str = "nemesis";
 
 impl Caller {
@@ -47,10 +47,10 @@ impl fmt::Display for Process {
     }
 }
 
-/// Floats beyond this cannot represent consecutive integers.
+/// Floats above this limit cannot represent consecutive integers.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
-/// Returns the integer that a float such as `1.0` represents, because some tools write all JSON numbers as floats.
+/// Returns the integer represented by a float such as `1.0`, because some tools write all JSON numbers as floats.
 pub(super) fn whole(number: &Number) -> Option<i64> {
     let float = number.as_f64().filter(|f| f.fract() == 0.0 && f.abs() < EXACT)?;
     Some(float as i64)

@@ -10,17 +10,17 @@ use crate::reader::ReadError;
 use rustc_hash::FxHashMap;
 use serde_json::Value as Json;
 
-/// Maximum length of a value in a message; longer values are truncated.
+/// Maximum length of a value in a message. Longer values are truncated.
 const MAX_SHOWN: usize = 60;
 
 /// A foreign history converted to registers.
 #[derive(Debug, Clone)]
 pub struct RegisterHistory {
-    /// The ops, preceded for each key by a write of the initial value, if there is one.
+    /// The ops. For each key, they are preceded by a write of the initial value, if there is one.
     pub history: History,
-    /// The values that the numbers of the history represent.
+    /// The values represented by the numbers in the history.
     pub values: Values,
-    /// The first id of a write of an initial value.
+    /// Id of the first write of an initial value.
     pub initial_from: OpId,
 }
 
@@ -36,11 +36,11 @@ impl Foreign {
         self.into_register(None).map(|register| register.history)
     }
 
-    /// The ops as a history of registers: `read`, `write` and `cas`. With an initial value, the first op of every key
-    /// is a write of it, which completes before any other op starts.
+    /// Converts the ops to a history of registers: `read`, `write` and `cas`. With an initial value, the first op of
+    /// every key writes that value and completes before any other op starts.
     ///
     /// # Errors
-    /// The line of an op that is none of these.
+    /// Returns the line of an op that is not one of these.
     pub fn into_register(self, initial: Option<&Json>) -> Result<RegisterHistory, ReadError> {
         let (mut names, mut values) = (Names::default(), Values::default());
         let mut processes: FxHashMap<&Process, ProcessId> = FxHashMap::default();
@@ -151,11 +151,11 @@ fn value(value: &Json, values: &mut Values) -> Result<Option<Value>, String> {
 }
 
 impl ForeignOp {
-    /// Requires that the ok of an update has no value, `true`, or its argument: any other value may mean that it did
-    /// something different or nothing.
+    /// Checks that the ok of an update has no value, `true`, or its argument. Any other value may mean that the update
+    /// did something different or nothing.
     ///
     /// # Errors
-    /// The unexpected value.
+    /// Describes the unexpected value.
     pub fn echoed(&self, answer: &Json) -> Result<(), String> {
         if answer.is_null() || *answer == Json::Bool(true) || *answer == self.argument {
             return Ok(());

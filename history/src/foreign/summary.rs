@@ -1,20 +1,20 @@
-//! Summarises how a file was interpreted, so that a user can detect a misreading.
+//! Summarises how a file was interpreted, so that a user can notice a misreading.
 
 use super::keys::KeySource;
 
-/// Where the order of events came from.
+/// Where the order of the events came from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum OrderSource {
-    /// From the lines, which have no times.
+    /// From the lines; there are no times.
     #[default]
     Lines,
-    /// From the lines, since only some of them have times.
+    /// From the lines; only some of them have times.
     SomeTimes,
-    /// From the lines, and their times agree.
+    /// From the lines; their times agree.
     Times,
-    /// From the lines, although times go backwards.
+    /// From the lines, although some times go backwards.
     TimesGoBack {
-        /// The first such line.
+        /// The first line whose time goes backwards.
         line: u64,
         /// Number of such lines.
         lines: u64,
@@ -24,7 +24,7 @@ pub enum OrderSource {
 }
 
 impl OrderSource {
-    /// A description for the user.
+    /// Returns a description for the user.
     pub fn words(self) -> &'static str {
         match self {
             OrderSource::Lines => "in the order of the lines, which have no times",
@@ -38,15 +38,15 @@ impl OrderSource {
 /// How a file was interpreted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Summary {
-    /// Lines, or rows, of clients.
+    /// Number of lines, or rows, of clients.
     pub events: u64,
-    /// Lines of the nemesis, which contain no answers.
+    /// Number of lines of the nemesis, which contain no answers.
     pub nemesis: u64,
-    /// Lines of a log that come from other loggers.
+    /// Number of lines of a log that come from other loggers.
     pub other_lines: u64,
-    /// Lines and ops skipped because of `--lenient`.
+    /// Number of lines and ops skipped because of `--lenient`.
     pub passed: u64,
-    /// The first of them, with the reason.
+    /// The first skipped line, with the reason.
     pub first_passed: Option<(u64, String)>,
     /// The source of the keys.
     pub keys: KeySource,
@@ -61,7 +61,7 @@ impl Summary {
         self.first_passed.get_or_insert_with(|| (line, why.into()));
     }
 
-    /// Caveats that apply to a verdict.
+    /// Returns caveats that apply to a verdict.
     pub fn warnings(&self) -> Vec<String> {
         let mut all = vec![];
         match self.order {

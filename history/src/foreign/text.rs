@@ -4,7 +4,7 @@ use super::MAX_LINE_BYTES;
 use crate::reader::{ReadError, ZSTD_MAGIC};
 use std::io::{BufRead, BufReader, Read};
 
-/// Chunk size in bytes. Reading by chunks rejects a binary file early, regardless of its size.
+/// Chunk size in bytes. Reading in chunks rejects a binary file early, whatever its size.
 const CHUNK_BYTES: u64 = 1 << 20;
 
 /// Returns the whole text, decompressed if it is zstd, without a byte order mark.
@@ -27,7 +27,7 @@ fn bounded(mut input: impl Read, max_bytes: u64) -> Result<Vec<u8>, ReadError> {
         match input.by_ref().take(room).read_to_end(&mut bytes) {
             Ok(0) => return Ok(bytes),
             Ok(_) => {}
-            // The part before a torn end may lack lines, and these formats have no way to detect that.
+            // The part before a torn end may be missing lines, and these formats have no way to detect that.
             Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => {
                 return Err(ReadError::at(line_of(&bytes, bytes.len()), "the compressed file ends early here"));
             }
@@ -36,7 +36,7 @@ fn bounded(mut input: impl Read, max_bytes: u64) -> Result<Vec<u8>, ReadError> {
         if bytes.len() as u64 > max_bytes {
             return Err(ReadError::too_long(line_of(&bytes, bytes.len()), max_bytes));
         }
-        // A character may be split by the end of a chunk, and is then completed by the next one.
+        // A character may be split across the end of a chunk. It is then completed by the next one.
         let invalid = std::str::from_utf8(&bytes[begin..]).err().filter(|e| e.error_len().is_some());
         let nul = bytes[begin..].iter().position(|b| *b == 0);
         let cut = |e: &std::str::Utf8Error| e.valid_up_to() < 3 && begin > 0;
@@ -54,7 +54,7 @@ fn line_of(bytes: &[u8], at: usize) -> u64 {
     1 + bytes[..at].iter().filter(|&&b| b == b'\n').count() as u64
 }
 
-/// Iterates over the lines of a text with their numbers, up to the maximum length of a line.
+/// Iterates over the lines of a text with their numbers. Lines longer than the maximum are errors.
 pub(super) fn lines(text: &str) -> impl Iterator<Item = Result<(u64, &str), ReadError>> {
     (1u64..).zip(text.lines()).map(|(number, line)| {
         if line.len() > MAX_LINE_BYTES {

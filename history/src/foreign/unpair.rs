@@ -6,13 +6,15 @@ use crate::ids::Nanos;
 use rustc_hash::FxHashMap;
 use serde_json::Value as Json;
 
-/// Sort rank of a completion among simultaneous events, where invokes have rank 1: after its own invoke, but before the
-/// next invoke of its process. For a verdict it makes no difference, since intervals are closed.
+/// Returns the sort rank of a completion among simultaneous events, where invokes have rank 1. A completion comes after
+/// its own invoke, but before the next invoke of its process. The rank makes no difference to a verdict, since
+/// intervals are closed.
 pub(super) fn rank(op: &ForeignOp) -> u8 {
     if op.completed == Some(op.invoked) { 2 } else { 0 }
 }
 
-/// A history's events in order, as the formats of events write them; a refused CAS becomes a read of what it found.
+/// Returns the events of a history in the order in which event formats write them. A refused CAS becomes a read of the
+/// value it found.
 pub(super) fn unpair(foreign: &Foreign) -> Vec<(ForeignEvent, usize)> {
     let mut timed: Vec<(u64, u8, ForeignEvent)> = vec![];
     for (place, op) in foreign.ops.iter().enumerate() {
@@ -50,8 +52,8 @@ pub(super) fn unpair(foreign: &Foreign) -> Vec<(ForeignEvent, usize)> {
 }
 
 /// Orders the events of one instant, with the invokes of idle processes first. Ops that touch overlap, but readers of
-/// these formats use the order of the lines: a completion before an invoke would mean that the one op completed before
-/// the other started.
+/// these formats use the order of the lines: a completion before an invoke would mean that one op completed before the
+/// other started.
 fn overlapping(instant: Vec<ForeignEvent>) -> Vec<ForeignEvent> {
     if instant.len() < 2 {
         return instant;
@@ -71,7 +73,7 @@ fn overlapping(instant: Vec<ForeignEvent>) -> Vec<ForeignEvent> {
         let invokes = |q: &std::collections::VecDeque<ForeignEvent>| q.front().is_some_and(|e| e.kind == Kind::Invoke);
         out.extend(queues.iter_mut().filter(|q| invokes(q)).filter_map(|q| q.pop_front()));
         if !queues.iter().any(invokes) {
-            // Then the completions that precede other events of their process, and finally all others.
+            // Next come the completions that precede other events of their process, and finally all others.
             let waited_for = queues.iter().any(|q| q.len() > 1);
             out.extend(queues.iter_mut().filter(|q| q.len() > 1 || !waited_for).filter_map(|q| q.pop_front()));
         }

@@ -1,8 +1,8 @@
-//! Maps values of any type to numbers, which the checkers compare.
+//! Maps values of any type to numbers, which the checkers can compare.
 //!
 //! Integers map to themselves. Every other value gets a unique number at the lower end of the 64-bit range, so equal
-//! values have equal numbers, and different values different ones. A value of an unexpected type never becomes 0 or the
-//! empty text.
+//! values get equal numbers, and different values get different ones. A value of an unexpected type never becomes 0 or
+//! the empty text.
 
 use super::process::whole;
 use rustc_hash::FxHashMap;
@@ -30,8 +30,8 @@ impl Values {
     /// Returns the number of a value.
     ///
     /// # Errors
-    /// `NaN`, which is not equal to itself, and a history that mixes other values with integers near the lower end of
-    /// the 64-bit range.
+    /// If the value is `NaN`, which is not equal to itself, or if a history mixes other values with integers near the
+    /// lower end of the 64-bit range.
     pub fn id(&mut self, value: &Json) -> Result<i64, String> {
         if let Some(number) = value.as_i64() {
             self.numbers = true;
@@ -68,7 +68,7 @@ impl Values {
         }
     }
 
-    /// Replaces the assigned numbers in a text by the original values.
+    /// Replaces the assigned numbers in a text with the original values.
     pub fn restore(&self, text: &str) -> String {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;

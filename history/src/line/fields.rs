@@ -1,4 +1,4 @@
-//! Declares every field that an event may have, for serde. The module `read` decides which ones an event needs.
+//! Declares every field that an event may have, for serde. The module `read` decides which fields an event requires.
 
 use crate::event::{Consistency, Fate, FaultState};
 use crate::figures::{Diagnostics, Figure};
@@ -50,10 +50,10 @@ pub(super) struct Written<'a> {
     pub(super) names: &'a Names,
 }
 
-/// Lists the fields once: for the struct, for serde, and for the names that figures must not use.
+/// Lists the fields once: for the struct, for serde, and for the names that figures may not use.
 macro_rules! line {
     ($($name:ident: $type:ty,)*) => {
-        /// Every field any event may have.
+        /// Every field that any event may have.
         #[derive(Default)]
         pub(super) struct Line<'a> {
             $(pub(super) $name: Option<$type>,)*
@@ -63,8 +63,8 @@ macro_rules! line {
             pub(super) written: Option<Written<'a>>,
         }
 
-        /// The names as constants, because a match over bytes branches on the length first, and a match over texts
-        /// compares one by one.
+        /// The names as constants, because a match on byte strings branches on the length first, whereas a match on
+        /// strings compares them one by one.
         #[allow(non_upper_case_globals)]
         mod bytes {
             $(pub(super) const $name: &[u8] = stringify!($name).as_bytes();)*
@@ -145,7 +145,7 @@ line! {
     detail: BTreeMap<String, Json>,
 }
 
-/// Parses the value of a field. `null` counts as absent, except for fields in which it is a value.
+/// Parses the value of a field. `null` counts as absent, except for fields where it is a value.
 trait Field<'de>: Sized {
     fn read<M: MapAccess<'de>>(map: &mut M) -> Result<Option<Self>, M::Error>;
 }
@@ -162,7 +162,7 @@ macro_rules! field {
 
 field!(u32, u64, i64, bool, Text<'de>, Consistency, FaultState, Fate, Vec<String>, BTreeMap<String, Json>);
 
-/// A read of a key never written returns `null`, which differs from a missing field.
+/// A read of a key that was never written returns `null`, which differs from a missing field.
 impl<'de> Field<'de> for Option<i64> {
     fn read<M: MapAccess<'de>>(map: &mut M) -> Result<Option<Self>, M::Error> {
         map.next_value().map(Some)

@@ -1,13 +1,13 @@
-//! Writes the events of operations without a general JSON writer, which takes most of the time of a recorder at a high rate.
+//! Writes the events of operations without a general JSON writer, which would take most of a recorder's time at high rates.
 //!
-//! The result is the same byte for byte; a test compares the two. Events with texts that need an escape, and the rare events, are
+//! The result is identical byte for byte; a test compares the two. Rare events, and events with texts that need an escape, are
 //! left to the general writer.
 
 use crate::event::{Call, Completion, Current, Event, Invoke, Path, Seen};
 use crate::figures::Figure;
 use crate::names::Names;
 
-/// Appends the line of `event` and returns `true`, or returns `false` and leaves `out` as it was.
+/// Appends the line of `event` and returns `true`, or returns `false` and leaves `out` unchanged.
 pub(super) fn print(event: &Event, names: &Names, out: &mut Vec<u8>) -> bool {
     let start = out.len();
     let mut line = Line { out };
@@ -98,7 +98,7 @@ impl Line<'_> {
         self
     }
 
-    /// A text in quotation marks; `None` if it needs an escape.
+    /// Appends a text in quotation marks; `None` if it needs an escape.
     #[inline]
     fn text(&mut self, text: &str) -> Option<&mut Self> {
         if text.bytes().any(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f)) {

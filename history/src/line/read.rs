@@ -95,7 +95,7 @@ impl<'a> Line<'a> {
     }
 }
 
-/// The figures among a completion's other fields. Fields that are not figures are skipped.
+/// Finds the figures among the other fields of a completion. Fields that are not figures are skipped.
 fn figures(others: Vec<(Text<'_>, Other<'_>)>, names: &mut Names) -> Result<Option<Diagnostics>, String> {
     if others.is_empty() {
         return Ok(None);
@@ -137,12 +137,12 @@ impl Default for Figures {
 }
 
 impl Figures {
-    /// The probable index of the next figure, because lines list their figures in the same order.
+    /// Returns the probable index of the next figure, because lines list their figures in the same order.
     pub(super) fn next(&self) -> usize {
         self.next
     }
 
-    /// Adds a figure. One that the header describes must have its unit, and none may come twice.
+    /// Adds a figure. A figure described by the header must have the declared unit, and no figure may occur twice.
     pub(super) fn push(&mut self, id: FigureId, figure: &Figure<'_>, names: &Names) -> Result<(), String> {
         let is_text = matches!(figure, Figure::Text(_));
         if names.is_declared(id) && is_text != (names.figure_info(id).unit == Unit::Text) {
@@ -157,7 +157,7 @@ impl Figures {
         Ok(())
     }
 
-    /// All figures; `None` if there are none.
+    /// Returns all figures; `None` if there are none.
     pub(super) fn finish(self) -> Option<Diagnostics> {
         Some(self.packer.finish()).filter(|figures| !figures.is_empty())
     }

@@ -1,8 +1,8 @@
-//! Reads a line that has exactly the form in which this crate writes it: fields in order, no blanks, plain ASCII texts.
+//! Reads lines that have exactly the form written by this crate: fields in order, no whitespace, plain ASCII texts.
 //!
-//! A history of ten million operations has twenty million lines, and a general JSON parser takes most of the time of a check.
-//! Any other line, correct or not, is left to that parser, so this module reports no errors and decides nothing about the format.
-//! A test compares the two on written and on damaged lines.
+//! A history of ten million operations has twenty million lines, and a general JSON parser would take most of the time of a
+//! check. Any other line, correct or not, is left to that parser. This module therefore reports no errors and decides nothing
+//! about the format. A test compares the two on intact and on damaged lines.
 
 use super::read::Figures;
 use crate::event::{Call, Completion, Consistency, Current, Event, Invoke, Path, Seen};
@@ -11,11 +11,11 @@ use crate::ids::{ClientId, IntentId, Nanos, NodeIx, OpId, ProcessId, Value};
 use crate::names::{MAX_NODES, Names};
 use std::borrow::Cow;
 
-/// Numbers with more digits are left to the general parser, so that none here overflows.
+/// Maximum number of digits in a number. Longer numbers are left to the general parser, so none can overflow here.
 const MAX_DIGITS: usize = 18;
 
-/// Reads the event at the start of `text` and returns it with the length of its line, newline included. `None` if the line has
-/// another form or is incomplete; then `names` is unchanged.
+/// Reads the event at the start of `text` and returns it with the length of its line, including the newline. Returns `None` if
+/// the line has a different form or is incomplete; `names` is then unchanged.
 pub(crate) fn scan(text: &[u8], names: &mut Names) -> Option<(Event, usize)> {
     let mut line = Cursor { text, at: 0 };
     line.expect(b"{\"e\":\"")?;
@@ -60,7 +60,7 @@ fn invoke(line: &mut Cursor<'_>, names: &mut Names) -> Option<Event> {
     let payload = line.optional(b",\"payload\":", Cursor::number)?;
     let path = path(line, call)?;
     line.expect(b"}\n")?;
-    // Names are added last, because a line that is left to the other parser must not have added any.
+    // Add names last, because a line that is left to the general parser must not have added any.
     has_room_for(node, names)?;
     let (key, node) = (names.key(key), node.map(|name| names.node(name)));
     Some(Event::Invoke(Invoke { op, process, client, t, intended, key, call, node, intent, attempt, payload, path }))
@@ -113,7 +113,7 @@ fn ok(line: &mut Cursor<'_>, names: &mut Names) -> Option<Event> {
     Some(Event::Ok(head.completion(seen, line, names)?))
 }
 
-/// The fields that every completion begins with.
+/// The fields at the beginning of every completion.
 struct Head<'a> {
     op: OpId,
     t: Nanos,
@@ -142,7 +142,7 @@ impl<'a> Head<'a> {
     }
 }
 
-/// Figures that `names` already has. One that appears for the first time is left to the general parser.
+/// Reads figures that `names` already contains. A figure that appears for the first time is left to the general parser.
 fn figures(line: &mut Cursor<'_>, names: &Names) -> Option<Option<Diagnostics>> {
     if !line.is_at(b",\"") {
         return Some(None);
@@ -158,7 +158,7 @@ fn figures(line: &mut Cursor<'_>, names: &Names) -> Option<Option<Diagnostics>> 
     Some(figures.finish())
 }
 
-/// `None` if a node might be one too many; the general parser reports that.
+/// Returns `None` if a new node might exceed the maximum, which the general parser reports.
 fn has_room_for(node: Option<&str>, names: &Names) -> Option<()> {
     (node.is_none() || names.node_count() < MAX_NODES).then_some(())
 }
@@ -175,7 +175,7 @@ impl<'a> Cursor<'a> {
         self.text.get(self.at..).is_some_and(|rest| rest.starts_with(words))
     }
 
-    /// Moves past `words` if they come next.
+    /// Skips `words` if they come next.
     #[inline]
     fn skip(&mut self, words: &[u8]) -> bool {
         let found = self.is_at(words);
@@ -190,13 +190,13 @@ impl<'a> Cursor<'a> {
         self.skip(words).then_some(())
     }
 
-    /// Reads a value if `words` come next; then it must be there.
+    /// Reads a value if `words` come next; the value must then be present.
     #[inline]
     fn optional<T>(&mut self, words: &[u8], value: impl FnOnce(&mut Self) -> Option<T>) -> Option<Option<T>> {
         if self.skip(words) { value(self).map(Some) } else { Some(None) }
     }
 
-    /// A number without a sign or leading zeros.
+    /// Reads a number without a sign or leading zeros.
     #[inline]
     fn count(&mut self) -> Option<u64> {
         let rest = self.text.get(self.at..)?;
@@ -223,7 +223,7 @@ impl<'a> Cursor<'a> {
         let number = self.count()? as i64;
         match (negative, number) {
             (false, number) => Some(number),
-            // JSON has a negative zero, which is no whole number for the general parser.
+            // JSON has a negative zero, which the general parser does not accept as an integer.
             (true, 0) => None,
             (true, number) => Some(-number),
         }
@@ -234,7 +234,7 @@ impl<'a> Cursor<'a> {
         if self.skip(b"null") { Some(None) } else { self.number().map(Some) }
     }
 
-    /// The text up to the next quotation mark, which is passed.
+    /// Returns the text up to the next quotation mark and skips the mark.
     #[inline]
     fn text(&mut self) -> Option<&'a str> {
         let rest = self.text.get(self.at..)?;

@@ -1,4 +1,4 @@
-//! The fast scanner and the general parser read the same, on written lines and on damaged ones.
+//! The fast scanner and the general parser return the same results, on intact and on damaged lines.
 
 use super::print::print;
 use super::{format, format_any, parse, scan};
@@ -108,12 +108,12 @@ fn event(rng: &mut Pcg64) -> Event {
     }
 }
 
-/// Everything that a reader of lines knows about names.
+/// Returns everything that reading a line may change in the names.
 fn contents(names: &Names) -> String {
     format!("{names:?}")
 }
 
-/// Reads `line` both ways. Returns whether the scanner read it, and whether the parser did.
+/// Reads `line` both ways. Returns whether the scanner accepted it, and whether the parser did.
 fn read_both_ways(line: &[u8]) -> (bool, bool) {
     let shown = String::from_utf8_lossy(line);
     let (mut scanned, mut parsed) = (names(), names());
@@ -130,7 +130,7 @@ fn read_both_ways(line: &[u8]) -> (bool, bool) {
     (fast.is_some(), general.is_ok())
 }
 
-/// Changes a line as bad disks, editors and other programs do.
+/// Damages a line in ways that bad disks, editors and other programs do.
 fn damage(line: &mut Vec<u8>, rng: &mut Pcg64) {
     const PIECES: &[&str] = &[
         "\"",
@@ -174,7 +174,7 @@ fn damage(line: &mut Vec<u8>, rng: &mut Pcg64) {
             1 => drop(line.splice(at..=at, piece)),
             2 => drop(line.drain(at..to)),
             3 => drop(line.splice(at..at, line[at..to].to_vec())),
-            // Before the closing brace, where figures are.
+            // Insert before the closing brace, where figures are.
             _ => drop(line.splice(end - 1..end - 1, piece)),
         }
         if line.len() < 3 {
@@ -209,7 +209,7 @@ fn written_lines_are_read_the_same_both_ways() {
         let (fast, general) = read_both_ways(&line);
         assert!(general, "{event:?}");
         scanned += usize::from(fast);
-        // Texts that need an escape and long numbers are the general parser's.
+        // The general parser handles long numbers and texts that contain an escape.
         let plain = |line: &[u8]| line.is_ascii() && !line.contains(&b'\\');
         let short = !line.split(|b| !b.is_ascii_digit()).any(|digits| digits.len() > 18);
         let of_op = matches!(event, Event::Invoke(_) | Event::Ok(_) | Event::Fail(_) | Event::Unknown(_));

@@ -71,7 +71,7 @@ fn an_unknown_outcome_retires_the_process_and_ends_the_intent() {
     let process = |rig: &mut Rig, now, told| {
         let send = rig.sends(now, Input::Arrival(Nanos(now)))[0];
         rig.step(now, Input::Completed(send.op, told));
-        // This arrival goes to the other client, so that the next one goes to this client again.
+        // This arrival goes to the other client, so the next one goes to this client again.
         let other = rig.sends(now, Input::Arrival(Nanos(now)))[0];
         rig.step(now, Input::Completed(other.op, OpResult::Done));
         send.process
@@ -147,7 +147,7 @@ fn a_client_thinks_between_intents() {
     assert_eq!(rig.driver.in_flight(), 1, "a client that thinks has nothing open");
     let next = rig.sends(51, Input::Timer(timer));
     assert_eq!((next.len(), next[0].process), (1, begun[0].process));
-    // A retry is part of its intent, so its pause is that of the workload.
+    // A retry is part of its intent, so its pause is the one set by the workload.
     let again = rig.step(60, Input::Completed(next[0].op, OpResult::Refused));
     assert_eq!(again, [Action::Wake(Nanos(65), Timer::Attempt(next[0].op))]);
 }
@@ -161,7 +161,7 @@ fn clients_come_and_go_with_the_shape() {
     assert_eq!(begun.client, ClientId(0));
     let second = rig.sends(101, Input::Timer(Timer::Client(1)))[0];
     assert_eq!(second.client, ClientId(1));
-    // Its intent ends after its stage: it completes, and the client does not start another one.
+    // The intent ends after its stage: it completes, and the client does not start another one.
     assert_eq!(rig.step(205, Input::Completed(second.op, OpResult::Done)), []);
     assert_eq!(rig.step(206, Input::Timer(Timer::Client(1))), []);
     assert_eq!(rig.sends(210, Input::Completed(begun.op, OpResult::Done)).len(), 1, "the first client goes on");

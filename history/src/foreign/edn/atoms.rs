@@ -1,4 +1,4 @@
-//! Numbers, characters, texts.
+//! Parses numbers, characters and texts.
 
 use super::{Fault, Reader, other};
 use serde_json::{Number, Value as Json};
@@ -7,7 +7,7 @@ use serde_json::{Number, Value as Json};
 const MAX_SHOWN: usize = 40;
 
 impl Reader<'_> {
-    /// A number, a keyword, a symbol, `nil`, `true`, `false`.
+    /// Parses a number, a keyword, a symbol, `nil`, `true` or `false`.
     pub(super) fn atom(&mut self) -> Result<Json, Fault> {
         let word = self.word();
         let unsigned = word.strip_prefix(['-', '+']).unwrap_or(word);
@@ -29,7 +29,7 @@ impl Reader<'_> {
         }
     }
 
-    /// `\a`, `\newline`, `\(`, `\u0041`.
+    /// Parses a character: `\a`, `\newline`, `\(`, `\u0041`.
     pub(super) fn character(&mut self) -> Result<Json, Fault> {
         self.take();
         let begin = self.at;
@@ -76,7 +76,8 @@ impl Reader<'_> {
         })
     }
 
-    /// Reads a `\u` escape of four hexadecimal digits, or a surrogate pair of two escapes. Different texts must stay different.
+    /// Reads a `\u` escape of four hexadecimal digits, or a surrogate pair of two escapes. Different texts must remain
+    /// different.
     fn unicode(&mut self) -> Result<char, Fault> {
         let first = self.hex()?;
         if !(0xd800..0xdc00).contains(&first) {
@@ -100,7 +101,7 @@ impl Reader<'_> {
         Ok(code)
     }
 
-    /// `"…"` after `#`: a backslash escapes the next character and is kept.
+    /// Parses the `"…"` of a regex after `#`. A backslash escapes the next character and is kept.
     pub(super) fn regex(&mut self) -> Result<String, Fault> {
         self.take();
         let begin = self.at;
@@ -114,7 +115,7 @@ impl Reader<'_> {
         }
     }
 
-    /// `<…>` after `#`, as old versions of Clojure print an object.
+    /// Parses the `<…>` of an object after `#`, as printed by old versions of Clojure.
     pub(super) fn unreadable(&mut self) -> Result<String, Fault> {
         let (begin, mut open) = (self.at, 0u64);
         loop {
@@ -129,8 +130,8 @@ impl Reader<'_> {
     }
 }
 
-/// Whole numbers in base 10, 16, 8 and `36rZZ`; `…N`; ratios; decimals, with `…M` too. Numbers that do not fit into 64
-/// bits keep their digits.
+/// Parses a number: integers in base 10, 16, 8 and in the form `36rZZ`, with or without `N`; ratios; decimals, with or
+/// without `M`. Numbers that do not fit into 64 bits keep their digits.
 fn number(word: &str) -> Option<Json> {
     let (sign, digits) = match word.strip_prefix(['-', '+']) {
         Some(digits) => (if word.starts_with('-') { "-" } else { "" }, digits),

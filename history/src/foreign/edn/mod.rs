@@ -1,12 +1,12 @@
-//! Parses EDN, the notation of Clojure, as printed by `pr`, including unreadable objects.
+//! Parses EDN, the notation used by Clojure, as printed by `pr`, including unreadable objects.
 //!
 //! Forms are converted to JSON. A keyword or a symbol becomes a string with its name. A form without a JSON equivalent
-//! becomes an object with one entry whose name starts with `#`, such as `{"#ratio":"1/3"}` or `{"#inst":"…"}`, so that
-//! it can be compared and is never mistaken for a number or a text. The tag of a record (`#jepsen.history.Op{…}`) is
+//! becomes an object with one entry whose name starts with `#`, such as `{"#ratio":"1/3"}` or `{"#inst":"…"}`, so it
+//! can be compared and is never mistaken for a number or a text. The tag of a record (`#jepsen.history.Op{…}`) is
 //! dropped.
 
 mod atoms; // numbers, characters, texts
-mod write; // JSON values in EDN
+mod write; // writes JSON values as EDN
 
 pub(super) use write::write;
 
@@ -20,11 +20,11 @@ pub(super) struct Reader<'t> {
     text: &'t str,
     at: usize,
     line: u64,
-    /// The line of the `[` of a vector around all events, while it is open.
+    /// Line of the `[` of a vector around all events, while it is open.
     vector: Option<u64>,
 }
 
-/// The error and its line.
+/// The line of an error, and its description.
 pub(super) type Fault = (u64, String);
 
 impl<'t> Reader<'t> {
@@ -32,7 +32,7 @@ impl<'t> Reader<'t> {
         Reader { text, at: 0, line, vector: None }
     }
 
-    /// Returns the next form with its starting line; `None` at the end. A vector around all forms is unwrapped, so that
+    /// Returns the next form with its starting line; `None` at the end. A vector around all forms is unwrapped so that
     /// each event has its own line number.
     pub(super) fn next_form(&mut self) -> Result<Option<(u64, Json)>, Fault> {
         loop {
@@ -151,7 +151,8 @@ impl<'t> Reader<'t> {
             return self.fault("`#` without a tag");
         }
         let form = self.form(depth + 1)?;
-        // A record prints its class before its map, and a map of one namespace the namespace.
+        // A record is printed with its class before its map, and a map with a single namespace is printed with that
+        // namespace.
         let record = form.is_object() && (tag.starts_with(':') || tag.contains('.'));
         let collection = form.is_array() && tag.ends_with("set");
         Ok(if record || collection { form } else { other(&format!("#{tag}"), form) })
@@ -196,7 +197,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// Reads up to the end of a number, a symbol or a keyword.
+    /// Reads to the end of a number, a symbol or a keyword.
     fn word(&mut self) -> &'t str {
         let rest = &self.text[self.at..];
         let end = rest

@@ -1,8 +1,8 @@
-//! JSON values in EDN.
+//! Writes JSON values as EDN.
 
 use serde_json::Value as Json;
 
-/// A JSON value in EDN.
+/// Writes a JSON value as EDN.
 pub(in crate::foreign) fn write(value: &Json, out: &mut String) {
     match value {
         Json::Null => out.push_str("nil"),
