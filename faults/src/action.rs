@@ -1,4 +1,5 @@
-//! The primitive actions of an engine, as data. A fault consists of these; each action determines how it is undone.
+//! The primitive actions of an engine, as data. Faults are composed of these actions, each of which determines how it
+//! is undone.
 
 use crate::target::{Link, Node};
 use heckle_history::Nanos;
@@ -6,53 +7,53 @@ use heckle_history::Nanos;
 /// An action that an engine can perform and undo.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
-    /// A signal to the processes of these nodes.
+    /// Send a signal to the processes of these nodes.
     Signal(Signal, Vec<Node>),
-    /// An effect on the frames of these links until it is removed.
+    /// Apply an effect to the frames on these links until it is removed.
     Disturb(Vec<Link>, LinkEffect),
-    /// Clocks that are set wrong until they are corrected.
+    /// Set clocks wrong until they are corrected.
     SetClocks(Vec<ClockSetting>),
-    /// A power loss that hits these nodes at the same moment: un-synced data is lost, except a part drawn from the seed.
+    /// Cut the power of these nodes simultaneously: un-synced data is lost, except for a part drawn from the seed.
     /// Undone by a restart.
     LosePower(Vec<Node>, u64),
-    /// Every sync on these nodes takes this many microseconds longer, until the delay is removed.
+    /// Delay every sync on these nodes by this many microseconds, until the delay is removed.
     DelaySyncs(Vec<Node>, u64),
-    /// These nodes end by themselves when this happens to them. Undone by a restart, or by removing the cause if it has not
-    /// come to effect.
+    /// Make these nodes exit by themselves when the cause occurs. Undone by a restart, or by removing the cause if it has
+    /// not taken effect.
     EndWhen(Vec<Node>, EndCause),
-    /// The data folders of these nodes are copied, for [`DiskLoss::OldCopy`].
+    /// Copy the data folders of these nodes, for [`DiskLoss::OldCopy`].
     CopyDisk(Vec<Node>),
-    /// These nodes are killed and started with less on their disks than they had. They must refuse to serve. Undone by a restart
-    /// on the data as it was.
+    /// Kill these nodes and start them with less data on their disks. They must refuse to serve. Undone by a restart on the
+    /// original data.
     LoseDisk(Vec<Node>, DiskLoss),
 }
 
-/// What a node finds of its data folder.
+/// The remains of its data folder that a node finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DiskLoss {
-    /// Nothing.
+    /// An empty folder.
     Wiped,
-    /// Only the files that say whose folder it is.
+    /// Only the files that identify the owner of the folder.
     OnlyIdentity,
-    /// The copy of [`Action::CopyDisk`].
+    /// The copy made by [`Action::CopyDisk`].
     OldCopy,
 }
 
-/// What makes a node end by itself.
+/// The cause of a node exiting by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EndCause {
-    /// It crashes at this point of its code, as if killed. The system defines its points.
+    /// The node crashes at this point in its code, as if killed. The system defines its points.
     Point(Box<str>),
-    /// An operation of its disk fails.
+    /// An operation on its disk fails.
     Disk(DiskFailure),
 }
 
-/// How a disk fails.
+/// The way in which a disk fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DiskFailure {
-    /// The next write fails with an input/output error.
+    /// The next write fails with an I/O error.
     Write,
-    /// The next sync fails with an input/output error.
+    /// The next sync fails with an I/O error.
     Sync,
     /// The next write finds the disk full.
     Full,
@@ -63,7 +64,7 @@ pub enum DiskFailure {
 pub enum Signal {
     /// SIGKILL; undone by a restart on the same data.
     Kill,
-    /// SIGTERM, on which a node ends by itself; undone by a restart on the same data.
+    /// SIGTERM, upon which a node exits by itself; undone by a restart on the same data.
     Terminate,
     /// SIGSTOP; undone by SIGCONT.
     Stop,
@@ -72,9 +73,9 @@ pub enum Signal {
 /// The effect on the frames of a link.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum LinkEffect {
-    /// No frame passes.
+    /// No frames pass.
     Cut,
-    /// Frames wait, and keep their order.
+    /// Frames are delayed, but keep their order.
     Delay {
         /// Minimum delay, in microseconds.
         delay_us: u64,
@@ -91,29 +92,29 @@ pub enum LinkEffect {
         /// Probability in percent, 0 to 100.
         percent: f64,
     },
-    /// Frames of node links are held back until later ones have overtaken them, or for 20 ms at most.
+    /// Frames on node links are held back until later ones have overtaken them, for at most 20 ms.
     Reorder {
         /// Probability in percent, 0 to 100.
         percent: f64,
     },
-    /// Bytes are sent in order at a limited rate. All connections of a link share the rate.
+    /// Bytes are sent in order at a limited rate. All connections on a link share the rate.
     Slow {
         /// Maximum rate in bytes per second; not 0.
         bytes_per_s: u64,
     },
-    /// One bit of a message is flipped. Its receiver must notice.
+    /// One bit of a message is flipped. The receiver must detect it.
     Corrupt {
         /// Probability in percent, 0 to 100.
         percent: f64,
     },
     /// Connections are reset immediately, and again whenever they are reestablished.
     Reset,
-    /// Connections are reset. New ones are accepted, but no byte of them is read or answered until the effect is removed, which resets
+    /// Connections are reset. New ones are accepted, but nothing on them is read or answered until the effect is removed, which resets
     /// them too.
     Hang,
 }
 
-/// The clock settings of one node.
+/// Clock settings of one node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClockSetting {
     /// The node.
@@ -124,7 +125,7 @@ pub struct ClockSetting {
     pub drift_ppm: i64,
 }
 
-/// One action and its time. Times count from the start of the fault.
+/// One action and its times, which count from the start of the fault.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {
     /// When the action starts.
@@ -143,8 +144,8 @@ impl Step {
 }
 
 impl Action {
-    /// The nodes whose processes it kills or stops. They are down until the step is undone, and no other fault may take
-    /// them down meanwhile.
+    /// Returns the nodes whose processes the step kills or stops. They are down until the step is undone, and no other
+    /// fault may take them down until then.
     pub fn takes_down(&self) -> &[Node] {
         match self {
             Action::Signal(_, nodes) | Action::LosePower(nodes, _) | Action::EndWhen(nodes, _) | Action::LoseDisk(nodes, _) => nodes,
@@ -152,7 +153,7 @@ impl Action {
         }
     }
 
-    /// The nodes that stay up and may be too slow to answer in time.
+    /// Returns the nodes that stay up but may be too slow to answer in time.
     pub fn slows(&self) -> &[Node] {
         match self {
             Action::DelaySyncs(nodes, _) | Action::CopyDisk(nodes) => nodes,
@@ -165,7 +166,7 @@ impl Action {
         }
     }
 
-    /// The links whose frames it affects.
+    /// Returns the links whose frames the step affects.
     pub fn links(&self) -> &[Link] {
         match self {
             Action::Disturb(links, _) => links,
@@ -179,7 +180,7 @@ impl Action {
         }
     }
 
-    /// The nodes that must be up when the step starts.
+    /// Returns the nodes that must be up when the step starts.
     pub fn needs_up(&self) -> Vec<Node> {
         match self {
             Action::Signal(_, nodes)

@@ -10,7 +10,7 @@ pub struct Draw<'a> {
     pub nodes: u16,
     /// Maximum clock drift, in parts per million.
     pub drift_ppm: i64,
-    /// The points in the nodes' code that are often reached.
+    /// The frequently reached points in the nodes' code.
     pub points: &'a [&'static str],
     /// The node drawn last.
     pub last: &'a mut Option<Node>,
@@ -19,7 +19,7 @@ pub struct Draw<'a> {
 }
 
 impl Draw<'_> {
-    /// Draws one node, never the same twice in a row if there is a choice, so that a long run reaches all nodes.
+    /// Draws one node, never the same one twice in a row if there is a choice, so a long run reaches all nodes.
     pub fn node(&mut self) -> Node {
         let mut node = Node(self.rng.random_range(1..=self.nodes));
         if self.nodes > 1 && Some(node) == *self.last {

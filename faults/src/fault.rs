@@ -11,39 +11,39 @@ use std::collections::BTreeSet;
 /// One fault with all parameters drawn.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fault {
-    /// Its kind.
+    /// Kind of the fault.
     pub kind: &'static Kind,
-    /// Its target.
+    /// Target of the fault.
     pub target: Target,
-    /// Its amounts.
+    /// Amounts of the fault.
     pub amounts: Amounts,
 }
 
-/// The amounts of a fault. Each kind uses those that apply to it.
+/// The amounts of a fault. Each kind uses the amounts that apply to it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Amounts {
     /// Minimum delay, in microseconds.
     pub delay_us: Option<u64>,
     /// Maximum additional delay, in microseconds.
     pub jitter_us: Option<u64>,
-    /// A rate, in bytes per second.
+    /// Rate in bytes per second.
     pub bytes_per_s: Option<u64>,
-    /// A probability in percent, 0 to 100.
+    /// Probability in percent, 0 to 100.
     pub percent: Option<f64>,
     /// Wall-clock offset of each node, in microseconds.
     pub offset_us: Option<Vec<i64>>,
     /// Clock drift of each node, in parts per million.
     pub drift_ppm: Option<Vec<i64>>,
-    /// Seed of what the fault leaves to chance.
+    /// Seed of the random choices that the fault makes.
     pub seed: Option<u64>,
-    /// The point at which something happens.
+    /// The point in the code at which the fault occurs.
     pub point: Option<Box<str>>,
     /// The point of the protocol at which the fault begins, instead of at its time. From that time on it waits for it.
     pub at_point: Option<AtPoint>,
 }
 
 impl Fault {
-    /// The kind as a plan lists it.
+    /// Returns the kind as listed in a plan.
     pub fn listed_as(&self) -> FaultKind {
         let role = match &self.target {
             Target::Role(role) => Some(role.clone()),
@@ -52,7 +52,7 @@ impl Fault {
         FaultKind::new(self.kind, role).at(self.amounts.point.clone())
     }
 
-    /// The name used in histories and reports: the kind, and the point at which it begins, as in `kill@before-reply`.
+    /// Returns the name used in histories and reports.
     pub fn name(&self) -> String {
         match &self.amounts.at_point {
             Some(at) => format!("{}@{}", self.listed_as(), at.point),
@@ -60,10 +60,10 @@ impl Fault {
         }
     }
 
-    /// The nodes that it hits.
+    /// Returns the nodes that the fault hits.
     ///
     /// # Errors
-    /// If it hits links.
+    /// If the fault hits links.
     pub fn nodes(&self) -> Result<Vec<Node>, String> {
         match &self.target {
             Target::Nodes(nodes) => Ok(nodes.clone()),
@@ -73,7 +73,7 @@ impl Fault {
         }
     }
 
-    /// Returns the same fault with another target. Amounts that were drawn for each node are reassigned.
+    /// Returns the same fault with a different target. Amounts that were drawn for each node are reassigned.
     ///
     /// # Errors
     /// If the target is invalid for its kind.
@@ -93,7 +93,7 @@ impl Fault {
         fault.representative_steps(Nanos(0), nodes).map(|_| fault)
     }
 
-    /// Returns the same fault with the node that has its role as target.
+    /// Returns the same fault with the node that holds its role as the target.
     ///
     /// # Errors
     /// If faults of its kind cannot target a role.
@@ -116,7 +116,7 @@ impl Fault {
     /// Returns its steps for a duration of `lasts` in a cluster of `nodes` nodes, ordered by time.
     ///
     /// # Errors
-    /// If target or amounts are invalid, or the node with the targeted role is not known yet.
+    /// If the target or the amounts are invalid, or the node with the targeted role is not known yet.
     pub fn steps(&self, lasts: Nanos, nodes: u16) -> Result<Vec<Step>, String> {
         if let Target::Role(role) = &self.target {
             return Err(format!("which node is the {role} is not known"));
@@ -133,7 +133,7 @@ impl Fault {
     /// equivalent.
     ///
     /// # Errors
-    /// If target or amounts are invalid.
+    /// If the target or the amounts are invalid.
     pub fn representative_steps(&self, lasts: Nanos, nodes: u16) -> Result<Vec<Step>, String> {
         match self.target {
             Target::Role(_) => self.aimed_at(Node(1), nodes)?.steps(lasts, nodes),
@@ -142,7 +142,7 @@ impl Fault {
         }
     }
 
-    /// Whether updates must succeed during the fault, because it spares a quorum throughout.
+    /// Returns whether updates must succeed during the fault, because it spares a quorum throughout.
     pub fn leaves_a_quorum(&self, lasts: Nanos, nodes: u16) -> bool {
         match self.kind.coverage {
             Coverage::AfterHeal => false,
@@ -151,7 +151,7 @@ impl Fault {
     }
 }
 
-/// The nodes whose processes or clocks these steps touch.
+/// Returns the nodes whose processes or clocks these steps affect.
 pub fn nodes_hit(steps: &[Step]) -> BTreeSet<Node> {
     steps.iter().map(|step| &step.action).flat_map(Action::needs_up).collect()
 }

@@ -1,5 +1,5 @@
 //! The description of a kind of fault: its name, how it is drawn, its requirements, the evidence of its effect, and the
-//! operations that must succeed. Each kind is a constant in a file of `kinds/`.
+//! operations that must succeed. Each kind is a constant in a file in `kinds/`.
 
 use crate::action::{Signal, Step};
 use crate::draw::Draw;
@@ -13,44 +13,46 @@ use std::fmt;
 
 /// A kind of fault.
 pub struct Kind {
-    /// Its name in plans, schedules and histories.
+    /// Name in plans, schedules and histories.
     pub name: &'static str,
-    /// A description for the reader of a plan.
+    /// Description for the reader of a plan.
     pub about: &'static str,
-    /// The form of its targets.
+    /// Form of the targets.
     pub hits: TargetShape,
-    /// Whether a correct system survives it.
+    /// Whether a correct system survives the fault.
     pub model: Model,
-    /// Its requirements.
+    /// Requirements of the kind.
     pub needs: Needs,
-    /// The evidence that it took effect.
+    /// Evidence that the fault took effect.
     pub evidence: Evidence,
-    /// The operations that must succeed for a run with it to count.
+    /// Operations that must succeed for a run with the fault to count.
     pub coverage: Coverage,
-    /// How it targets the node that has a role, if it can.
+    /// How the kind targets the node that holds a role; `None` if it cannot.
     pub aim: Option<Aim>,
-    /// Draws a fault. A kind may draw another: `partition` draws a shape, and histories call all shapes `partition`.
+    /// Draws a fault. A kind may draw a fault of another kind: `partition` draws a shape, and histories call all shapes
+    /// `partition`.
     pub draw: fn(&mut Draw<'_>) -> Fault,
-    /// Returns the steps of a fault for a given duration and number of nodes, or an error message if target or amounts
-    /// are invalid.
+    /// Returns the steps of a fault for a given duration and number of nodes, or an error message if the target or the
+    /// amounts are invalid.
     pub steps: fn(&Fault, Nanos, u16) -> Result<Vec<Step>, String>,
 }
 
-/// Whether the system's own promises hold under a fault.
+/// Whether the guarantees of a correct system hold under a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Model {
-    /// A correct system survives it.
+    /// A correct system survives the fault.
     Inside,
-    /// It breaks an assumption that every correct system makes. A correct system refuses to go on, or is allowed to fail.
+    /// The fault breaks an assumption that every correct system makes. A correct system refuses to continue, or is
+    /// allowed to fail.
     Beyond,
 }
 
-/// What a kind requires of the cluster and the engine.
+/// The requirements of a kind on the cluster and the engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Needs {
-    /// Minimum number of nodes for the fault to be meaningful.
+    /// Minimum number of nodes for which the fault is meaningful.
     pub nodes: u16,
-    /// The controls that the engine must have.
+    /// Controls that the engine must provide.
     pub control: &'static [Control],
 }
 
@@ -65,11 +67,11 @@ pub enum Control {
     NodeLinks,
     /// Individual messages on links.
     Messages,
-    /// The nodes' clocks.
+    /// Clocks of the nodes.
     Clocks,
-    /// The nodes' disks.
+    /// Disks of the nodes.
     Disks,
-    /// The nodes' un-synced data, which has to be kept apart from the start of the run.
+    /// Un-synced data of the nodes, which must be kept separately from the start of the run.
     UnsyncedData,
     /// Named points in the nodes' code.
     Points,
@@ -78,34 +80,35 @@ pub enum Control {
 /// The figures that show that a fault took effect. A fault without them tested nothing, and its run is inconclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Evidence {
-    /// At least one of these is above zero.
+    /// At least one of these figures is above zero.
     Any(&'static [&'static str]),
-    /// Each of these counts every affected node.
+    /// Each of these figures includes every affected node.
     EachNode(&'static [&'static str]),
 }
 
-/// What must succeed for a run with such a fault to count.
+/// The operations that must succeed for a run with such a fault to count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Coverage {
-    /// An update during the fault if some quorum of nodes stays up and connected throughout, otherwise as `AfterHeal`.
+    /// An update during the fault if some quorum of nodes stays up and connected throughout; otherwise as for
+    /// `AfterHeal`.
     DuringIfQuorum,
     /// Any operation soon after the fault.
     AfterHeal,
 }
 
-/// How a kind targets the node that has a role.
+/// How a kind targets the node that holds a role.
 #[derive(Clone, Copy)]
 pub struct Aim {
-    /// A description; `{role}` is replaced by the node.
+    /// Description; `{role}` is replaced with the node.
     pub about: &'static str,
-    /// Draws its amounts.
+    /// Draws the amounts of the fault.
     pub amounts: fn(&mut dyn Rng) -> Amounts,
-    /// Returns the target, given the node.
+    /// Returns the target for a given node.
     pub target: fn(Node, u16) -> Target,
 }
 
-/// A kind as a plan lists it: `kill`, or `kill:coordinator`, which targets a role, or `crash-at:before-sync`, which names a
-/// point.
+/// A kind as listed in a plan: `kill`, or `kill:coordinator`, which targets a role, or `crash-at:before-sync`, which names
+/// a point.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FaultKind {
     kind: &'static Kind,
@@ -119,32 +122,32 @@ impl FaultKind {
         FaultKind { kind, role, point: None }
     }
 
-    /// Returns the kind at this point, or at one that is drawn.
+    /// Returns the kind at this point, or at a point to be drawn.
     pub(crate) fn at(self, point: Option<Box<str>>) -> Self {
         FaultKind { point, ..self }
     }
 
-    /// The description of the kind.
+    /// Returns the description of the kind.
     pub fn kind(&self) -> &'static Kind {
         self.kind
     }
 
-    /// The role that it targets.
+    /// Returns the role that it targets.
     pub fn role(&self) -> Option<&str> {
         self.role.as_deref()
     }
 
-    /// The point that it names.
+    /// Returns the point that it names.
     pub fn point(&self) -> Option<&str> {
         self.point.as_deref()
     }
 
-    /// Its requirements, including the role if it targets one.
+    /// Returns its requirements, including the role if it targets one.
     pub fn needs(&self) -> Needs {
         self.kind.needs
     }
 
-    /// Whether the engine must have this control.
+    /// Returns whether the engine must provide this control.
     pub fn needs_control(&self, of: Control) -> bool {
         // A fault of links that is aimed at a node cuts or delays what the other nodes send to it.
         let aimed_links = of == Control::NodeLinks && self.role.is_some() && self.kind.needs.control.contains(&Control::Links);
@@ -167,7 +170,7 @@ impl FaultKind {
         }
     }
 
-    /// Draws one.
+    /// Draws a fault of this kind.
     pub fn draw(&self, draw: &mut Draw<'_>) -> Fault {
         match (&self.role, &self.kind.aim) {
             (Some(role), Some(aim)) => Fault { kind: self.kind, target: Target::Role(role.clone()), amounts: (aim.amounts)(draw.rng) },
@@ -187,7 +190,7 @@ const OWN_SHAPES: [&str; 7] =
     ["partition:majority", "partition:one-way", "partition:bridge", "partition:ring", "partition:clients", "delay:link", "delay:one-way"];
 
 impl Evidence {
-    /// Whether these figures show the effect of a fault on `nodes_hit` nodes.
+    /// Returns whether these figures show the effect of a fault on `nodes_hit` nodes.
     pub fn is_shown(self, figures: &BTreeMap<String, f64>, nodes_hit: usize) -> bool {
         let figure = |name: &&str| figures.get(*name).copied().unwrap_or(0.0);
         match self {
@@ -196,7 +199,7 @@ impl Evidence {
         }
     }
 
-    /// Describes the figures.
+    /// Describes the required figures.
     pub fn describe(self) -> String {
         match self {
             Evidence::Any(names) => names.join(" or "),
@@ -226,7 +229,7 @@ impl PartialOrd for FaultKind {
     }
 }
 
-// Names are unique, which a test of the registry verifies.
+// Compares by name. Names are unique, which a test of the registry verifies.
 impl PartialEq for Kind {
     fn eq(&self, other: &Self) -> bool {
         self.name == other.name

@@ -1,7 +1,7 @@
-//! Faults as data: kind, target, time and duration. Pure and seeded: no clock, no IO.
+//! Faults as data: kind, target, time and duration. The crate is pure and seeded, without clock or IO.
 //!
-//! A [`Kind`] draws a [`Fault`], whose [`Step`]s are made of the few [`Action`]s that an engine can carry out. An engine knows
-//! actions and no kind, so a new kind is a file in `kinds/` and its line in `registry.rs`.
+//! A [`Kind`] draws a [`Fault`], whose [`Step`]s consist of the few [`Action`]s that an engine can carry out. Engines depend
+//! only on actions, not on kinds, so a new kind requires only a file in `kinds/` and a line in `registry.rs`.
 //!
 //! The same seed and settings give the same schedule. Modules in reading order:
 #![forbid(unsafe_code)]
@@ -13,9 +13,9 @@ mod fault; // one fault with all parameters drawn
 mod kind; // the description of a kind of fault
 mod draw; // helpers for drawing faults
 mod quorum; // whether a fault spares a quorum
-pub mod registry; // every kind, by name
+pub mod registry; // all kinds, by name
 pub mod schedule; // the fault schedule
-pub mod schedule_file; // a schedule as JSON Lines
+pub mod schedule_file; // reads and writes a schedule as JSON Lines
 
 pub use action::{Action, ClockSetting, DiskFailure, DiskLoss, EndCause, LinkEffect, Signal, Step};
 pub use fault::{Amounts, Fault, nodes_hit};

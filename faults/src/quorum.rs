@@ -1,22 +1,23 @@
-//! Computes whether a fault spares a quorum. If it does, the cluster must make progress meanwhile.
+//! Computes whether a fault spares a quorum. If it does, the cluster must make progress during the fault.
 
 use crate::action::{Action, Step};
 use crate::target::{End, Link, Node, all_nodes};
 use std::collections::BTreeSet;
 
-/// Whether at every moment some node is up, reachable by clients, and connected in both directions to enough other nodes.
+/// Returns whether, at every moment, some node is up, reachable by clients, and connected in both directions to enough
+/// other nodes.
 pub(crate) fn is_spared(steps: &[Step], nodes: u16) -> bool {
-    // The set of active steps grows only when a step starts, so checking these moments is sufficient.
+    // The set of active steps grows only when a step starts, so it is sufficient to check these moments.
     steps.iter().all(|moment| {
         let on = steps.iter().filter(|s| s.from <= moment.from && (moment.from < s.to || s.from == moment.from));
         is_spared_by(&on.map(|s| &s.action).collect::<Vec<_>>(), nodes)
     })
 }
 
-/// The same while all of these are active.
+/// Returns whether a quorum is spared while all of these actions are active.
 fn is_spared_by(actions: &[&Action], nodes: u16) -> bool {
     let down: BTreeSet<Node> = actions.iter().flat_map(|action| action.takes_down()).copied().collect();
-    // Every effect may keep an operation from succeeding in time.
+    // Any effect may prevent an operation from succeeding in time.
     let hurt: BTreeSet<Link> = actions.iter().flat_map(|action| action.links()).copied().collect();
     let slow: BTreeSet<Node> = actions.iter().flat_map(|action| action.slows()).copied().collect();
     let sound = |a: Node, b: Node| [Link::between(a, b), Link::between(b, a)].iter().all(|l| !hurt.contains(l));
@@ -81,7 +82,7 @@ mod tests {
         assert!(is_spared(&in_turn, 3));
         let overlapping = [step(0, 5, kill(&[1])), step(4, 8, kill(&[2]))];
         assert!(!is_spared(&overlapping, 3) && is_spared(&overlapping, 5));
-        // These steps have zero length but start simultaneously.
+        // These steps have zero length, but they start simultaneously.
         assert!(!is_spared(&[step(0, 0, kill(&[1])), step(0, 0, kill(&[2]))], 3));
     }
 }

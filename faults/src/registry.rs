@@ -1,9 +1,9 @@
-//! The registry of fault kinds, with one line per source file.
+//! The registry of fault kinds, with one line for each source file.
 
 use crate::kind::{Control, FaultKind, Kind};
 use crate::target::Role;
 
-/// Declares the files and lists their kinds, so that a new kind is one file and one line here.
+/// Declares the files and lists their kinds, so adding a kind requires one file and one line here.
 macro_rules! kinds {
     ($($file:ident: $($kind:ident)+;)+) => {
         #[path = "kinds"]
@@ -11,7 +11,7 @@ macro_rules! kinds {
             $(pub(super) mod $file;)+
         }
 
-        /// Every kind, in the order in which help and `heckle doctor` list them.
+        /// All kinds, in the order in which help and `heckle doctor` list them.
         pub static KINDS: &[&Kind] = &[$($(&kinds::$file::$kind,)+)+];
     };
 }
@@ -35,8 +35,8 @@ kinds! {
     lost_disk: WIPED_DISK WIPED_LOG OLD_DISK;
 }
 
-/// Every kind that a plan can list for a system with these roles: first all kinds without a role, then those that can
-/// target each role.
+/// Returns every kind that a plan can list for a system with these roles: first all kinds without a role, then the
+/// kinds that can target each role.
 pub fn all(roles: &[Role]) -> Vec<FaultKind> {
     let plain = KINDS.iter().map(|kind| FaultKind::new(kind, None));
     let can_be_aimed = || KINDS.iter().filter(|kind| kind.aim.is_some());
@@ -44,7 +44,8 @@ pub fn all(roles: &[Role]) -> Vec<FaultKind> {
     plain.chain(aimed).collect()
 }
 
-/// Returns the kind with this name, with its role or point if it has one. Only the system knows whether that exists.
+/// Returns the kind with this name, including its role or point if it has one. Only the system knows whether that role
+/// or point exists.
 ///
 /// # Errors
 /// If there is no such kind.
@@ -90,7 +91,7 @@ mod tests {
         }
     }
 
-    /// Checks the fields of a new kind. The compiler ensures that they exist; this test ensures that they are meaningful.
+    /// Checks the fields of every kind. The compiler ensures that they exist; this test ensures that they are meaningful.
     #[test]
     fn every_kind_has_needs_evidence_coverage_and_a_draw_that_names_real_nodes() {
         for kind in all(&ROLES) {
@@ -110,7 +111,7 @@ mod tests {
                         let ends = step.action.links().iter().flat_map(|link| [link.from, link.to]);
                         assert!(ends.into_iter().all(|end| end == End::Clients || matches!(end, End::Node(n) if real(&n))), "{step:?}");
                     }
-                    // A cluster of one is down with its node, but every rule can still be evaluated.
+                    // In a cluster of one, a fault takes down the whole cluster, but every rule can still be evaluated.
                     let _ = fault.leaves_a_quorum(lasts, nodes);
                 }
             }

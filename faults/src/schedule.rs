@@ -1,7 +1,7 @@
-//! The fault schedule. It is drawn from seed and plan before the run, so that it can be read, stored and repeated.
+//! The fault schedule. It is drawn from the seed and the plan before the run, so it can be read, stored and repeated.
 //!
-//! Each listed kind occurs once before any occurs twice. Between faults there is a quiet period in which recovery is
-//! measured; the last fault ends before the load does.
+//! Each listed kind occurs once before any kind occurs twice. Between faults there is a quiet period, in which recovery
+//! is measured. The last fault ends before the load does.
 
 use crate::draw::Draw;
 use crate::fault::Fault;
@@ -10,24 +10,25 @@ use heckle_history::Nanos;
 use rand::seq::SliceRandom;
 use rand::{Rng, RngExt};
 
-/// One fault and its time, counted from the start of the run.
+/// One fault with its start time, counted from the start of the run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Injection {
-    /// When it begins.
+    /// When the fault begins.
     pub at: Nanos,
-    /// How long it lasts.
+    /// Duration of the fault.
     pub lasts: Nanos,
     /// The fault.
     pub fault: Fault,
 }
 
 impl Injection {
-    /// When it ends.
+    /// Returns when the fault ends.
     pub fn end(&self) -> Nanos {
         Nanos(self.at.0 + self.lasts.0)
     }
 
-    /// Duration of its shortest step, until it is undone; the duration of the whole fault if that is not known.
+    /// Returns the duration of the shortest step, until it is undone; the duration of the whole fault if that is not
+    /// known.
     pub fn shortest_step(&self, nodes: u16) -> Nanos {
         let steps = self.fault.representative_steps(self.lasts, nodes).unwrap_or_default();
         steps.iter().map(|step| step.to.since(step.from)).min().unwrap_or(self.lasts)
@@ -37,47 +38,47 @@ impl Injection {
 /// The order of the listed kinds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
-    /// In the order of the plan, repeated.
+    /// The order of the plan, repeated.
     Listed,
-    /// Shuffled again in each cycle.
+    /// Reshuffled in each cycle.
     Shuffled,
 }
 
-/// The distances between injections.
+/// The intervals between injections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Spacing {
-    /// One every `every`.
+    /// One injection every `every`.
     Even,
-    /// Uniform between half and one and a half times `every`.
+    /// Uniformly distributed between half and one and a half times `every`.
     Random,
 }
 
 /// The settings from which a schedule is drawn. Times count from the start of the run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScheduleSettings {
-    /// What to inject.
+    /// The kinds to inject.
     pub kinds: Vec<FaultKind>,
     /// Time from the start of one injection to the start of the next.
     pub every: Nanos,
-    /// How long an injection lasts.
+    /// Duration of an injection.
     pub lasts: Nanos,
-    /// Start and end of the load; injections stay within this interval.
+    /// Start and end of the load. Injections stay within this interval.
     pub window: (Nanos, Nanos),
     /// Maximum number of simultaneous injections.
     pub max_at_once: u32,
     /// The order of the kinds.
     pub order: Order,
-    /// The spacing of injections.
+    /// The intervals between injections.
     pub spacing: Spacing,
     /// Number of nodes.
     pub nodes: u16,
     /// Maximum clock drift, in parts per million.
     pub drift_ppm: i64,
-    /// The points in the nodes' code that are often reached.
+    /// The frequently reached points in the nodes' code.
     pub points: Vec<&'static str>,
 }
 
-/// Maximum number of injections in a schedule, so that a plan cannot request one every nanosecond.
+/// Maximum number of injections in a schedule. It prevents a plan from requesting one every nanosecond.
 pub const MAX_INJECTIONS: usize = 100_000;
 
 /// Draws a schedule.
@@ -121,8 +122,8 @@ fn gap(settings: &ScheduleSettings, rng: &mut impl Rng) -> u64 {
     }
 }
 
-/// Returns the first time from `at` on at which fewer than `bound` injections are active. Times only increase, so past
-/// ends are removed from `ends`, which never holds more than `bound` entries.
+/// Returns the earliest time, not before `at`, at which fewer than `bound` injections are active. Times only increase,
+/// so past ends are removed from `ends`, which never holds more than `bound` entries.
 fn earliest_free(at: Nanos, ends: &mut Vec<Nanos>, bound: u32) -> Nanos {
     ends.retain(|e| *e > at);
     ends.sort_unstable();
@@ -167,7 +168,7 @@ pub(crate) mod tests {
         for seed in 0..200 {
             let mut s = settings(&all);
             s.nodes = 5;
-            // Points have their own names.
+            // With several points, injections of one kind would have different names.
             s.points.truncate(1);
             s.window.1 = Nanos::from_ms(300_000);
             s.every = Nanos::from_ms(1_000);
@@ -189,7 +190,7 @@ pub(crate) mod tests {
 
     pub(crate) const POINTS: [&str; 2] = ["before-sync", "after-learn-all"];
 
-    /// One fault of `kind` among `nodes` nodes.
+    /// Draws one fault of `kind` among `nodes` nodes.
     pub(crate) fn drawn(kind: &str, nodes: u16, seed: u64) -> Fault {
         let rng = &mut Seed(seed).stream("fault");
         find(kind).expect("a kind").draw(&mut Draw { nodes, drift_ppm: 1_000, points: &POINTS, last: &mut None, rng })

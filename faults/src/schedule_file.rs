@@ -1,6 +1,6 @@
 //! Reads and writes a schedule as JSON Lines, the second half of a scenario:
-//! `{"t":…,"kind":…,"targets":[…],"state":"begin|end"}`. Times are nanoseconds from the start of the run; amounts are
-//! further fields of the line.
+//! `{"t":…,"kind":…,"targets":[…],"state":"begin|end"}`. Times are in nanoseconds since the start of the run. Amounts
+//! are additional fields of the line.
 
 use crate::fault::{Amounts, Fault};
 use crate::registry;
@@ -89,7 +89,7 @@ fn line(id: u64, t: Nanos, state: State, fault: &Fault) -> Line {
 /// Reads a schedule for `nodes` nodes.
 ///
 /// # Errors
-/// The line, its error and the expected form.
+/// Returns the line, the error and the expected form.
 pub fn parse(text: &str, nodes: u16) -> Result<Vec<Injection>, String> {
     let mut open: Vec<(usize, Line, Fault)> = vec![];
     let mut injections = vec![];

@@ -1,9 +1,9 @@
-//! Targets of faults: nodes, links, or the node that has a role when the fault starts.
+//! Targets of faults: nodes, links, or the node that holds a role when the fault starts.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A node by its number, from 1: `n1`.
+/// A node, identified by its number from 1: `n1`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Node(pub u16);
 
@@ -16,7 +16,7 @@ pub enum End {
     Clients,
 }
 
-/// A directed link, which carries frames in one direction. Written `n1>n2`, `clients>n1`.
+/// A directed link, which carries frames in one direction; written `n1>n2` or `clients>n1`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Link {
     /// The sender.
@@ -25,13 +25,13 @@ pub struct Link {
     pub to: End,
 }
 
-/// A role that one node has at a time, such as *coordinator*. The system under test defines its roles and reports which
-/// node has a role when a fault starts; this crate knows no role by name.
+/// A role that one node holds at a time, such as *coordinator*. The system under test defines its roles and reports
+/// which node holds a role when a fault starts. This crate knows no role by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Role {
-    /// Its name in plans, after the colon of `kill:coordinator`.
+    /// Name used in plans, after the colon, as in `kill:coordinator`.
     pub name: &'static str,
-    /// A short description of the node that has it: "the busiest coordinator".
+    /// Short description of the node that holds the role: "the busiest coordinator".
     pub about: &'static str,
 }
 
@@ -40,11 +40,11 @@ pub struct Role {
 pub enum Target {
     /// These nodes. A link fault affects every node link that starts or ends at one of them.
     Nodes(Vec<Node>),
-    /// The links between different groups. Written `n1`, `n2|n3`.
+    /// The links between different groups; written `n1`, `n2|n3`.
     Groups(Vec<Vec<Node>>),
     /// Exactly these links.
     Links(Vec<Link>),
-    /// The node that has this role when the fault starts.
+    /// The node that holds this role when the fault starts.
     Role(Box<str>),
     /// The node that reached the point at which the fault starts. Written `sender`.
     Sender,
@@ -64,16 +64,16 @@ pub enum TargetShape {
     EveryNode,
     /// Links, or all links of some nodes.
     Links,
-    /// Links, or groups of nodes that are separated from each other.
+    /// Links, or groups of nodes that are separated from one another.
     Cut,
 }
 
-/// All nodes of a cluster of `nodes`.
+/// Returns all nodes of a cluster of `nodes` nodes.
 pub fn all_nodes(nodes: u16) -> Vec<Node> {
     (1..=nodes).map(Node).collect()
 }
 
-/// All directed links between `nodes` nodes.
+/// Returns all directed links between `nodes` nodes.
 pub fn node_links(nodes: u16) -> Vec<Link> {
     let pairs = (1..=nodes).flat_map(|a| (1..=nodes).map(move |b| (a, b)));
     pairs.filter(|(a, b)| a != b).map(|(a, b)| Link::between(Node(a), Node(b))).collect()
@@ -90,20 +90,20 @@ pub fn links_to(node: Node, nodes: u16) -> Vec<Link> {
     node_links(nodes).into_iter().filter(|link| link.to == End::Node(node)).collect()
 }
 
-/// The links on which `node` sends to the other nodes.
+/// Returns the links on which `node` sends to the other nodes.
 pub fn links_from(node: Node, nodes: u16) -> Vec<Link> {
     node_links(nodes).into_iter().filter(|link| link.from == End::Node(node)).collect()
 }
 
 impl Link {
-    /// The link between two nodes.
+    /// Returns the directed link from one node to another.
     pub fn between(from: Node, to: Node) -> Self {
         Link { from: End::Node(from), to: End::Node(to) }
     }
 }
 
 impl Target {
-    /// One node on one side, all others on the other.
+    /// Separates one node from all others.
     pub fn isolated(node: Node, nodes: u16) -> Self {
         Target::Groups(vec![vec![node], all_nodes(nodes).into_iter().filter(|other| *other != node).collect()])
     }
@@ -169,7 +169,7 @@ impl TargetShape {
     /// Reads the targets of a fault of `kind` among `nodes` nodes.
     ///
     /// # Errors
-    /// The error and the expected form.
+    /// Describes the error and the expected form.
     pub fn read(self, kind: &str, words: &[String], nodes: u16) -> Result<Target, String> {
         let node = |s: &str| -> Result<Node, String> {
             let n: Node = s.parse()?;

@@ -1,4 +1,4 @@
-//! A fault that begins when a node reaches a point of the system's protocol, instead of at a time.
+//! What triggers a fault.
 
 use std::num::NonZeroU32;
 

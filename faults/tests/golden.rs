@@ -1,6 +1,6 @@
-//! Schedules that earlier builds drew and wrote. A stored schedule must stay readable for ever, and the same seed and
-//! plan must give the same schedule, because `heckle rerun` relies on it. The files were written by the build before
-//! faults had their own crate.
+//! Schedules drawn and written by earlier builds. A stored schedule must stay readable forever, and the same seed and
+//! plan must give the same schedule, because `heckle rerun` relies on it. The files were written by the last build in
+//! which faults did not have their own crate.
 
 use heckle_faults::registry::find;
 use heckle_faults::schedule::{Order, ScheduleSettings, Spacing, draw};
@@ -9,7 +9,7 @@ use heckle_history::Nanos;
 use heckle_history::prng::Seed;
 use std::path::Path;
 
-/// The kinds that existed when the files were written. New kinds do not belong here.
+/// The kinds that existed when the files were written. Do not add new kinds here.
 const KINDS: [&str; 27] = [
     "kill",
     "kill-all",
@@ -55,7 +55,7 @@ fn settings(kinds: &[&str], nodes: u16, seconds: u64) -> ScheduleSettings {
     }
 }
 
-/// One schedule of all kinds and one of each, for several seeds.
+/// Draws one schedule of all kinds and one of each kind, for several seeds.
 fn drawn(nodes: u16) -> String {
     let of = |settings: &ScheduleSettings, seed: u64| format(&draw(settings, &mut Seed(seed).stream("schedule")));
     let mut all = String::new();
@@ -80,7 +80,7 @@ fn schedules_are_drawn_and_read_as_by_earlier_builds() {
             assert_eq!(now, then, "{} line {number}", path.display());
         }
         assert_eq!(drawn(nodes).lines().count(), golden.lines().count());
-        // Ids start again with each schedule of the file, so it is read schedule by schedule.
+        // Ids restart with each schedule in the file, so the schedules are read one by one.
         for part in schedules(&golden) {
             let read = parse(&part, nodes).expect("it was read when it was written");
             assert_eq!(parse(&format(&read), nodes).expect("what is written reads"), read);

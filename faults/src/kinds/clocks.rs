@@ -1,4 +1,4 @@
-//! Clocks that are wrong: wall clocks that jump, and clocks that run too fast or too slow.
+//! Wrong clocks: wall clocks that jump, and clocks that run too fast or too slow.
 
 use crate::action::{Action, ClockSetting, Step};
 use crate::draw::Draw;
@@ -26,7 +26,7 @@ pub(crate) static JUMP: Kind = Kind {
 pub(crate) static DRIFT: Kind =
     Kind { name: "clock-drift", about: "clocks drift, each its own way, within the bound", draw: drift, ..JUMP };
 
-/// A second to an hour, either way, on one node or all.
+/// Draws a jump of one second to one hour, in either direction, on one node or all nodes.
 fn jump(draw: &mut Draw<'_>) -> Fault {
     let nodes = if draw.rng.random() { vec![draw.node()] } else { all_nodes(draw.nodes) };
     let mut offset = || draw.rng.random_range(1_000_000..=3_600_000_000_i64) * if draw.rng.random() { 1 } else { -1 };
@@ -35,7 +35,7 @@ fn jump(draw: &mut Draw<'_>) -> Fault {
     Fault { kind: &JUMP, target: Target::Nodes(nodes), amounts }
 }
 
-/// Drifts are at the bound, because a system that is safe at the bound is safe within it. One slow clock among fast
+/// Draws drifts at the bound, because a system that is safe at the bound is safe within it. One slow clock among fast
 /// ones is the worst case for a node that relies on time.
 fn drift(draw: &mut Draw<'_>) -> Fault {
     let bound = draw.drift_ppm.max(1);
@@ -45,7 +45,7 @@ fn drift(draw: &mut Draw<'_>) -> Fault {
     Fault { kind: &DRIFT, target: Target::Nodes(all_nodes(draw.nodes)), amounts }
 }
 
-/// One offset and one drift for each node.
+/// Sets one offset and one drift on each node.
 fn steps(fault: &Fault, lasts: Nanos, _: u16) -> Result<Vec<Step>, String> {
     let nodes = fault.nodes()?;
     let figures = |name: &str, given: &Option<Vec<i64>>| match given {

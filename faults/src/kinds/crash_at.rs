@@ -5,7 +5,7 @@ use crate::fault::{Amounts, Fault};
 use crate::kind::{Control, Coverage, Evidence, Kind, Model, Needs};
 use crate::target::{Target, TargetShape};
 
-/// A node ends as if killed when it reaches a point of its code, and is restarted on the same data.
+/// A node exits as if killed when it reaches a point in its code, and is restarted on the same data.
 pub(crate) static CRASH_AT: Kind = Kind {
     name: "crash-at",
     about: "one node crashes at a point of its code, drawn or named as in crash-at:before-sync (`heckle doctor --points`)",
@@ -50,7 +50,7 @@ mod tests {
         assert!(without.steps(Nanos(1), 3).expect_err("no point").contains("crash-at:before-sync"));
     }
 
-    /// A point that is never reached has tested nothing.
+    /// A point that is never reached tests nothing.
     #[test]
     fn the_crash_at_the_point_and_the_restart_are_both_needed_as_evidence() {
         let shown = |figures: &[&str]| CRASH_AT.evidence.is_shown(&figures.iter().map(|name| ((*name).to_owned(), 1.0)).collect(), 1);

@@ -1,4 +1,5 @@
-//! Delayed frames: all frames of a node by a little, or those of one direction by so much that other operations finish meanwhile.
+//! Delayed frames: all frames of a node by a short time, or the frames in one direction by so much that other operations finish
+//! first.
 
 use crate::action::{Action, LinkEffect, Step};
 use crate::draw::Draw;
@@ -29,7 +30,7 @@ pub(crate) static DELAY: Kind = Kind {
     steps,
 };
 
-/// Frames of one link arrive very late in one direction, so that messages on other links overtake them.
+/// Frames on one link arrive very late in one direction, so messages on other links overtake them.
 pub(crate) static DELAY_LINK: Kind = Kind {
     name: "delay:link",
     about: "frames of one link arrive very late, in one direction",
@@ -42,7 +43,7 @@ pub(crate) static DELAY_LINK: Kind = Kind {
     ..DELAY
 };
 
-/// One node sends frames very late but receives them on time, or the reverse.
+/// One node sends frames very late but receives them on time, or vice versa.
 pub(crate) static DELAY_ONE_WAY: Kind = Kind {
     name: "delay:one-way",
     about: "one node's frames get out very late but come in on time, or the reverse",
@@ -55,7 +56,8 @@ pub(crate) static DELAY_ONE_WAY: Kind = Kind {
     ..DELAY
 };
 
-/// Late enough for other nodes to finish a few operations and the work that follows when a key is idle.
+/// Delay in microseconds: long enough for other nodes to finish a few operations and the work that follows once a key
+/// is idle.
 const VERY_LATE_US: std::ops::RangeInclusive<u64> = 100_000..=400_000;
 
 fn very_late(links: Vec<Link>, draw: &mut Draw<'_>) -> Fault {

@@ -1,5 +1,5 @@
-//! Disks that fail. A node must end: after a failed sync, a later one that succeeds proves nothing about what was written
-//! before.
+//! Disks that fail. The node must exit: after a failed sync, a later successful one proves nothing about data written
+//! earlier.
 
 use crate::action::{Action, DiskFailure, EndCause, Signal, Step};
 use crate::draw::Draw;
@@ -7,7 +7,7 @@ use crate::fault::{Amounts, Fault};
 use crate::kind::{Aim, Control, Coverage, Evidence, Kind, Model, Needs};
 use crate::target::{Target, TargetShape};
 
-/// A write or a sync fails with an input/output error.
+/// A write or a sync fails with an I/O error.
 pub(crate) static IO_ERROR: Kind = Kind {
     name: "io-error",
     about: "a write or a sync of one node fails with EIO; the node must end, and is restarted on the same data",
@@ -23,7 +23,7 @@ pub(crate) static IO_ERROR: Kind = Kind {
     }),
     draw: |draw| of_kind(&IO_ERROR, draw),
     steps: |fault, lasts, _| {
-        // Which of the two fails is the only thing left to chance.
+        // The only random choice is which of the two fails.
         let failure = if fault.amounts.seed.unwrap_or(0) % 2 == 0 { DiskFailure::Sync } else { DiskFailure::Write };
         Ok(vec![Step::whole(lasts, Action::EndWhen(fault.nodes()?, EndCause::Disk(failure)))])
     },
@@ -68,7 +68,7 @@ mod tests {
         assert_eq!(failure("disk-full", 1), DiskFailure::Full);
     }
 
-    /// A node that goes on after a failed write is not one whose disk failure was handled.
+    /// A node that continues after a failed write has not handled the disk failure.
     #[test]
     fn the_end_of_the_node_and_its_restart_are_both_needed_as_evidence() {
         let shown = |figures: &[&str]| IO_ERROR.evidence.is_shown(&figures.iter().map(|name| ((*name).to_owned(), 1.0)).collect(), 1);

@@ -23,7 +23,7 @@ pub(crate) static LOSS: Kind = Kind {
     ..RESET
 };
 
-/// Frames arrive twice. Node links only: a client link is a TCP connection and cannot duplicate.
+/// Frames arrive twice. This applies to node links only: a client link is a TCP connection and cannot duplicate frames.
 pub(crate) static DUPLICATE: Kind = Kind {
     name: "duplicate",
     about: "node frames arrive twice",
@@ -37,7 +37,7 @@ pub(crate) static DUPLICATE: Kind = Kind {
     ..RESET
 };
 
-/// Frames overtake each other. Node links only, as above.
+/// Frames overtake each other. This applies to node links only, for the same reason.
 pub(crate) static REORDER: Kind = Kind {
     name: "reorder",
     about: "node frames overtake each other",
@@ -51,7 +51,7 @@ pub(crate) static REORDER: Kind = Kind {
     ..RESET
 };
 
-/// One bit of a frame is flipped. The checksum must find it, so the frame ends its connection.
+/// One bit of a frame is flipped. The checksum must detect it, so the frame ends its connection.
 pub(crate) static CORRUPT: Kind = Kind {
     name: "corrupt",
     about: "one bit of a frame is flipped",
@@ -68,7 +68,7 @@ pub(crate) static CORRUPT: Kind = Kind {
 /// Only if the relay knows the message boundaries, because TCP does none of this to a byte stream.
 const MESSAGES: Needs = Needs { nodes: 2, control: &[Control::Links, Control::NodeLinks, Control::Messages] };
 
-/// Connections are reset, and again whenever they are reestablished.
+/// Connections are reset, and reset again whenever they are reestablished.
 pub(crate) static RESET: Kind = Kind {
     name: "reset",
     about: "connections are reset",

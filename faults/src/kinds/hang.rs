@@ -1,11 +1,11 @@
-//! Connections that are accepted and never answered, as with a process that is stuck behind a listening socket.
+//! Connections that are accepted but never answered, as with a process that is stuck behind a listening socket.
 
 use super::frames::RESET;
 use crate::action::{Action, LinkEffect, Step};
 use crate::fault::{Amounts, Fault};
 use crate::kind::{Evidence, Kind};
 
-/// New connections are accepted but never answered. Existing ones are reset, so that their owners dial again.
+/// New connections are accepted but never answered. Existing ones are reset, so clients and peers reconnect.
 pub(crate) static HANG: Kind = Kind {
     name: "hang",
     about: "connections are accepted but never answered",

@@ -1,4 +1,5 @@
-//! `kill`: SIGKILL one node, then restart it on the same data. The page cache survives it, so it never tests durability.
+//! `kill`: SIGKILL one node, then restart it on the same data. The page cache survives the kill, so this never tests
+//! durability.
 
 use crate::action::{Action, Signal, Step};
 use crate::fault::{Amounts, Fault};

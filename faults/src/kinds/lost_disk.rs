@@ -1,4 +1,4 @@
-//! Disks that lose what was synced: they are wiped, or replaced by an old copy. No protocol tolerates that if it goes unnoticed: a
+//! Disks that lose synced data: they are wiped, or replaced with an old copy. No protocol tolerates this if it goes unnoticed: a
 //! node that has lost promises or accepted updates must refuse to serve.
 
 use crate::action::{Action, DiskLoss, Signal, Step};
@@ -9,7 +9,7 @@ use crate::target::{Node, Target, TargetShape};
 use heckle_history::Nanos;
 use rand::RngExt;
 
-/// A node comes back with an empty data folder.
+/// A node restarts with an empty data folder.
 pub(crate) static WIPED_DISK: Kind = Kind {
     name: "wiped-disk",
     about: "one node or a majority, but never all, come back with empty data folders and must refuse to serve; then they get their data back",
@@ -23,7 +23,7 @@ pub(crate) static WIPED_DISK: Kind = Kind {
     steps: |fault, lasts, nodes| Ok(vec![Step::whole(lasts, Action::LoseDisk(not_all(fault, nodes)?, DiskLoss::Wiped))]),
 };
 
-/// The same, but the folder still says whose it is.
+/// The same, but the folder still identifies its owner.
 pub(crate) static WIPED_LOG: Kind = Kind {
     name: "wiped-disk:log",
     about: "like wiped-disk, but only the log is lost: the folder still says which node it belongs to",
@@ -32,7 +32,7 @@ pub(crate) static WIPED_LOG: Kind = Kind {
     ..WIPED_DISK
 };
 
-/// A node comes back with its data folder of a while ago.
+/// A node restarts with an earlier copy of its data folder.
 pub(crate) static OLD_DISK: Kind = Kind {
     name: "old-disk",
     about: "one node or a majority, but never all, come back with a copy of their data from earlier in the fault and must refuse to serve",
@@ -40,14 +40,15 @@ pub(crate) static OLD_DISK: Kind = Kind {
     steps: |fault, lasts, nodes| {
         let hit = not_all(fault, nodes)?;
         let copy = Step { from: Nanos(0), to: Nanos(0), action: Action::CopyDisk(hit.clone()) };
-        // Much must have been written since the copy, and the refusal takes a moment.
+        // Many updates must have been written since the copy was made, and the refusal takes a moment.
         let lose = Step { from: Nanos(lasts.0 / 2), to: lasts, action: Action::LoseDisk(hit, DiskLoss::OldCopy) };
         Ok(vec![copy, lose])
     },
     ..WIPED_DISK
 };
 
-/// One node, or as many as a quorum: these could decide without all that remember.
+/// Draws one node, or as many as a quorum: a quorum of these nodes could decide without any node that remembers earlier
+/// decisions.
 fn some_nodes(kind: &'static Kind, draw: &mut Draw<'_>) -> Fault {
     let quorum = usize::from(draw.nodes / 2 + 1).min(usize::from(draw.nodes) - 1).max(1);
     let count = if draw.rng.random_range(0..2) == 0 { 1 } else { quorum };
@@ -55,7 +56,7 @@ fn some_nodes(kind: &'static Kind, draw: &mut Draw<'_>) -> Fault {
     Fault { kind, target: Target::Nodes(nodes), amounts: Amounts::default() }
 }
 
-/// If all nodes lose their disks, none is left that could notice.
+/// Rejects a fault that hits all nodes: no node would be left to notice that the disks were lost.
 fn not_all(fault: &Fault, nodes: u16) -> Result<Vec<Node>, String> {
     let hit = fault.nodes()?;
     if hit.len() < usize::from(nodes) {
@@ -94,7 +95,7 @@ mod tests {
         assert_eq!((copied, *from, *to), (lost, Nanos(500), Nanos(1_000)));
     }
 
-    /// A node that serves on its old data, or stays away, has not refused it.
+    /// A node that serves with its old data, or does not restart, has not refused the data.
     #[test]
     fn a_node_must_refuse_and_come_back() {
         let shown = |figures: &[&str]| WIPED_DISK.evidence.is_shown(&figures.iter().map(|name| ((*name).to_owned(), 1.0)).collect(), 1);

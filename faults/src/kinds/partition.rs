@@ -1,5 +1,5 @@
-//! `partition` and its shapes, which block all frames on some links. Histories and schedules call every shape `partition`; its
-//! targets show which.
+//! `partition` and its shapes, which block all frames on some links. Histories and schedules call every shape `partition`; the
+//! targets identify the shape.
 
 use crate::action::{Action, LinkEffect, Step};
 use crate::draw::Draw;
@@ -34,7 +34,7 @@ pub(crate) static ISOLATE: Kind = Kind {
     ..SHAPE
 };
 
-/// One node can send frames but not receive any, or the reverse.
+/// One node can send frames but not receive any, or vice versa.
 pub(crate) static ONE_WAY: Kind = Kind {
     name: "partition:one-way",
     about: "one node sends but does not receive, or the reverse",
@@ -55,7 +55,7 @@ pub(crate) static BRIDGE: Kind = Kind {
 pub(crate) static RING: Kind = Kind {
     name: "partition:ring",
     about: "each node reaches only its ring neighbours",
-    // With three nodes a ring connects all pairs, so no link would be cut.
+    // With three nodes, a ring connects all pairs, so no link would be cut.
     needs: Needs { nodes: 4, ..PARTITION.needs },
     draw: |draw| cut(ring(draw)),
     ..SHAPE
@@ -70,7 +70,8 @@ pub(crate) static CLIENTS: Kind = Kind {
     ..SHAPE
 };
 
-/// Everything but name and draw is common to all shapes. They cannot target a role, and are read from a file as `partition`.
+/// The properties common to all shapes: everything except name and draw. Shapes cannot target a role, and a file calls them
+/// `partition`.
 static SHAPE: Kind = Kind { aim: None, ..PARTITION };
 
 /// The shapes that `partition` chooses from. Their order determines the choices of a seed.

@@ -1,11 +1,11 @@
-//! `pause`: a node stops without noticing it, as in a long garbage collection or a frozen virtual machine.
+//! `pause`: a node stops without noticing, as in a long garbage collection or a frozen virtual machine.
 
 use crate::action::{Action, Signal, Step};
 use crate::fault::{Amounts, Fault};
 use crate::kind::{Aim, Control, Coverage, Evidence, Kind, Model, Needs};
 use crate::target::{Target, TargetShape};
 
-/// SIGSTOP one node, later SIGCONT.
+/// SIGSTOP one node, then SIGCONT it later.
 pub(crate) static PAUSE: Kind = Kind {
     name: "pause",
     about: "SIGSTOP one node, later SIGCONT",

@@ -1,5 +1,5 @@
-//! `power-loss`: what a node has written and not synced is lost. A kill never loses it, because the page cache outlives a
-//! process.
+//! `power-loss`: data that a node has written but not synced is lost. A kill never loses such data, because the page
+//! cache outlives the process.
 
 use crate::action::{Action, Signal, Step};
 use crate::draw::Draw;
@@ -9,7 +9,7 @@ use crate::target::{Node, Target, TargetShape, all_nodes};
 use heckle_history::Nanos;
 use rand::{Rng, RngExt};
 
-/// Power fails on one node, a minority, a majority or all at the same moment.
+/// Power fails simultaneously on one node, a minority, a majority or all nodes.
 pub(crate) static POWER_LOSS: Kind = Kind {
     name: "power-loss",
     about: "power fails on one node, a minority, a majority or all: un-synced bytes and names are lost, the last write is torn",
@@ -27,7 +27,7 @@ pub(crate) static POWER_LOSS: Kind = Kind {
     steps,
 };
 
-/// Power fails on all nodes at the same moment.
+/// Power fails simultaneously on all nodes.
 pub(crate) static POWER_LOSS_ALL: Kind = Kind {
     name: "power-loss:all",
     about: "power fails on all nodes at the same moment",
@@ -38,7 +38,7 @@ pub(crate) static POWER_LOSS_ALL: Kind = Kind {
     ..POWER_LOSS
 };
 
-/// A number that a JSON reader of any language holds exactly.
+/// Draws a seed small enough for JSON readers in any language to represent exactly.
 fn seeded(rng: &mut dyn Rng) -> Amounts {
     Amounts { seed: Some(rng.random_range(0..1 << 32)), ..Amounts::default() }
 }
@@ -95,7 +95,7 @@ mod tests {
         assert!(without.steps(Nanos(1), 3).expect_err("no seed").contains("`seed`"));
     }
 
-    /// A node that was only killed, because nothing kept its un-synced data apart, has lost no power.
+    /// A node that was only killed, because its un-synced data was not kept separately, has lost no power.
     #[test]
     fn a_kill_alone_is_no_evidence() {
         let shown = |figures: &[&str]| POWER_LOSS.evidence.is_shown(&figures.iter().map(|name| ((*name).to_owned(), 1.0)).collect(), 1);

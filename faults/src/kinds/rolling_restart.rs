@@ -1,5 +1,5 @@
 //! `rolling-restart`: the procedure for upgrading a cluster. Each node in turn is terminated and restarted. A cluster
-//! that loses availability or data meanwhile cannot be upgraded.
+//! that loses availability or data during this procedure cannot be upgraded.
 
 use crate::action::{Action, Signal, Step};
 use crate::fault::{Amounts, Fault};
@@ -7,7 +7,7 @@ use crate::kind::{Control, Coverage, Evidence, Kind, Model, Needs};
 use crate::target::{Node, Target, TargetShape};
 use heckle_history::Nanos;
 
-/// SIGTERM each node in turn, and restart it before the next one goes down.
+/// SIGTERM each node in turn, and restart it before the next one is terminated.
 pub(crate) static ROLLING_RESTART: Kind = Kind {
     name: "rolling-restart",
     about: "SIGTERM each node in turn and restart it on the same data, never two down at once",
@@ -21,7 +21,7 @@ pub(crate) static ROLLING_RESTART: Kind = Kind {
     steps: |fault, lasts, _| Ok(in_turn(fault.nodes()?, lasts)),
 };
 
-/// Each node is down for half of its share of the time; in the other half it recovers and catches up.
+/// Each node is down for half of its share of the time. In the other half it recovers and catches up.
 fn in_turn(nodes: Vec<Node>, lasts: Nanos) -> Vec<Step> {
     let share = lasts.0 / (nodes.len() as u64).max(1);
     let step = |(turn, node): (u64, Node)| {

@@ -8,10 +8,10 @@ use crate::target::TargetShape;
 use heckle_history::Nanos;
 use rand::RngExt;
 
-/// The range of rates: from a modem's to a large part of the traffic of a small cluster.
+/// Range of rates in bytes per second: from the speed of a modem to a large part of the traffic of a small cluster.
 const RATES: std::ops::RangeInclusive<u64> = 8_000..=200_000;
 
-/// Links carry few bytes per second.
+/// Links transfer only few bytes per second.
 pub(crate) static SLOW: Kind = Kind {
     name: "slow",
     about: "links carry few bytes a second",

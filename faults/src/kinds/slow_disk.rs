@@ -1,4 +1,4 @@
-//! Disks that are slow to sync. A bug that needs a moment between a write and its sync hides behind a fast disk.
+//! Disks that sync slowly. A fast disk hides a bug that occurs only between a write and its sync.
 
 use crate::action::{Action, Step};
 use crate::draw::Draw;
@@ -9,14 +9,14 @@ use heckle_history::Nanos;
 use rand::RngExt;
 use std::ops::RangeInclusive;
 
-/// From a busy disk to one that is about to fail, in microseconds.
+/// Range of delays in microseconds: from a busy disk to one that is about to fail.
 const SLOW_US: RangeInclusive<u64> = 2_000..=100_000;
-/// Longer than operations usually wait, in microseconds.
+/// Range of delays in microseconds, longer than operations usually wait.
 const STALLED_US: RangeInclusive<u64> = 1_000_000..=3_000_000;
-/// Longest delay that a schedule may ask for, in microseconds.
+/// Longest delay that a schedule may request, in microseconds.
 const MAX_US: u64 = 60_000_000;
 
-/// Syncs of one node or of all take longer.
+/// Syncs take longer, on one node or all nodes.
 pub(crate) static SLOW_DISK: Kind = Kind {
     name: "slow-disk",
     about: "every sync takes 2 to 100 ms longer, on one node or on all",

@@ -1,4 +1,5 @@
-//! `terminate`: SIGTERM, on which a node shuts down cleanly: it can finish its work, flush and close its connections.
+//! `terminate`: SIGTERM, upon which a node shuts down cleanly: it can finish its work, flush its data and close its
+//! connections.
 
 use crate::action::{Action, Signal, Step};
 use crate::fault::{Amounts, Fault};
@@ -38,7 +39,7 @@ mod tests {
         assert!(fault.leaves_a_quorum(Nanos(9), 3) && !drawn("terminate", 2, 1).leaves_a_quorum(Nanos(9), 2));
     }
 
-    /// The engine kills a node that ignores SIGTERM, and counts nodes that do not come back. Neither figure is evidence
+    /// The engine kills a node that ignores SIGTERM, and counts nodes that do not restart. Neither figure is evidence
     /// of a termination.
     #[test]
     fn the_end_by_itself_and_the_restart_are_both_needed_as_evidence() {

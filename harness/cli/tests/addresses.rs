@@ -1,11 +1,11 @@
-//! No program and no test of this workspace picks a port and binds it later: another program may have taken it in the
-//! meantime, and the test would talk to the wrong one. Temporary addresses are claimed (`systems/loopback`), and
-//! every other listener is held from the moment it gets its port.
+//! No program and no test in this workspace picks a port and binds it later: another program may have taken it in the
+//! meantime, and the test would connect to the wrong one. Temporary addresses are claimed (`systems/loopback`), and
+//! every other listener is kept open from the moment it gets its port.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Where listeners are created, how many, and why that is safe.
+/// Files that create listeners, the number of listeners, and why that is safe.
 const LISTENERS: &[(&str, usize, &str)] = &[
     ("harness/cli/src/bench/load/null.rs", 1, "a claimed port, held until the process ends"),
     ("harness/cli/src/bench/relay.rs", 1, "held for the whole measurement"),
@@ -35,7 +35,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("the workspace").to_owned()
 }
 
-/// The files of the workspace with one of these extensions.
+/// Returns the workspace files with one of these extensions.
 fn files(endings: &[&str]) -> Vec<PathBuf> {
     let (mut found, mut folders) = (vec![], vec![root()]);
     while let Some(folder) = folders.pop() {
@@ -51,9 +51,9 @@ fn files(endings: &[&str]) -> Vec<PathBuf> {
     found
 }
 
-/// Number of TCP listeners that a text creates. Unix sockets have no port.
+/// Counts the TCP listeners that a text creates. Unix sockets have no port.
 fn listeners(text: &str) -> usize {
-    // Written in two parts, so that this file does not match itself.
+    // Written in two parts so that this file does not match itself.
     let makes = [concat!("TcpListener", "::bind("), concat!("UdpSocket", "::bind("), concat!(".bi", "nd(&SockAddr")];
     makes.iter().map(|make| text.matches(make).count()).sum()
 }
@@ -77,7 +77,7 @@ fn every_listener_is_held_or_claimed() {
     assert!(LISTENERS.iter().all(|(_, _, why)| !why.is_empty()));
 }
 
-/// Files with a port of 127.0.0.1 as an example of the syntax. Nothing connects to it or listens on it.
+/// Files that use a port of 127.0.0.1 as a syntax example. No code connects to it or listens on it.
 const EXAMPLES: &[&str] = &[
     "docs/client.py",
     "harness/cli/src/cli/node.rs",
@@ -88,7 +88,7 @@ const EXAMPLES: &[&str] = &[
     "systems/external/src/protocol.rs",
 ];
 
-/// Two checkouts on one machine would share a fixed port of 127.0.0.1.
+/// A fixed port of 127.0.0.1 would be shared by two checkouts on one machine.
 #[test]
 fn no_port_is_fixed() {
     let shared = concat!("127.0.0", ".1:");

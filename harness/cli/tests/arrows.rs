@@ -1,5 +1,5 @@
-//! Which crate may use which. The arrows are the architecture: a checker that knew the workloads, or a node that knew
-//! the checker, could share a mistake with the code that it judges.
+//! Which crates may use which. The arrows are the architecture: a checker that depended on the workloads, or a node
+//! that depended on the checker, could share a mistake with the code it judges.
 
 #[path = "arrows/circles.rs"]
 mod circles;
@@ -7,7 +7,7 @@ mod circles;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// A crate folder, and the crates of the workspace that it may use. `heckle` may use all of them.
+/// Crate folders, and the workspace crates that each may use. `heckle` may use all of them.
 const ARROWS: &[(&str, &[&str])] = &[
     ("history", &[]),
     ("nodes/paxos", &[]),
@@ -38,15 +38,15 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Crates that the tests of a crate may use in addition: the engine is tested with real systems.
+/// Crates that the tests of a crate may additionally use: the engine is tested with real systems.
 const ARROWS_OF_TESTS: &[(&str, &[&str])] = &[("harness/engine", &["heckle-server", "heckle-system-etcd", "heckle-system-paxos"])];
 
-/// All crates of the workspace that a manifest names.
+/// Returns all workspace crates that a manifest names.
 fn used(manifest: &str) -> BTreeSet<String> {
     used_in(manifest, |_| true)
 }
 
-/// All crates of the workspace that a manifest names in dependency tables of some kinds.
+/// Returns all workspace crates that a manifest names in dependency tables of some kinds.
 fn used_in(manifest: &str, kind: fn(&str) -> bool) -> BTreeSet<String> {
     let manifest: toml::Table = manifest.parse().expect("a manifest is TOML");
     let mut used = BTreeSet::new();
@@ -100,8 +100,8 @@ fn no_crate_uses_what_it_must_not_know() {
     }
 }
 
-/// `harness/cli/build.rs` does not look at the simulator's sources when it decides whether a build has changes on top
-/// of its commit.
+/// `harness/cli/build.rs` ignores the simulator's sources when it decides whether a build has changes on top of its
+/// commit.
 #[test]
 fn the_simulator_is_no_part_of_the_program() {
     let manifest = |folder: &str| {
@@ -126,14 +126,14 @@ fn a_forbidden_arrow_is_seen_however_it_is_written() {
     }
 }
 
-/// Words of one system under test. A crate that has to fit every system uses none of them, not even in tests: roles
-/// such as *holder* are strings that the system supplies.
+/// Words specific to one system under test. A crate that must work with every system uses none of them, not even in
+/// tests: roles such as *holder* are strings supplied by the system.
 const WORDS_OF_A_SYSTEM: [&str; 3] = ["paxos", "lease", "ballot"];
 
-/// Crates in which these words do not occur.
+/// Crates in which these words do not occur at all.
 const KNOW_NO_SYSTEM: [&str; 2] = ["faults", "workloads"];
 
-/// Crates in which these words occur only in the listed files: names that a system registers, and names of files.
+/// Crates in which these words occur only in the listed files, as names that a system registers or as file names.
 const KNOW_SYSTEMS_AT: [(&str, &[(&str, &str)]); 3] = [
     (
         "checker",
@@ -161,15 +161,15 @@ const KNOW_SYSTEMS_AT: [(&str, &[(&str, &str)]); 3] = [
     ),
 ];
 
-/// Returns the first of these words in a line, as a whole word or as a part of a name with `_` or `-`.
+/// Returns the first of these words in a line, either as a whole word or as a part of a name with `_` or `-`.
 fn word_of_a_system(line: &str) -> Option<&'static str> {
-    // A plural is the same word, but `releases` is a different one.
+    // A plural counts as the same word, but `releases` is a different one.
     let is = |part: &str, word: &str| part.eq_ignore_ascii_case(word) || part.eq_ignore_ascii_case(&format!("{word}s"));
     let parts: Vec<&str> = line.split(|c: char| !c.is_alphanumeric()).flat_map(camel_parts).collect();
     WORDS_OF_A_SYSTEM.into_iter().find(|word| parts.iter().any(|part| is(part, word)))
 }
 
-/// `LeaseMode` counts as `Lease` and `Mode`.
+/// Splits a name into its camel-case parts: `LeaseMode` counts as `Lease` and `Mode`.
 fn camel_parts(name: &str) -> Vec<&str> {
     let begins = name.char_indices().zip(name.chars().skip(1)).filter(|((_, a), b)| a.is_lowercase() && b.is_uppercase());
     let ends = begins.map(|((at, a), _)| at + a.len_utf8()).chain([name.len()]);
@@ -183,7 +183,7 @@ fn files(folder: &Path, found: &mut Vec<std::path::PathBuf>) {
     }
 }
 
-/// The first line of a file with a word of a system, and its number.
+/// Returns the first line of a file that contains a word of a system, and its number.
 fn speaks_of_a_system(file: &Path) -> Option<(usize, String)> {
     let text = std::fs::read_to_string(file).expect("readable");
     (1..).zip(text.lines()).find(|(_, line)| word_of_a_system(line).is_some()).map(|(number, line)| (number, line.to_owned()))
@@ -208,7 +208,7 @@ fn other_crates_speak_of_a_system_only_where_it_registers() {
     for (member, places) in KNOW_SYSTEMS_AT {
         let mut found = vec![];
         files(&root.join(member), &mut found);
-        // Tests of pages and comparisons, and their golden files, show the bundled server's figures.
+        // Tests of pages and comparisons, and their golden files, contain figures of the bundled server.
         let is_source = |file: &&std::path::PathBuf| file.extension().is_some_and(|e| e == "rs") && !file.ends_with("tests.rs");
         let in_tests = |file: &Path| member == "results" && !file.starts_with(root.join(member).join("src"));
         for file in found.iter().filter(is_source).filter(|file| !in_tests(file)) {
@@ -241,7 +241,7 @@ fn a_word_of_a_system_is_seen_however_it_is_written() {
     }
 }
 
-/// Every line of the harness's sources outside of tests, with its place.
+/// Returns every line of the harness's sources outside tests, with its place.
 fn lines_outside_tests() -> Vec<(String, String)> {
     fn files(folder: &Path, found: &mut Vec<std::path::PathBuf>) {
         for entry in std::fs::read_dir(folder).expect("readable").map(|e| e.expect("readable").path()) {
@@ -267,7 +267,7 @@ fn lines_outside_tests() -> Vec<(String, String)> {
     found.into_iter().flat_map(of_file).collect()
 }
 
-/// Whether a line of code, other than a comment, calls one of these.
+/// Returns the first banned function that a line of code, other than a comment, calls.
 fn calls<'a>(line: &str, banned: &[&'a str]) -> Option<&'a str> {
     let code = line.trim_start();
     let starts_word = |at: usize| !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_');
@@ -275,10 +275,10 @@ fn calls<'a>(line: &str, banned: &[&'a str]) -> Option<&'a str> {
     if code.starts_with("//") { None } else { banned.iter().find(called).copied() }
 }
 
-/// These panic if the reader is gone or the disk is full.
+/// Macros that panic if the reader is gone or the disk is full.
 const PRINTS: [&str; 4] = ["println!(", "print!(", "eprintln!(", "eprint!("];
 
-/// These panic if no thread can be created.
+/// Functions that panic if no thread can be created.
 const THREADS: [&str; 2] = ["thread::spawn(", "scope.spawn("];
 
 #[test]
@@ -298,8 +298,8 @@ fn only_the_output_module_prints() {
     assert_eq!(calls("    /// as `println!(` does", &PRINTS), None);
 }
 
-/// Whether a workspace with this manifest strips debug information from release builds, but keeps the names that
-/// backtraces show.
+/// Returns whether a workspace with this manifest strips debug information from release builds, but keeps the names
+/// shown in backtraces.
 fn strips_debug_info(manifest: &str) -> bool {
     let manifest: toml::Table = manifest.parse().expect("a manifest is TOML");
     let release = manifest.get("profile").and_then(|p| p.get("release"));
@@ -315,8 +315,8 @@ fn release_binaries_are_small_and_their_backtraces_have_names() {
     }
 }
 
-/// Crates that may contain `unsafe` code, because they make system calls. All others forbid it, so that a memory
-/// error can only come from these.
+/// Crates that may contain `unsafe` code, because they make system calls. All others forbid it, so a memory error can
+/// only originate in these crates.
 const SYSTEM_CALLS: &[&str] = &["nodes/server", "harness/engine", "harness/cli"];
 
 fn forbids_unsafe_code(lib: &str) -> bool {
@@ -333,7 +333,7 @@ fn crates_without_system_calls_forbid_unsafe_code() {
     assert!(!forbids_unsafe_code("// #![forbid(unsafe_code)]\n#![deny(unsafe_code)]"), "a comment or a weaker lint forbids nothing");
 }
 
-/// porcupine-rs depends on criterion without using it, and an empty crate replaces it. If the patch were lost, or did
+/// porcupine-rs depends on criterion without using it, so an empty crate replaces it. If the patch were lost, or did
 /// not apply to a newer porcupine-rs, every build would silently build criterion again.
 #[test]
 fn criterion_is_never_built() {
@@ -345,7 +345,7 @@ fn criterion_is_never_built() {
     assert!(criterion[0].get("source").is_none(), "criterion comes from a registry: {criterion:?}");
 }
 
-/// Whether a workspace with this manifest checks arithmetic for overflow in release builds of every package.
+/// Returns whether a workspace with this manifest checks arithmetic for overflow in release builds of every package.
 fn checks_overflow(manifest: &str) -> bool {
     let manifest: toml::Table = manifest.parse().expect("a manifest is TOML");
     let on = |profile: &toml::Value| profile.get("overflow-checks").and_then(toml::Value::as_bool);
@@ -365,10 +365,10 @@ fn release_builds_check_arithmetic() {
     }
 }
 
-/// The folder of the engine, which runs any system and knows none.
+/// The folder of the engine, which runs any system and depends on none.
 const ENGINE: &str = "/harness/engine/src/";
 
-/// Prefixes of the crates of single systems.
+/// Prefixes of the crates that belong to single systems.
 const OF_A_SYSTEM: &[&str] = &[
     "heckle_paxos",
     "heckle_server",
@@ -379,14 +379,14 @@ const OF_A_SYSTEM: &[&str] = &[
     "heckle_system_redis",
 ];
 
-/// The systems that the engine's own tests name. The file is not compiled into the engine.
+/// The file that names systems for the engine's own tests. It is not compiled into the engine.
 const SYSTEMS_OF_TESTS: &str = "harness/engine/src/testing.rs";
 
 fn is_of_engine(place: &str) -> bool {
     place.contains(ENGINE) && !place.contains(SYSTEMS_OF_TESTS)
 }
 
-/// The crate of a system that a line of code names, if any.
+/// Returns the system crate that a line of code names, if any.
 fn names_a_system<'a>(place: &str, line: &str, crates: &[&'a str]) -> Option<&'a str> {
     let code = line.trim_start();
     if !is_of_engine(place) || code.starts_with("//") { None } else { crates.iter().find(|name| code.contains(**name)).copied() }
@@ -413,7 +413,7 @@ fn the_engine_names_no_system() {
     assert_eq!(planted("x/harness/engine/src/load/mod.rs:7", "// as heckle_server does"), None);
 }
 
-/// The remaining import cycles, by crate folder. None may be added.
+/// The remaining import cycles, by crate folder. No new ones may be added.
 const CIRCLES: &[(&str, &[&str])] = &[
     ("faults", &["fault", "kind"]),
     (

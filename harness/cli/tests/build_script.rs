@@ -1,11 +1,11 @@
-//! `harness/cli/build.rs` in a separate repository: it embeds the plans, names the commit and says whether the
-//! sources had changes, and only a commit, a plan or a changed source causes a rebuild. In particular `git status`
-//! does not, which shell prompts run all the time.
+//! Runs `harness/cli/build.rs` in a separate repository. The script embeds the plans, names the commit and reports
+//! whether the sources had changes. Only a commit, a changed plan or a changed source causes a rebuild. In particular
+//! `git status`, which shell prompts run all the time, does not.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A folder, removed at the end, with a small program that has our build script.
+/// A folder with a small program that uses our build script. It is removed when dropped.
 struct Repository(PathBuf);
 
 impl Drop for Repository {
@@ -64,7 +64,7 @@ impl Repository {
         String::from_utf8_lossy(&out.stdout).trim().to_owned()
     }
 
-    /// Builds, and returns cargo's output.
+    /// Builds the program and returns cargo's output.
     fn build(&self) -> String {
         let out = Command::new(env!("CARGO"))
             .args(["build", "--offline", "--color", "never"])
@@ -88,7 +88,7 @@ impl Repository {
         String::from_utf8_lossy(&out.stdout).into_owned()
     }
 
-    /// What the program says about its build.
+    /// Checks what the program reports about its build.
     #[track_caller]
     fn check_says(&self, commit: &str, dirty: bool) {
         assert_eq!(self.says().lines().next(), Some(format!("{commit} {dirty}").as_str()));
@@ -110,7 +110,7 @@ fn only_a_commit_or_a_changed_source_builds_again() {
     };
 
     let first = commit("First");
-    // A build outside of a repository watches no git files.
+    // A build outside a repository watches no git files.
     repository.check_rebuilds(false, "the first commit");
     repository.write("harness/build.rs", &script());
     repository.check_rebuilds(true, "a change of the script");
@@ -150,7 +150,7 @@ fn only_a_commit_or_a_changed_source_builds_again() {
     repository.check_rebuilds(true, "a plan that is gone");
     repository.check_says(&second, false);
 
-    // The file of the branch is packed, and the next commit creates it again.
+    // The file of the branch is packed, and the next commit recreates it.
     repository.git(&["pack-refs", "--all"]);
     repository.build();
     repository.check_rebuilds(false, "packed refs");

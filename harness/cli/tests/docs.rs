@@ -1,4 +1,4 @@
-//! All pages under `docs/` are in the book, and every link in them and in the pages at the root leads somewhere.
+//! All pages under `docs/` are in the book, and every link in them and in the pages at the root has a valid target.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ fn pages() -> Vec<PathBuf> {
     files.filter(|p| p.extension().is_some_and(|e| e == "md")).collect()
 }
 
-/// The targets of the Markdown links in `text`.
+/// Returns the targets of the Markdown links in `text`.
 fn links(text: &str) -> Vec<&str> {
     text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(target, _)| target).collect()
 }
@@ -38,8 +38,8 @@ fn every_link_leads_somewhere() {
     }
 }
 
-/// Why a `cargo test` command in a page cannot run: its package, its test target or the module of a unit test does
-/// not exist.
+/// Explains why a `cargo test` command in a page cannot run: its package, its test target or the module of a unit test
+/// does not exist.
 fn mistake_in(command: &str, members: &[PathBuf]) -> Option<String> {
     let words: Vec<&str> = command.split_whitespace().take_while(|word| *word != "--").collect();
     let after = |flag: &str| words.iter().position(|word| *word == flag).and_then(|at| words.get(at + 1).copied());

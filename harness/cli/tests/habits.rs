@@ -19,7 +19,7 @@ fn there_is_git() -> bool {
     found
 }
 
-/// Dependencies of a manifest with a path and no version, with which the crate cannot be packaged.
+/// Returns the dependencies of a manifest that have a path but no version, which prevents packaging the crate.
 fn without_version(manifest: &str) -> Vec<String> {
     fn collect(table: &toml::Table, found: &mut Vec<String>) {
         for (name, inner) in table {
@@ -47,7 +47,7 @@ fn every_crate_can_be_packaged() {
     assert_eq!(without_version("[workspace.dependencies]\na = { path = \"a\" }\nb = { path = \"b\", version = \"1\" }\n"), ["a"]);
     assert_eq!(without_version("[target.'cfg(unix)'.dev-dependencies]\na.path = \"a\"\n"), ["a"]);
 
-    // Cargo's own messages about missing metadata and files.
+    // Cargo itself reports missing metadata and files.
     let args = ["package", "--workspace", "--list", "--allow-dirty", "--offline", "--color", "never"];
     let out = Command::new(env!("CARGO")).args(args).current_dir(root()).output().expect("cargo runs, since it runs this test");
     let complaints = String::from_utf8_lossy(&out.stderr);

@@ -1,13 +1,13 @@
-//! Files from elsewhere are read within limits: nothing in the command, in `results` or in an adapter of a system
-//! calls a function that reads without a limit.
+//! Files from elsewhere are read within limits: no code in the command, in `results` or in a system adapter calls a
+//! function that reads without a limit.
 
 use std::path::{Path, PathBuf};
 
-/// Functions that read a whole file, a whole pipe or a line of any length, and the one module that may use them.
+/// Functions that read a whole file, a whole pipe or a line of any length. Only the module in `READER` may use them.
 const UNBOUNDED: [&str; 5] = ["fs::read_to_string(", "fs::read(", "File::open(", ".read_to_end(", ".read_to_string("];
 const READER: &str = "results/src/folder/input.rs";
 
-/// Files with such a call, how many, and why that is safe.
+/// Files that contain such calls, the number of calls, and why they are safe.
 const ALLOWED: [(&str, usize, &str); 15] = [
     ("results/src/folder/atomic.rs", 1, "opens a folder to sync it"),
     ("harness/engine/src/history_file.rs", 2, "a history is streamed, and `heckle-history` holds the limits; what /proc says of memory"),
@@ -38,7 +38,7 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Unlimited reads in `text`, outside of unit tests.
+/// Counts the unlimited reads in `text`, excluding unit tests.
 fn calls(text: &str) -> usize {
     let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
     let lines = code.lines().filter(|l| !l.trim_start().starts_with("//"));
@@ -54,7 +54,7 @@ fn only_one_module_reads_files_from_elsewhere() {
         sources(&root.join(part), &mut all);
     }
     assert!(all.len() > 100, "{} files", all.len());
-    // Every allowed file exists: when a file moves, its line moves too.
+    // Every allowed file must exist: when a file moves, its entry must move too.
     for (file, count, _) in ALLOWED {
         assert_eq!(calls(&std::fs::read_to_string(root.join(file)).unwrap_or_else(|e| panic!("{file}: {e}"))), count, "{file}");
     }

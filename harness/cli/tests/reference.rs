@@ -1,4 +1,4 @@
-//! docs/reference.md is generated from the code, and this test checks that it is current. HECKLE_BLESS=1 rewrites it.
+//! Checks that docs/reference.md, which is generated from the code, is up to date. HECKLE_BLESS=1 rewrites it.
 
 use clap::CommandFactory;
 use heckle::cli::Cli;
@@ -14,7 +14,7 @@ use heckle_workloads::registry::{DefaultRate, WORKLOADS};
 use serde_json::Value as Json;
 use std::path::Path;
 
-/// A Markdown table. A `|` within a cell is escaped.
+/// Formats a Markdown table. A `|` within a cell is escaped.
 fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let cell = |text: &str| text.replace('|', "\\|").replace('\n', " ");
     let line = |cells: &mut dyn Iterator<Item = String>| format!("| {} |\n", cells.collect::<Vec<_>>().join(" | "));
@@ -34,7 +34,8 @@ fn exit_codes() -> String {
     table(&["code", "meaning"], exit::MEANINGS.iter().map(|(code, meaning)| vec![code.to_string(), (*meaning).to_owned()]))
 }
 
-/// Every verb that is not hidden, with its flags. Flags shared by many verbs are listed at each, as in `--help`.
+/// Lists every verb that is not hidden, with its flags. Flags shared by many verbs are listed with each verb, as in
+/// `--help`.
 fn verbs() -> String {
     let command = Cli::command();
     let mut text = String::new();
@@ -72,7 +73,7 @@ fn flag(arg: &clap::Arg) -> Vec<String> {
     vec![code(&written), format!("{help}{values}")]
 }
 
-/// The fields of a schema by their paths, each with the first sentence of its description.
+/// Lists the fields of a schema by path, each with the first sentence of its description.
 fn fields(schema: &Json, root: &Json, path: &str, depth: u32, rows: &mut Vec<Vec<String>>) {
     let resolved = |schema: &Json| -> Json {
         let reference =
@@ -183,7 +184,7 @@ fn results_fields() -> String {
     table(&["field", "meaning"], rows)
 }
 
-/// Splits a help text into title, introduction and the rest.
+/// A part of the reference: its title, its introduction, and the function that generates its content.
 type Part = (&'static str, &'static str, fn() -> String);
 
 fn reference() -> String {

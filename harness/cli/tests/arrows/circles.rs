@@ -1,19 +1,19 @@
-//! Import cycles among the modules of one crate, read from its sources. Modules in a cycle can only be understood,
+//! Finds import cycles among the modules of one crate from its sources. Modules in a cycle can only be understood,
 //! changed and tested together.
 //!
-//! A module that is a folder counts as one with the modules in it: they may use its definitions, and it may use them.
-//! Forbidden are two modules, neither of which is inside the other, that need each other, directly or through others.
+//! A module that is a folder counts as one unit with the modules in it: they may use its definitions, and it may use
+//! theirs. Two modules, neither of which is inside the other, must not depend on each other, directly or indirectly.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// The place of a module in its crate: `["storage", "wal"]`.
+/// The path of a module in its crate: `["storage", "wal"]`.
 type Name = Vec<String>;
 
-/// A crate's sources by path below `src/`.
+/// The sources of a crate, by path below `src/`.
 pub(crate) type Sources = BTreeMap<String, String>;
 
-/// The sources below a folder, without tests and binaries.
+/// Returns the sources below a folder, without tests and binaries.
 pub(crate) fn sources(src: &Path) -> Sources {
     fn collect(folder: &Path, below: &str, found: &mut Sources) {
         for entry in std::fs::read_dir(folder).expect("readable").map(|entry| entry.expect("readable").path()) {
@@ -34,7 +34,7 @@ pub(crate) fn sources(src: &Path) -> Sources {
     found
 }
 
-/// The cycles of a crate, each as the sorted names of its modules.
+/// Returns the cycles of a crate, each as the sorted names of its modules.
 pub(crate) fn circles(sources: &Sources) -> BTreeSet<Vec<String>> {
     let uses = uses(sources);
     let is_in = |a: &Name, b: &Name| a.starts_with(b);
@@ -50,7 +50,7 @@ pub(crate) fn circles(sources: &Sources) -> BTreeSet<Vec<String>> {
     found.into_iter().map(|ring| ring.into_iter().map(|name| name.join("::")).collect()).collect()
 }
 
-/// Returns groups of modules in which each reaches all others.
+/// Returns the groups of modules in which each module reaches all others.
 fn rings(uses: &BTreeMap<Name, BTreeSet<Name>>) -> BTreeSet<Vec<Name>> {
     let reaches: BTreeMap<&Name, BTreeSet<&Name>> = uses.keys().map(|from| (from, reached(uses, from))).collect();
     let ring_of = |from: &Name| -> Vec<Name> {
@@ -71,7 +71,7 @@ fn reached<'a>(uses: &'a BTreeMap<Name, BTreeSet<Name>>, from: &Name) -> BTreeSe
     seen
 }
 
-/// The modules that each module uses. The root is left out, because it is a map.
+/// Returns the modules that each module uses. The root is left out, because it only lists modules.
 fn uses(sources: &Sources) -> BTreeMap<Name, BTreeSet<Name>> {
     let texts: BTreeMap<Name, Vec<String>> = sources.iter().map(|(path, text)| (name_of(path), tokens(text))).collect();
     let names: BTreeSet<Name> = texts.keys().cloned().collect();
@@ -82,7 +82,7 @@ fn uses(sources: &Sources) -> BTreeMap<Name, BTreeSet<Name>> {
     });
     let again: BTreeMap<Name, Name> = again.collect();
     let of_module = |(name, mentions): (&&Name, &Vec<Mention>)| {
-        // A folder re-exports its modules, which does not count as using them.
+        // A folder re-exports items of its modules, which does not count as using them.
         let used = mentions.iter().filter(|mention| !(mention.re_exported && mention.path.starts_with(name)));
         let used = used.filter_map(|mention| module_of(&mention.path, &names, &again)).filter(|to| to != *name && !to.is_empty());
         ((*name).clone(), used.collect())
@@ -90,10 +90,10 @@ fn uses(sources: &Sources) -> BTreeMap<Name, BTreeSet<Name>> {
     paths.iter().filter(|(name, _)| !name.is_empty()).map(of_module).collect()
 }
 
-/// The module that defines the item with this path.
+/// Returns the module that defines the item with this path.
 fn module_of(path: &[String], names: &BTreeSet<Name>, again: &BTreeMap<Name, Name>) -> Option<Name> {
     let mut path = path.to_vec();
-    // No name is re-exported more often than this.
+    // Longer chains of re-exports do not occur.
     for _ in 0..8 {
         let module = (0..=path.len()).rev().map(|len| &path[..len]).find(|part| names.contains(*part))?;
         let item = path.get(..=module.len()).and_then(|item| again.get(item));
@@ -113,12 +113,12 @@ fn name_of(path: &str) -> Name {
     name
 }
 
-/// A path that a module names.
+/// A path mentioned by a module.
 struct Mention {
     path: Name,
-    /// Its name in this module.
+    /// The name of the path in this module.
     alias: String,
-    /// Whether it is re-exported, by `pub use`.
+    /// Whether the path is re-exported by `pub use`.
     re_exported: bool,
 }
 
@@ -129,7 +129,7 @@ fn mentions(name: &Name, tokens: &[String], names: &BTreeSet<Name>) -> Vec<Menti
         let before = at.checked_sub(1).map_or("", |before| tokens[before].as_str());
         let is_use = tokens[at] == "use" && before != "::";
         if is_use || (is_word(&tokens[at]) && before != "::" && tokens.get(at + 1).is_some_and(|next| next == "::")) {
-            // `pub use` and `pub(crate) use`.
+            // Matches `pub use` and `pub(crate) use`.
             let re_exported = is_use && (before == "pub" || before == ")");
             let mut tree = Vec::new();
             at = use_tree(tokens, at + usize::from(is_use), &[], &mut tree).max(at + 1);
@@ -143,7 +143,7 @@ fn mentions(name: &Name, tokens: &[String], names: &BTreeSet<Name>) -> Vec<Menti
     found
 }
 
-/// Reads `a::b::{c, d as e}` from `at`. Returns where it ends.
+/// Parses `a::b::{c, d as e}` from `at`. Returns the index after it.
 fn use_tree(tokens: &[String], mut at: usize, prefix: &[String], found: &mut Vec<(Name, String)>) -> usize {
     let mut path = prefix.to_vec();
     while let Some(token) = tokens.get(at) {
@@ -172,7 +172,7 @@ fn use_tree(tokens: &[String], mut at: usize, prefix: &[String], found: &mut Vec
     at
 }
 
-/// A path from the crate's root; `None` if it leads to another crate.
+/// Returns a path from the crate's root; `None` if it leads to another crate.
 fn from_root(module: &Name, path: &[String], names: &BTreeSet<Name>) -> Option<Name> {
     let first = path.first()?;
     let mut rest = path;
@@ -198,7 +198,7 @@ fn is_word(token: &str) -> bool {
     token.chars().all(|c| c.is_alphanumeric() || c == '_')
 }
 
-/// Words, `::` and single punctuation marks of the code outside of tests, without comments and strings.
+/// Returns the words, `::` and single punctuation marks of the code outside tests, without comments and strings.
 fn tokens(text: &str) -> Vec<String> {
     let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
     let mut found = Vec::new();
@@ -239,7 +239,7 @@ fn text_len(rest: &str) -> usize {
     rest.len()
 }
 
-/// A character literal such as `'"'`, or the apostrophe of a lifetime.
+/// Returns the length of a character literal such as `'"'`, or of the apostrophe of a lifetime.
 fn character_len(rest: &str) -> usize {
     let mut chars = rest.char_indices().skip(1);
     let Some((_, first)) = chars.next() else { return 1 };
@@ -273,7 +273,7 @@ mod tests {
         check(&[("lib", ""), ("a", "use crate::b::X;"), ("b", "use crate::c::Z;"), ("c", "use crate::a::Y;")], &[&["a", "b", "c"]]);
         let siblings: &[&[&str]] = &[&["f::a", "f::b"]];
         check(&[("lib", ""), ("f/mod", "mod a; mod b;"), ("f/a", "use super::b::X;"), ("f/b", "use super::a::Y;")], siblings);
-        // Through the folder that another module uses.
+        // The cycle leads through the folder that another module uses.
         let over = [("lib", ""), ("f/mod", "mod a; fn g() { a::f(); }"), ("f/a", "use crate::c::Z;"), ("c", "use crate::f::g;")];
         check(&over, &[&["c", "f", "f::a"]]);
     }
@@ -282,9 +282,9 @@ mod tests {
     fn what_is_no_circle_is_not_taken_for_one() {
         check(&[("lib", "mod a; mod b;"), ("a", "use crate::b::X; // as crate::a"), ("b", "const T: &str = \"crate::a::Y\";")], &[]);
         check(&[("lib", ""), ("a", "use crate::b::X;"), ("b", "fn f() {}\n#[cfg(test)]\nmod tests {\n use crate::a::Y;\n}")], &[]);
-        // A folder and its modules.
+        // A folder and its modules do not form a cycle.
         check(&[("lib", ""), ("f/mod", "mod a; fn g() { a::f(); }"), ("f/a", "use super::G;"), ("c", "use crate::f::G;")], &[]);
-        // A name that the folder re-exports is defined in the file.
+        // A name re-exported by the folder is defined in the file.
         check(&[("lib", ""), ("f/mod", "mod a; mod b; pub use a::X;"), ("f/a", ""), ("f/b", "use crate::f::X;")], &[]);
         check(&[("lib", ""), ("a", "fn g() { <T as X>::f(); Vec::<u8>::new(); }"), ("b", "use crate::a::g;")], &[]);
         check(&[("lib", ""), ("a", "fn f<'a>(x: &'a str) -> char { '\"' } use crate::b::X;"), ("b", "")], &[]);

@@ -1,8 +1,8 @@
-//! Bad input gets one clear error, the right exit code, and leaves nothing running.
+//! Bad input gives one clear error and the right exit code, and leaves nothing running.
 
 use crate::common::*;
 
-/// Runs the command. It must exit with 64 and mention all of `parts` on few lines.
+/// Runs the command, which must exit with 64 and mention all of `parts` on few lines.
 #[track_caller]
 fn refused(folder: &Folder, args: &[&str], parts: &[&str]) {
     let out = expect_code(folder, args, 64);
@@ -78,7 +78,7 @@ fn a_bad_history_is_invalid_and_a_good_one_is_not() {
     heckle_history::writer::write_plain(&mut file, &header, &names, &events).expect("memory");
     write(&f, "good.jsonl", &file);
     expect_code(&f, &["check", "good.jsonl"], 0);
-    // The same history is too thin to decide anything, which --strict does not let pass.
+    // The same history has too few ops to decide anything, which `--strict` does not accept.
     expect_code(&f, &["check", "good.jsonl", "--strict"], 2);
 }
 

@@ -1,11 +1,11 @@
-//! Benchmarks with gates: each misses its gate when it should, and refuses invalid parameters.
+//! Benchmarks with gates: each misses its gate when it should, and rejects invalid parameters.
 
 use crate::common::*;
 use serde_json::Value as Json;
 use std::process::Stdio;
 use std::time::Duration;
 
-/// Memory grows while new keys are written, whatever is pruned. A gate that passed this would pass everything.
+/// Memory grows while new keys are written, whatever is pruned. If the gate passed here, it would always pass.
 #[test]
 fn memory_that_grows_misses_the_gate() {
     let folder = Folder::new();
@@ -76,7 +76,7 @@ fn hostile_clients_leave_nodes_alive_and_small() {
     assert!(find(&folder, "identity.json").is_empty(), "the nodes' data goes with them");
 }
 
-/// A machine that is busy with other tests may send late, so both codes of a finished measurement are right.
+/// A machine that is busy with other tests may send ops late, so both exit codes of a finished measurement are correct.
 #[test]
 fn the_load_generator_is_measured_against_a_null_system() {
     let folder = Folder::new();
@@ -109,7 +109,7 @@ fn a_null_system_that_dies_ends_the_measurement_with_one_error() {
         }),
         "no null system was started"
     );
-    // In the middle of its load, not before it listens.
+    // Kill it in the middle of its load, not before it listens.
     let runs = folder.path().join("results/runs");
     let began = || leftovers(&folder).iter().any(|name| runs.join(name).join("history.jsonl.zst").exists());
     assert!(wait_for(Duration::from_secs(60), began), "the load did not begin");
@@ -124,7 +124,7 @@ fn a_null_system_that_dies_ends_the_measurement_with_one_error() {
     assert_eq!(leftovers(&folder), Vec::<String>::new(), "temporary histories go");
 }
 
-/// The null system that a process has started.
+/// Returns the pid of the null system started by a process.
 fn null_node_of(parent: u32) -> Option<u32> {
     let processes = std::fs::read_dir("/proc").ok()?.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     let mut processes = processes.filter(|pid| {
@@ -136,7 +136,7 @@ fn null_node_of(parent: u32) -> Option<u32> {
     processes.next()
 }
 
-/// What is left of measurements below the folder of all runs.
+/// Returns the names of all entries that remain in the folder of all runs.
 fn leftovers(folder: &Folder) -> Vec<String> {
     let entries = std::fs::read_dir(folder.path().join("results/runs")).into_iter().flatten().flatten();
     entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()

@@ -28,19 +28,19 @@ impl Drop for Folder {
     }
 }
 
-/// The command, run in `folder`, whose runs are in `results/runs` below it.
+/// Returns the command, to be run in `folder`, with its runs in `results/runs` below it.
 pub(crate) fn heckle(folder: &Folder, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_heckle"));
     command.args(args).current_dir(folder.path()).stdin(Stdio::null());
     command
 }
 
-/// Runs the binary and waits for its end.
+/// Runs the binary and waits until it exits.
 pub(crate) fn output(folder: &Folder, args: &[&str]) -> Output {
     heckle(folder, args).output().expect("the binary starts")
 }
 
-/// Returns its standard output and standard error, for messages.
+/// Returns the standard output and standard error, for messages.
 pub(crate) fn said(output: &Output) -> String {
     format!("{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
@@ -53,7 +53,7 @@ pub(crate) fn expect_code(folder: &Folder, args: &[&str], code: i32) -> Output {
     output
 }
 
-/// All files with this name below the folder of runs, two levels deep.
+/// Returns all files with this name below the folder of runs, two levels deep.
 pub(crate) fn find(folder: &Folder, name: &str) -> Vec<PathBuf> {
     let children = |p: &Path| std::fs::read_dir(p).into_iter().flatten().flatten().map(|e| e.path()).collect::<Vec<_>>();
     let runs = folder.path().join("results/runs");
@@ -61,7 +61,7 @@ pub(crate) fn find(folder: &Folder, name: &str) -> Vec<PathBuf> {
     folders.map(|run| run.join(name)).filter(|p| p.exists()).collect()
 }
 
-/// Living processes (zombies excluded) of the pid files below the folder, without the harness itself.
+/// Returns the live processes (excluding zombies) in the pid files below the folder, without the harness itself.
 pub(crate) fn nodes_alive(folder: &Folder) -> Vec<u32> {
     let lists = find(folder, "pids.jsonl");
     let runs = lists.iter().map(|p| p.parent().expect("a run folder"));
@@ -69,7 +69,7 @@ pub(crate) fn nodes_alive(folder: &Folder) -> Vec<u32> {
     started.filter(|s| s.node != heckle::cluster::pids::HARNESS).map(|s| s.pid).collect()
 }
 
-/// Waits until `done`, for at most `within`.
+/// Waits until `done` returns true, for at most `within`.
 pub(crate) fn wait_for(within: Duration, mut done: impl FnMut() -> bool) -> bool {
     let deadline = Instant::now() + within;
     while Instant::now() < deadline {

@@ -1,5 +1,5 @@
-//! Comparisons on real processes: too few pairs support no claim, a violation excludes its arm, an interrupted comparison reports the
-//! pairs that it has completed, and invalid requests are refused before anything starts.
+//! Comparisons on real processes: too few pairs support no claim, a violation excludes its arm, an interrupted comparison reports its
+//! completed pairs, and invalid requests are rejected before anything starts.
 
 use crate::common::*;
 use heckle_results::compare::Comparison;
@@ -16,7 +16,7 @@ fn with<'a>(extra: &[&'a str]) -> Vec<&'a str> {
     SHORT.iter().copied().chain(extra.iter().copied()).collect()
 }
 
-/// The folders of comparisons called `name`.
+/// Returns the folders of comparisons named `name`.
 fn comparisons(folder: &Folder, name: &str) -> Vec<PathBuf> {
     let children = std::fs::read_dir(folder.path().join("results/runs").join(name)).into_iter().flatten().flatten();
     children.map(|e| e.path()).filter(|p| p.join("compare.json").is_file()).collect()
@@ -56,7 +56,7 @@ fn too_few_pairs_are_run_kept_and_claim_nothing() {
     found_again(&folder, &kept[0], &printed);
 }
 
-/// One intent a second leaves a lock idle, so no run counts. The first pair shows this and names the flag that helps.
+/// One intent per second leaves a lock idle, so no run counts. The first pair shows this and names the flag that helps.
 #[test]
 fn a_worthless_load_is_found_out_by_the_first_pair() {
     let folder = Folder::new();
@@ -81,16 +81,16 @@ fn a_worthless_load_is_found_out_by_the_first_pair() {
     assert!(page.contains("<div class=\"verdict doubt\">"), "a comparison without a claim is not green");
 }
 
-/// Real nodes with ever new keys: their state shrinks with each remedy, in the chart and in the text.
+/// Real nodes with many different keys: each remedy shrinks their state, in the chart and in the text.
 #[test]
 fn each_remedy_against_state_shows_in_the_picture() {
     let folder = Folder::new();
-    // A time to live shorter than the preset's, so that keys expire in a short run.
+    // The time to live is shorter than in the preset, so keys expire in a short run.
     let ttl = ["--arm", "without:prune=off", "--arm", "prune:prune=on", "--arm", "ttl:prune=on,paxos_ttl=1s"];
     let load = ["--keys", "200", "--zipf", "1.2", "--rate", "200", "--duration", "5s", "--faults", "none", "--late-limit", "1"];
     let args = with(&[&["--preset", "state", "--pairs", "1", "--json"][..], &load, &ttl].concat());
-    // Bytes are compared, which late ops do not change. Another reason that drops the pair or makes a run
-    // inconclusive on a busy machine may not recur, so this is repeated.
+    // The comparison is in bytes, which late ops do not change. On a busy machine, a pair may be dropped or a run may
+    // be inconclusive for other reasons that may not recur, so the test is repeated.
     let counted = (0..3).find_map(|_| {
         let out = expect_code(&folder, &args, 2);
         let printed = Comparison::from_json(&String::from_utf8_lossy(&out.stdout)).expect("--json prints a comparison");
@@ -111,7 +111,7 @@ fn each_remedy_against_state_shows_in_the_picture() {
         let run = printed.runs.iter().find(|r| r.arm == curve.arm).expect("a run");
         assert_eq!(run.figures[&Phase::Whole]["paxos_bytes_end"].value.round(), curve.at_end(), "figure and picture agree");
     }
-    // Compared with what the nodes reported themselves.
+    // Compare with the values that the nodes themselves reported.
     let kept = folder.path().join("results/runs/compare-state").join(&printed.comparison_id);
     assert!(kept.join(&printed.head.artifacts["state_size"]).is_file());
     let mut swapped = printed.clone();
@@ -125,7 +125,7 @@ fn each_remedy_against_state_shows_in_the_picture() {
     }
 }
 
-/// Bytes of protocol state, without keys and values, in the lines of `nodes/<n>/metrics.jsonl`.
+/// Returns the bytes of protocol state, without keys and values, from the lines of `nodes/<n>/metrics.jsonl`.
 fn nodes_said(run: &std::path::Path) -> Vec<u64> {
     let nodes = ["n1", "n2", "n3"].map(|n| std::fs::read_to_string(run.join("nodes").join(n).join("metrics.jsonl")).expect("kept"));
     let bytes = |line: &str| {
@@ -135,7 +135,7 @@ fn nodes_said(run: &std::path::Path) -> Vec<u64> {
     nodes.iter().flat_map(|text| text.lines()).map(bytes).collect()
 }
 
-/// A comparison is listed, shown and redrawn, by its folder and by its id.
+/// Checks that a comparison can be listed, shown and redrawn, by its folder and by its id.
 fn found_again(folder: &Folder, kept: &std::path::Path, printed: &Json) {
     let id = printed["comparison_id"].as_str().expect("an id");
     let lists = expect_code(folder, &["list"], 0);
@@ -154,7 +154,7 @@ fn found_again(folder: &Folder, kept: &std::path::Path, printed: &Json) {
         assert!(std::fs::read_to_string(&page).expect("a page").contains("Who succeeded when") && kept.join("plots/waits.png").is_file());
         assert_eq!(stored(kept), *printed, "what it came to stays");
     }
-    // A comparison that never ended has nothing to draw, and says so. A damaged one is named.
+    // A comparison that never ended has nothing to draw, and the command says so. A damaged one is named.
     let json = kept.join("compare.json");
     let text = std::fs::read_to_string(&json).expect("there");
     std::fs::write(&json, text.replacen("\"status\": \"done\"", "\"status\": \"running\"", 1)).expect("writable");
@@ -205,16 +205,16 @@ fn an_interrupt_reports_what_is_there() {
 #[test]
 fn another_program_for_the_nodes_is_another_arm() {
     let folder = Folder::new();
-    // For the command, the same program under another name is another build.
+    // For the command, the same program under a different name is a different build.
     let other = folder.path().join("other-build");
     std::fs::copy(env!("CARGO_BIN_EXE_heckle"), &other).expect("a copy");
-    // One key only, so that both runs have enough contention to count.
+    // Only one key, so that both runs have enough contention to count.
     let load = ["--pairs", "1", "--duration", "2s", "--keys", "1", "--clients", "8", "--rate", "400", "--faults", "none"];
     let args = with(&[&["--arm", "this", "--arm", "other:bin=other-build"][..], &load].concat());
     expect_code(&folder, &args, 2);
     let printed = stored(&comparisons(&folder, "compare")[0]);
     assert!(printed["runs"].as_array().expect("a list").iter().all(|r| r["verdict"] == "valid"), "{}", printed["runs"]);
-    // A program that is not a node breaks its first run, and the comparison reports it instead of continuing.
+    // A program that is not a node breaks its first run. The comparison reports this and stops.
     let args =
         with(&["--arm", "this", "--arm", "other:bin=/bin/false", "--pairs", "3", "--duration", "1s", "--rate", "40", "--faults", "none"]);
     let out = expect_code(&folder, &args, 4);

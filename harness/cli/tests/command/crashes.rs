@@ -1,4 +1,4 @@
-//! Nodes that end without an injected fault: by themselves, which is a violation, or because of something outside,
+//! Nodes that exit without an injected fault: either by themselves, which is a violation, or due to an external cause,
 //! which is an error of the machine. Also nodes that cannot restart.
 
 use crate::common::*;
@@ -13,7 +13,7 @@ fn results(out: &Output) -> serde_json::Value {
     serde_json::from_slice(&out.stdout).unwrap_or_else(|e| panic!("--json prints JSON: {e}\n{}", said(out)))
 }
 
-/// A run without faults in which one node gets a signal from outside.
+/// Checks a run without faults in which one node gets an external signal.
 #[track_caller]
 fn struck_from_outside(folder: &Folder, signal: i32, code: i32, reason: &str) -> serde_json::Value {
     let args: Vec<&str> = QUICK.into_iter().chain(["--faults", "none"]).collect();
@@ -61,8 +61,8 @@ fn an_assertion_that_fires_is_a_crash_with_its_text() {
     assert!(explanation.contains("is above the promise") && explanation.contains("crash of"), "{explanation}");
 }
 
-/// A plan whose nodes are started by a script. From the fourth start on, which is the first restart of three nodes,
-/// the script runs `second`.
+/// Writes a plan whose nodes are started by a script. From the fourth start, which is the first restart in a cluster of
+/// three nodes, the script runs `second`.
 fn plan_with_restarts_that(folder: &Folder, second: &str) {
     let (script, starts) = (folder.path().join("node.sh"), folder.path().join("starts"));
     let heckle = env!("CARGO_BIN_EXE_heckle");

@@ -1,4 +1,4 @@
-//! `heckle node --config`, and `heckle ctl` against it: one real process, real sockets, exit codes.
+//! `heckle node --config`, and `heckle ctl` used with it: one real process, real sockets, exit codes.
 
 use crate::common::*;
 use heckle_loopback::LoopbackClaim;
@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::Stdio;
 
-/// A node started by hand from its configuration file, and its ready line.
+/// A node started from its configuration file, and its ready line.
 struct Standing {
     _node: Running,
     ready: serde_json::Value,
@@ -33,7 +33,7 @@ impl Standing {
 
 const ALONE: &str = "id = \"n1\"\ncluster_id = \"ctl\"\ndata = \"data\"\nmetrics_listen = \"0\"\nmax_clients = 1\n";
 
-/// Its two peers do not exist, so it can complete nothing.
+/// Returns the configuration of a node whose two peers do not exist, so it can complete no operation.
 fn lonely(claim: &LoopbackClaim) -> String {
     let absent = claim.address().expect("a port");
     format!("id = \"n1\"\ncluster_id = \"ctl\"\ndata = \"data\"\npeer = [\"n2={absent}\", \"n3={absent}\"]\n")
@@ -46,7 +46,7 @@ fn stdout(out: &std::process::Output) -> String {
 #[test]
 fn a_node_answers_what_it_is_asked() {
     let f = Folder::new();
-    // The flag overrides the file. Otherwise the second client below would be refused.
+    // The flag overrides the file. Otherwise the second client below would be rejected.
     let node = Standing::start(&f, ALONE, &["--max-clients", "2"]);
     let client = node.addr("client");
     let ctl = |args: &[&str], code: i32| expect_code(&f, &[&["ctl"], args, &["--node", client]].concat(), code);
@@ -60,7 +60,7 @@ fn a_node_answers_what_it_is_asked() {
     ctl(&["cas", "k1", "two", "--expect", "one"], 0);
     assert_eq!(stdout(&ctl(&["read", "k1"], 0)), "two");
     ctl(&["write", "n", "42", "--as", "number"], 0);
-    // An operation's fate: of one named in a reply, and of one that was never sent.
+    // The fate of an operation named in a reply, and of one that was never sent.
     let named = ctl(&["write", "k2", "one", "--json"], 0);
     let named: serde_json::Value = serde_json::from_slice(&named.stdout).expect("JSON");
     let op = named["op"].as_str().expect("an answer names its operation");
@@ -72,7 +72,7 @@ fn a_node_answers_what_it_is_asked() {
     assert_eq!((&json["outcome"], &json["value_hex"]), (&"value".into(), &"000000000000002a".into()), "{json:#}");
     assert_eq!(json["diagnostics"]["needed"], 1, "{json:#}");
 
-    // The last-write-wins path at both levels, and how replies name it.
+    // The last-write-wins path at both levels, and how replies name the level.
     for (value, level) in [("one", "one"), ("two", "quorum")] {
         let put = ctl(&["put", "plain", value, "--consistency", level], 0);
         assert!(said(&put).contains("plain is set") && said(&put).contains("phase cheap"), "{}", said(&put));
@@ -125,7 +125,7 @@ fn what_cannot_be_asked_says_why() {
     ctl(&["read", "k", "--node", peer], 4, &[peer]);
     ctl(&["status", "--node", client], 64, &["must be the control address"]);
     ctl(&["status", "--node", &nowhere], 4, &[&nowhere]);
-    // The expected node must answer. No other node carries out the request.
+    // The expected node must answer. No other node may carry out the request.
     for (expected, wanted) in
         [(["--cluster-id", "ctl", "--id", "n2"], "n2 of cluster ctl"), (["--cluster-id", "mine", "--id", "n1"], "n1 of cluster mine")]
     {
@@ -153,7 +153,7 @@ fn what_is_not_known_is_not_claimed() {
     let out = expect_code(&f, &["ctl", "write", "k", "v", "--timeout", "400ms", "--json", "--node", node.addr("client")], 4);
     let json: serde_json::Value = serde_json::from_slice(&out.stdout).expect("JSON");
     assert_eq!((&json["outcome"], &json["reason"]), (&"not_applied".into(), &"no_quorum_before_propose".into()), "{json:#}");
-    // A node that accepts the request and never replies: the command must not say that nothing happened.
+    // A node accepts the request but never replies: the command must not claim that nothing happened.
     let addr = claim.address().expect("a port").to_string();
     let silent = std::net::TcpListener::bind(&addr).expect("it is this test's");
     let silent_server = std::thread::spawn(move || {
@@ -163,7 +163,7 @@ fn what_is_not_known_is_not_claimed() {
         let identity = Identity { cluster: "ctl".into(), node: "n1".into(), folder: FolderId(1) };
         ToClient::Welcome(Welcome { protocol: PROTOCOL, identity, incarnation: 1, limits }).encode(&mut out);
         stream.write_all(&out).expect("taken");
-        // Until the client gives up.
+        // Wait until the client gives up.
         let _ = stream.read_to_end(&mut vec![]);
     });
     let out = expect_code(&f, &["ctl", "write", "k", "v", "--timeout", "300ms", "--json", "--node", &addr], 2);

@@ -6,7 +6,7 @@ use serde_json::Value;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
-/// Coverage during the faults is not the subject of these tests, and a busy machine may be slow.
+/// Coverage during the faults is not tested here, because a busy machine may be slow.
 const HEAD: &str = "schema = \"heckle.plan/1\"\nseed = \"7\"\n[load]\nduration = \"6s\"\nwarmup = \"500ms\"\n\
     [coverage]\nok_cas_during_fault = 0\nok_after_heal = 0\n[faults]\nquiet_tail = \"500ms\"\n";
 
@@ -23,7 +23,7 @@ pub(crate) fn run(folder: &Folder, faults: &[String], flags: &[&str], code: i32)
     serde_json::from_slice(&out.stdout).expect("--json prints JSON")
 }
 
-/// The lines of the only history.
+/// Returns the lines of the only history.
 fn events(folder: &Folder) -> Vec<Value> {
     let file = find(folder, "history.jsonl.zst").remove(0);
     let text = zstd::decode_all(std::fs::File::open(file).expect("a history")).expect("zstd");
@@ -70,7 +70,8 @@ fn power_losses_and_failing_disks_take_effect_and_lose_nothing_that_was_acknowle
     assert_eq!((figure(&all[5], "ended_at_point"), figure(&all[5], "restarted")), (1, 1), "{}", all[5]);
 }
 
-/// A sync takes longer than the fault here. The fault lasts as long as it was asked to, and the other nodes make progress meanwhile.
+/// Here a sync takes longer than the fault. The fault still lasts as long as requested, and the other nodes make progress in the
+/// meantime.
 #[test]
 fn a_stalled_disk_lasts_as_long_as_it_was_asked_to() {
     let folder = Folder::new();
@@ -85,7 +86,7 @@ fn a_stalled_disk_lasts_as_long_as_it_was_asked_to() {
     assert!(during.iter().any(|event| event["e"] == "ok" && event["applied"] == true), "no update in {} events", during.len());
 }
 
-/// Many kinds in one run, with what does not fit left out and named.
+/// Many kinds in one run. Kinds that do not fit are left out and named.
 #[test]
 fn all_faults_draws_many_kinds_and_names_what_does_not_fit() {
     let folder = Folder::new();
@@ -102,7 +103,7 @@ fn all_faults_draws_many_kinds_and_names_what_does_not_fit() {
     assert_eq!(nodes_alive(&folder), Vec::<u32>::new());
 }
 
-/// A node program without the flag that keeps un-synced data apart.
+/// Creates a node program without the flag that keeps un-synced data separately.
 fn without_overlay(folder: &Folder) -> PathBuf {
     let script = folder.path().join("node.sh");
     let text = format!(
@@ -114,7 +115,7 @@ fn without_overlay(folder: &Folder) -> PathBuf {
     script
 }
 
-/// Without the overlay, a power loss is only a kill, and must not count as a power loss.
+/// Without the overlay, a power loss is only a kill and must not count as a power loss.
 #[test]
 fn a_power_loss_that_can_lose_nothing_makes_a_run_inconclusive() {
     let folder = Folder::new();
@@ -157,7 +158,7 @@ fn a_point_that_does_not_exist_is_refused_with_the_nearest_one() {
     assert!(listed.contains("before-sync") && listed.contains("before-reply"), "{listed}");
 }
 
-/// The bug replies before the sync, which no kill reveals.
+/// The planted bug replies before the sync, which no kill reveals.
 #[test]
 fn an_accept_that_is_not_synced_is_found_by_a_power_loss() {
     let folder = Folder::new();

@@ -1,4 +1,4 @@
-//! Plans, run folders and suites of earlier releases can still be read. The files are in `harness/cli/tests/earlier`.
+//! Plans, run folders and suites of earlier releases remain readable. The files are in `harness/cli/tests/earlier`.
 
 use crate::common::*;
 use heckle::plan::settings::Settings;
@@ -47,13 +47,13 @@ fn suites_of_an_earlier_release_have_a_trend() {
     assert!(output.contains("2026-11-30T11:35:51Z") && output.contains("2026-11-30T11:35:59Z"), "{output}");
 }
 
-/// Old plans keep their meaning: settings of the system in `[cluster]`, and faults in `[[strike]]`.
+/// Old plans keep their meaning: system settings in `[cluster]`, and faults in `[[strike]]`.
 #[test]
 fn plans_of_an_earlier_release_resolve_as_then() {
     let mut read = 0;
     for path in std::fs::read_dir(earlier().join("plans")).expect("kept").map(|entry| entry.expect("readable").path()) {
         let text = std::fs::read_to_string(&path).expect("readable");
-        // The plans that exposed planted bugs had no `schema` key: they were merged under other plans.
+        // The plans that exposed planted bugs had no `schema` key, because they were merged into other plans.
         let text = if text.contains("schema =") { text } else { format!("schema = \"{}\"\n{text}", file::SCHEMA) };
         let settings: Settings = file::parse(&text, &path.display().to_string(), heckle::systems::all()).unwrap_or_else(|e| panic!("{e}"));
         if settings.suite.is_none() {
@@ -88,7 +88,7 @@ fn a_plan_with_settings_in_the_old_place_says_where_they_belong() {
 #[test]
 fn flags_by_their_earlier_names_are_still_taken() {
     let folder = Folder::new();
-    // The last one does not fit this workload, and the error uses its new name, so all three were read.
+    // The last flag does not fit this workload, and the error uses its new name, so all three were parsed.
     let output = said(&expect_code(&folder, &["run", "--slow-clock", "none", "--far", "0s", "--patience", "1s"], 64));
     assert!(output.contains("leave out intent_timeout"), "{output}");
 }

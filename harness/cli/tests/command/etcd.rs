@@ -24,13 +24,13 @@ fn etcd_under_a_kill_is_judged_valid() {
     let page = std::fs::read_to_string(folder_of_run.join("report.html")).expect("a page");
     assert!(page.contains("version of the system") && !page.contains("preempted, repairs"), "a figure that is not reported has no row");
     assert!(std::fs::read_to_string(folder_of_run.join("env.json")).expect("kept").contains("system_version"));
-    // Figures that only the bundled server reports are absent, not zero.
+    // Figures that only the bundled server reports are absent rather than zero.
     assert!(results["paxos"]["fsyncs_per_op"].is_null() && results["paxos"]["state_bytes_max"].is_null(), "{results:#}");
     assert_eq!(nodes_alive(&folder), Vec::<u32>::new());
 }
 
-/// Links of members and clients pass the raw relay: each fault cuts, holds and heals them, and no acknowledged update
-/// is lost.
+/// The links of members and clients pass through the raw relay. Each fault cuts, holds and heals them, and no
+/// acknowledged update is lost.
 #[test]
 fn etcd_under_faults_of_links_is_judged_valid() {
     if heckle_system_etcd::find_program().is_err() {
@@ -38,7 +38,7 @@ fn etcd_under_faults_of_links_is_judged_valid() {
         return;
     }
     let folder = Folder::new();
-    // The cut in one direction comes last: members may take seconds to agree on a leader after it.
+    // The one-way cut comes last: members may take seconds to elect a leader after it.
     let listed = [
         ("6s", "partition:leader", "5s"),
         ("14s", "partition:clients", "3s"),
@@ -61,12 +61,12 @@ fn etcd_under_faults_of_links_is_judged_valid() {
     let held = &faults[0]["evidence"]["bytes_by_link"];
     assert!(held.as_object().is_some_and(|links| links.len() == 4), "both directions to both others: {:#}", faults[0]);
     assert_eq!(nodes_alive(&folder), Vec::<u32>::new());
-    // TCP loses nothing, so the relay must not lose anything either.
+    // TCP loses nothing, so the relay must not either.
     let out = expect_code(&folder, &["run", "--system", "etcd", "--faults", "loss"], 64);
     assert!(said(&out).contains("fault `loss` cannot be injected into etcd, whose links carry a byte stream"), "{}", said(&out));
 }
 
-/// Reads that one member answers from its local data are not linearizable, and the judge detects it.
+/// Reads that one member answers from its local data are not linearizable, and the judge detects this.
 #[test]
 fn serializable_reads_of_etcd_are_found_stale() {
     if heckle_system_etcd::find_program().is_err() {
@@ -78,7 +78,7 @@ fn serializable_reads_of_etcd_are_found_stale() {
         [load]\nroute = \"random\"\nduration = \"8s\"\nwarmup = \"1s\"\n\
         [faults]\nkinds = [\"pause:leader\", \"pause\"]\nevery = \"2s\"\nfor = \"1s\"\nquiet_tail = \"1s\"\n";
     std::fs::write(folder.path().join("stale.toml"), plan).expect("a writable folder");
-    // Whether a read is stale depends on the members: a run may see none, most see one.
+    // Whether a read is stale depends on the members: a run may see no stale read, but most see one.
     let found = (1..=5).any(|seed: u32| {
         let out = output(&folder, &["run", "stale.toml", "--seed", &seed.to_string(), "--quiet", "--json"]);
         let results: serde_json::Value = serde_json::from_slice(&out.stdout).expect("JSON");

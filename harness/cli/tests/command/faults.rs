@@ -1,9 +1,9 @@
-//! Faults on real processes: each kind does what it announces, with evidence.
+//! Faults on real processes: each kind does what it claims, with evidence.
 
 use crate::common::*;
 use serde_json::Value;
 
-/// Runs a plan with the listed faults on 3 nodes, and returns its results.
+/// Runs a plan with the listed faults on 3 nodes and returns its results.
 fn run(folder: &Folder, faults: &str, code: i32) -> Value {
     let plan = folder.path().join("plan.toml");
     let head =
@@ -13,7 +13,7 @@ fn run(folder: &Folder, faults: &str, code: i32) -> Value {
     serde_json::from_slice(&out.stdout).expect("--json prints JSON")
 }
 
-/// The events of one kind in the only history.
+/// Returns the matching events in the only history.
 fn events(folder: &Folder, is: impl Fn(&Value) -> bool) -> Vec<Value> {
     let file = find(folder, "history.jsonl.zst").remove(0);
     let text = zstd::decode_all(std::fs::File::open(file).expect("a history")).expect("zstd");
@@ -40,8 +40,8 @@ fn listed_faults_hit_their_targets() {
     assert!(targets[3].starts_with("\"kill:coordinator\" [\"n"), "{targets:?}");
 }
 
-/// A node that exits with 0 after our SIGTERM has not crashed, and a rolling restart continues with the next node
-/// only when the last one is back.
+/// A node that exits with 0 after our SIGTERM has not crashed, and a rolling restart continues with the next node only
+/// once the previous one is up again.
 #[test]
 fn nodes_that_are_terminated_end_by_themselves_and_come_back_one_at_a_time() {
     let folder = Folder::new();
@@ -65,7 +65,7 @@ fn nodes_that_are_terminated_end_by_themselves_and_come_back_one_at_a_time() {
     assert_eq!((ends, down.len()), (4, 0), "n2, then every node");
 }
 
-/// A client link is a TCP connection, whose frames cannot overtake each other: such a fault tests nothing.
+/// A client link is a TCP connection, whose frames cannot overtake each other, so such a fault tests nothing.
 #[test]
 fn a_fault_without_evidence_makes_a_run_inconclusive() {
     let folder = Folder::new();

@@ -1,4 +1,4 @@
-//! Histories of other tools: each file of `tests/cases` gets the expected verdict.
+//! Histories of other tools: each file in `tests/cases` gets the expected verdict.
 
 use crate::common::*;
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ fn every_case_gets_its_answer() {
     assert!(count >= 34 && wrong.is_empty(), "{} of {count} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// Runs the command. It must exit with 64 and mention all of `parts`.
+/// Runs the command, which must exit with 64 and mention all of `parts`.
 #[track_caller]
 fn refused(folder: &Folder, args: &[&str], parts: &[&str]) {
     let text = said(&expect_code(folder, args, 64));

@@ -1,9 +1,9 @@
-//! Limits of the machine: checked before the load starts, named in one line, exit code 4.
+//! Limits of the machine: checked before the load starts, reported in one line, exit code 4.
 
 use crate::common::*;
 use std::process::{Command, Output, Stdio};
 
-/// Runs the command under limits that a shell sets.
+/// Runs the command under limits set by a shell.
 fn limited(folder: &Folder, limits: &str, args: &str) -> Output {
     let script = format!("{limits} && exec '{}' {args}", env!("CARGO_BIN_EXE_heckle"));
     Command::new("sh").args(["-c", &script]).current_dir(folder.path()).stdin(Stdio::null()).output().expect("a shell")

@@ -1,6 +1,6 @@
-//! Our files read by other tools: the Python of `docs/machines.md` is run on real runs, and its output compared with
-//! the history. Needs `python3` with the packages that the page names. Without them the tests say so and check
-//! nothing.
+//! Our files read by other tools: the Python code in `docs/machines.md` is run on real runs, and its output is compared
+//! with the history. This requires `python3` with the packages listed on the page. Without them, the tests print a
+//! notice and check nothing.
 
 use crate::common::*;
 use heckle_history::operation::{History, Keep};
@@ -11,7 +11,7 @@ use std::process::{Command, Output};
 
 const PAGE: &str = include_str!("../../../../docs/machines.md");
 
-/// The Python code below that heading.
+/// Returns the Python code below this heading.
 fn script(heading: &str) -> &'static str {
     let (_, rest) = PAGE.split_once(&format!("## {heading}\n")).unwrap_or_else(|| panic!("no heading `{heading}`"));
     rest.split_once("```python\n").and_then(|(_, rest)| rest.split_once("```")).expect("a fence").0
@@ -36,7 +36,7 @@ fn answer(at: &Path, script: &str) -> String {
     String::from_utf8(out.stdout).expect("UTF-8")
 }
 
-/// A short run with its history and folder.
+/// Performs a short run, and returns its folder and history.
 fn run(folder: &Folder) -> (PathBuf, History) {
     let args = ["run", "--faults", "partition:isolate", "--duration", "5s", "--warmup", "500ms", "--quiet-tail", "500ms", "--quiet"];
     let out = output(folder, &[&args[..], &["--rate", "200", "--keys", "3"]].concat());
@@ -126,7 +126,7 @@ fn machines_read_junit_with_a_parser_of_its_own() {
         return;
     }
     let folder = Folder::new();
-    // A gate that no machine meets. Names and reasons contain markup.
+    // This gate cannot be met by any machine. Names and reasons contain markup.
     let plan = "schema = \"heckle.plan/1\"\nname = \"read\"\n[load]\nduration = \"2s\"\nwarmup = \"0s\"\nkeys = 1\nrate = 400\n[faults]\nkinds = [\"none\"]\nquiet_tail = \"0s\"\n[gates]\nmax_ms = \"<0.0001\"\n[suite.axes]\nvalue_bytes = [8, 16]\n";
     std::fs::write(folder.path().join("read.toml"), plan).expect("writable");
     let code = output(&folder, &["suite", "read.toml", "--quiet"]).status.code();
@@ -135,13 +135,13 @@ fn machines_read_junit_with_a_parser_of_its_own() {
     let codes: Vec<i64> =
         json["cells"].as_array().expect("cells").iter().map(|c| c["runs"][0]["run"]["exit_code"].as_i64().expect("a code")).collect();
     let of = |want: i64| codes.iter().filter(|c| **c == want).count();
-    // On a machine too busy to send in time, the gate does not count: inconclusive, which is an error in JUnit's
-    // terms.
+    // On a machine too busy to send ops in time, the gate does not count. The run is then inconclusive, which JUnit
+    // calls an error.
     assert_eq!((of(3) + of(2), codes.len()), (2, 2), "{codes:?}, {code:?}");
     let root = suite.parent().expect("a folder");
     let text = answer(root, script("JUnit and the step summary"));
     assert_eq!(text.trim(), format!("read 2 cases, {} failed, {} undecided, 0 not run", of(3), of(2)));
-    // The file of a single run names its gate, whatever characters it has.
+    // The file of a single run names its gate, whatever characters the name contains.
     let names = "from junitparser import JUnitXml\nfor s in JUnitXml.fromfile('junit.xml'):\n    for c in s: print(c.name)\n";
     let run = std::fs::canonicalize(folder.path().join("results/runs/latest")).expect("a run");
     let text = answer(&run, names);

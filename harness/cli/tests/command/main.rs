@@ -1,4 +1,4 @@
-//! The command as a user meets it: real processes, real files, exit codes.
+//! The command as a user sees it: real processes, real files, exit codes.
 
 mod attach;
 mod bad_input;

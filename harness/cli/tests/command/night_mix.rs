@@ -1,17 +1,17 @@
-//! The mix of a nightly suite: contention, overlapping faults, and clusters that die repeatedly, each in enough
-//! cells. Computed from the resolved plans, with the fault schedules that the runs will have.
+//! The mix of a nightly suite: contention, overlapping faults, and clusters that die repeatedly, each in enough cells.
+//! The mix is computed from the resolved plans, with the same fault schedules as in the runs.
 
 use crate::nightly::plan;
 use heckle::plan::Plan;
 use heckle::plan::settings::Settings;
 use heckle::suite::matrix::Shard;
 
-/// The properties of a cell, computed from the fault schedule of its runs.
+/// Properties of a cell, computed from the fault schedule of its runs.
 struct CellIs {
     without_lease: bool,
-    /// Two faults are active at the same time.
+    /// Whether two faults are active at the same time.
     overlapping: bool,
-    /// The whole cluster dies three times or more.
+    /// Whether the whole cluster dies at least three times.
     kill_all_again: bool,
 }
 
@@ -27,8 +27,8 @@ fn like(settings: &Settings) -> CellIs {
     }
 }
 
-/// A lease that forwards removes contention, and with it what reveals planted bugs. Faults that never overlap never
-/// meet a degraded cluster.
+/// A lease with forwarding removes contention, and without contention planted bugs are not revealed. Faults that never
+/// overlap never hit a degraded cluster.
 #[test]
 fn a_night_has_contention_and_overlapping_faults() {
     for (profile, overlapping_of, again_of) in [(None, 8, 20), (Some("smoke"), 8, 20)] {
@@ -41,7 +41,7 @@ fn a_night_has_contention_and_overlapping_faults() {
         assert!(overlapping * overlapping_of >= all, "{profile:?}: faults overlap in {overlapping} of {all} cells");
         assert!(2 * overlapping <= all, "{profile:?}: and in most there is calm between them: {overlapping} of {all}");
         assert!(again * again_of >= all, "{profile:?}: the cluster dies again and again in {again} of {all} cells");
-        // The properties combined: overlapping faults under contention.
+        // Both properties combined: overlapping faults under contention.
         assert!(cells.iter().any(|c| c.overlapping && c.without_lease), "{profile:?}");
     }
     // Each shard of a suite split between two machines has the same mix.
@@ -51,7 +51,7 @@ fn a_night_has_contention_and_overlapping_faults() {
         assert!(cells.iter().any(|c| c.overlapping) && cells.iter().any(|c| c.kill_all_again), "shard {index}");
         assert!(3 * cells.iter().filter(|c| c.without_lease).count() >= cells.len(), "shard {index}");
     }
-    // A short suite has few cells, and half of them have contention.
+    // A short suite has few cells, half of which have contention.
     let quick = plan("plans/quick.toml", None, None);
     assert!(2 * quick.cells.iter().filter(|c| like(&c.settings).without_lease).count() >= quick.cells.len());
 }

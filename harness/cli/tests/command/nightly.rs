@@ -1,4 +1,4 @@
-//! Nightly automation: the plans are valid and fit their budgets, and whatever calls them (units, cron line,
+//! Nightly automation: the plans are valid and fit their budgets. Everything that calls them (units, cron line,
 //! workflow) or describes them (the guide) uses commands that this build understands.
 
 use crate::common::*;
@@ -24,7 +24,7 @@ pub(crate) fn plan(name: &str, profile: Option<&str>, shard: Option<Shard>) -> M
     Matrix::of(&settings, &heckle::verbs::mutants::matrix_context(), profile, shard).expect("makes sense")
 }
 
-/// Seconds for all cells once, and for every canary as often as it may be tried.
+/// Returns the number of seconds needed to run all cells once, and every canary as often as it may be tried.
 fn longest(matrix: &Matrix) -> f64 {
     let cells: f64 = matrix.cells.iter().map(|c| c.estimate.0.as_secs_f64() * f64::from(matrix.repeat)).sum();
     let canaries = matrix.canaries.iter().map(|c| c.estimate.0.as_secs_f64() * f64::from(c.within_runs));
@@ -70,7 +70,7 @@ fn nightly_covers_rounds_leases_workloads_and_faults() {
     ] {
         assert!(kinds.contains(kind), "{kind}");
     }
-    // No fault targets a holder that cannot exist.
+    // No fault may target a holder that cannot exist.
     assert!(matrix.cells.iter().all(|c| c.labels["lease"] != "off" || !c.labels["kinds"].contains("holder")));
     assert!(matrix.cells.iter().all(|c| !c.settings.gates.is_empty() && !c.settings.coverage.is_empty()));
 }
@@ -83,7 +83,7 @@ fn nightly_and_other_plans_in_the_guide_are_plans() {
         assert!(fences.len() >= least, "{page}");
         for fence in fences {
             let head = if fence.contains("schema =") { "" } else { "schema = \"heckle.plan/1\"\n" };
-            // Fairness applies to workloads whose clients retry.
+            // Fairness applies only to workloads whose clients retry.
             let load = if fence.contains("[fairness]") && !fence.contains("[load]") { "[load]\nworkload = \"counter\"\n" } else { "" };
             let settings = file::parse(&format!("{head}{load}{fence}"), page, heckle::systems::all()).unwrap_or_else(|e| panic!("{e}"));
             Matrix::of(&settings, &heckle::verbs::mutants::matrix_context(), None, None).unwrap_or_else(|e| panic!("{page}: {e}\n{fence}"));
@@ -93,8 +93,8 @@ fn nightly_and_other_plans_in_the_guide_are_plans() {
 
 // ---- command lines ----
 
-/// The words of each `heckle` command in `text`, as a shell would split them, without comments, redirections and
-/// other commands.
+/// Returns the words of each `heckle` command in `text`, split as by a shell, without comments, redirections and other
+/// commands.
 fn commands(text: &str) -> Vec<Vec<String>> {
     let is_command = |word: &str| word == "heckle" || (word.ends_with("/heckle") && !word.contains('='));
     let mut found = vec![];
@@ -111,7 +111,7 @@ fn commands(text: &str) -> Vec<Vec<String>> {
                 while let Some(word) = words.next_if(|w| !ENDS.contains(&w.as_str()) && !redirects(w) && !is_command(w)) {
                     command.push(word);
                 }
-                // A list may contain two commands.
+                // A command list may contain two commands.
                 at_start = true;
                 found.push(command);
             }
@@ -140,12 +140,12 @@ fn words(line: &str) -> Vec<String> {
     words
 }
 
-/// Returns the text in ```sh fences of a page.
+/// Returns the text in the ```sh fences of a page.
 fn fenced(page: &str) -> String {
     page.split("```sh\n").skip(1).filter_map(|rest| rest.split_once("```")).map(|(code, _)| code).collect()
 }
 
-/// Parses a command line with this build. Shell variables are replaced by a valid value.
+/// Parses a command line with this build. Shell variables are replaced with a valid value.
 fn parse(command: &[String]) -> Result<Cli, String> {
     let filled = command.iter().map(|w| w.replace("$SHARD", "1/2"));
     Cli::try_parse_from(filled).map_err(|e| format!("{}\n{e}", command.join(" ")))
@@ -197,7 +197,7 @@ fn nightly_command_lines_are_found_and_refused_where_they_are_wrong() {
 
 // ---- the workflow's and the cron line's shell ----
 
-/// The script of that step of the workflow, as the runner passes it to bash.
+/// Returns the script of a step of the workflow, in the form that the runner passes to bash.
 fn step(name: &str) -> String {
     let workflow = read(".github/workflows/nightly.yml");
     let (_, rest) = workflow.split_once(&format!("- name: {name}\n")).unwrap_or_else(|| panic!("no step `{name}`"));
@@ -217,7 +217,7 @@ fn shell(words: &[&str], folder: &Folder, script: &str, env: &[(&str, &Path)]) -
     command.output().expect("a shell starts")
 }
 
-/// A separate repository, with what a nightly run needs.
+/// Creates a separate repository with everything that a nightly run needs.
 fn clone_of(folder: &Folder, plan: &str) {
     std::fs::create_dir_all(folder.path().join("target/release")).expect("writable");
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_heckle"), folder.path().join("target/release/heckle")).expect("writable");

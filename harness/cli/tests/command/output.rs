@@ -1,4 +1,4 @@
-//! Verbs whose stdout cannot be written: a closed pipe ends them silently, a full disk is an error.
+//! Verbs whose stdout cannot be written: a closed pipe ends them silently; a full disk is an error.
 
 use crate::common::*;
 use std::fs::OpenOptions;

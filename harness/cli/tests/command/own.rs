@@ -1,5 +1,5 @@
-//! Systems that a plan describes: the files of `heckle init` run unchanged, and every mistake of a template, a
-//! process or a driver is one clear error.
+//! Systems described by a plan: the files written by `heckle init` run unchanged, and every mistake in a template, a
+//! process or a driver gives one clear error.
 
 use crate::common::*;
 use std::process::Command;
@@ -46,7 +46,7 @@ fn what_init_writes_is_valid_and_its_planted_bug_is_found() {
     assert!(said(&out).contains("stale read"), "{}", said(&out));
 }
 
-/// A plan whose node only sleeps, with a shell script as driver.
+/// Writes a plan whose node only sleeps, with a shell script as the driver.
 fn plan(folder: &Folder, process: &str, driver: &str) {
     let text = format!(
         "schema = \"heckle.plan/1\"\n[system]\nname = \"own\"\ndriver = [\"sh\", \"driver.sh\"]\n[[system.process]]\n{process}\n\
@@ -111,7 +111,7 @@ fn a_system_that_does_not_come_up_is_one_clear_error() {
             "start = [\"sh\", \"-c\", \"echo cannot open the store >&2; exit 3\"]\nports = [\"client\"]",
             vec!["n1 did not start", "exit code 3", "cannot open the store"],
         ),
-        // Another process of the same node already has the port, as any program might.
+        // Another process of the same node already uses the port, as any program might.
         (
             "name = \"a\"\nstart = [\"sh\", \"-c\", \"echo address in use; exit 1\"]\nports = [\"client\"]\n[[system.process]]\nname = \"b\"\nstart = [\"sleep\", \"60\"]",
             vec!["n1 did not start", "exit code 1 of `a`", "a.log", "address in use"],
@@ -168,7 +168,7 @@ fn a_driver_that_breaks_the_protocol_is_named_and_nothing_hangs() {
     }
 }
 
-/// A driver that accepts a call and never answers, or answers with a value of the wrong type: its operations are
+/// A driver that accepts a call but never answers, or answers with a value of the wrong type. Its operations are
 /// unknown, never failed.
 #[test]
 fn silence_and_malformed_answers_are_unknown() {
@@ -214,7 +214,7 @@ fn a_killed_harness_leaves_nothing_that_clean_does_not_end() {
     plan(&folder, process, &format!("trap '' TERM\n{HELLO}cat >/dev/null; sleep 600"));
     replace(&folder, "plan.toml", "duration = \"1s\"", "duration = \"60s\"");
     let mut run = Running(heckle(&folder, &["run", "plan.toml", "--quiet"]).spawn().expect("it starts"));
-    // The shell, its background process, and the driver.
+    // Wait for the shell, its background process and the driver.
     assert!(wait_for(Duration::from_secs(30), || nodes_alive(&folder).len() >= 3), "{:?}", nodes_alive(&folder));
     run.0.kill().expect("killable");
     run.0.wait().expect("reaped");
@@ -231,19 +231,19 @@ fn driver_check_accepts_the_skeleton_and_names_the_case_that_a_driver_fails() {
     }
     let out = expect_code(&folder, &["driver", "check", "python3", "mydb/driver.py"], 0);
     assert!(said(&out).contains("ok   node is silent"), "{}", said(&out));
-    // `fail` instead of a timeout.
+    // The driver reports `fail` instead of a timeout.
     replace(&folder, "mydb/driver.py", "\"unknown\": f\"", "\"fail\": f\"");
     let out = expect_code(&folder, &["driver", "check", "python3", "mydb/driver.py"], 1);
     let refused = said(&out).lines().find(|line| line.starts_with("no ")).map(str::to_owned).expect("a case");
     assert!(refused.contains("node is silent") && refused.contains("answered `fail` to a read that timed out"), "{refused}");
-    // A server that serves one client after the other.
+    // A server that serves one client at a time.
     let serial = format!("{HELLO}while read -r line; do sleep 2; done");
     std::fs::write(folder.path().join("serial.sh"), serial).expect("writable");
     let out = expect_code(&folder, &["driver", "check", "sh", "serial.sh"], 1);
     assert!(said(&out).contains("no   two clients at once"), "{}", said(&out));
 }
 
-/// The commands in the `sh` blocks of a page, each with the exit code that its comment names.
+/// Returns the commands in the `sh` blocks of a page, each with the exit code given in its comment.
 fn commands(page: &str) -> Vec<(String, i32)> {
     let (mut inside, mut found) = (false, vec![]);
     for line in page.lines() {

@@ -1,4 +1,4 @@
-//! A stored run is judged from its history alone, with the same result as the run itself. If a part of it is lost or
+//! A stored run is judged from its history alone, with the same result as the run itself. If any part of it is lost or
 //! changed, it never passes.
 
 use crate::common::*;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 const SHORT: &[&str] = &["run", "--warmup", "500ms", "--quiet-tail", "1s", "--faults", "none", "--seed", "2", "--json", "--quiet"];
 
-/// A run that ends with `code`: its folder and results.
+/// Performs a run that exits with `code`, and returns its folder and results.
 fn run(folder: &Folder, extra: &[&str], code: i32) -> (PathBuf, Value) {
     let out = expect_code(folder, &[SHORT, extra].concat(), code);
     let results: Value = serde_json::from_slice(&out.stdout).expect("--json prints JSON");
@@ -15,7 +15,7 @@ fn run(folder: &Folder, extra: &[&str], code: i32) -> (PathBuf, Value) {
     (root, results)
 }
 
-/// `heckle check` on `target` exits with `code` and prints `words`.
+/// Checks that `heckle check` on `target` exits with `code` and prints `words`.
 #[track_caller]
 fn checked(folder: &Folder, target: &Path, code: i32, words: &[&str]) {
     let output = said(&expect_code(folder, &["check", target.to_str().expect("UTF-8")], code));
@@ -24,7 +24,7 @@ fn checked(folder: &Folder, target: &Path, code: i32, words: &[&str]) {
     }
 }
 
-/// The text of the history.
+/// Returns the text of the history.
 fn text(run: &Path) -> String {
     let packed = std::fs::read(run.join("history.jsonl.zst")).expect("recorded");
     String::from_utf8(zstd::decode_all(&packed[..]).expect("whole")).expect("UTF-8")
@@ -73,7 +73,7 @@ fn recheck_of_a_valid_run_is_valid_until_something_is_lost_or_changed() {
     assert_eq!(results["history"]["events"], whole.lines().count() - 2);
     assert_eq!(results["history"]["whole"], true);
 
-    // The history: cut at the end of a line, without its last line, with only a header, with a changed line.
+    // Damage the history: cut it at the end of a line, drop its last line, keep only the header, change a line.
     let lines: Vec<&str> = whole.split_inclusive('\n').collect();
     for kept in [lines.len() - 1, lines.len() / 2, 1] {
         store(&root, &lines[..kept].concat());
@@ -82,13 +82,13 @@ fn recheck_of_a_valid_run_is_valid_until_something_is_lost_or_changed() {
     }
     store(&root, &whole.replacen("\"need\":10", "\"need\":11", 1));
     checked(&folder, &root, 2, &["was changed after it was recorded", "hash"]);
-    // Without the announcement of an end record and without the record: formally an old history, but not the one that
-    // results.json describes.
+    // Remove the end record and its announcement. Formally this is an old history, but not the one that results.json
+    // describes.
     store(&root, &lines[..lines.len() - 1].concat().replacen("\"end\":true,", "", 1));
     checked(&folder, &root, 2, &["results.json is of another history"]);
     store(&root, &whole);
 
-    // The results: damaged, missing, of another run, unfinished, better than the truth.
+    // Damage the results: truncated, missing, of another run, unfinished, or with a wrong verdict.
     let said_otherwise = stored.replacen("\"verdict\": \"valid\"", "\"verdict\": \"gate_missed\"", 1);
     let going_on = stored.replacen("\"status\": \"done\"", "\"status\": \"running\"", 1);
     let of_another = stored.replacen("\"xxh3\": \"", "\"xxh3\": \"f", 1);
@@ -105,8 +105,8 @@ fn recheck_of_a_valid_run_is_valid_until_something_is_lost_or_changed() {
     report_writes_results_anew(&folder, &root, &results);
 }
 
-/// Results without the parts that depend on how far a search comes within its time limit: on a busy machine one of
-/// two may give up. Whether a second opinion agrees is checked here.
+/// Returns results without the parts that depend on how far a search gets within its time limit: on a busy machine, one
+/// of two searches may give up. Whether a second opinion agrees is checked here.
 #[track_caller]
 fn without_second_opinions(mut results: Value) -> Value {
     for key in results.pointer_mut("/linearizability/keys").and_then(Value::as_array_mut).expect("keys") {
@@ -120,7 +120,7 @@ fn without_second_opinions(mut results: Value) -> Value {
     results
 }
 
-/// `heckle report` never replaces missing results by defaults.
+/// Checks that `heckle report` never replaces missing results with defaults.
 fn report_writes_results_anew(folder: &Folder, root: &Path, results: &Value) {
     let shown = root.to_str().expect("UTF-8");
     for damage in [Some("{\"schema\": \"heckle.resu"), None] {
@@ -132,8 +132,8 @@ fn report_writes_results_anew(folder: &Folder, root: &Path, results: &Value) {
         assert!(output.contains("rewritten from the history") && output.contains("valid (exit code 0)"), "{output}");
         let read = std::fs::read_to_string(root.join("results.json")).expect("written");
         let mut anew: Value = serde_json::from_str(&read).expect("JSON");
-        // Everything except what a history does not contain: how long the run and the judgement took, and when files
-        // were written.
+        // Compare everything except what a history does not contain: how long the run and the judgement took, and when
+        // files were written.
         for (pointer, _) in
             [("/wall_s", ()), ("/linearizability/check_ms", ()), ("/linearizability/second_opinion_ms", ()), ("/artifacts", ())]
         {
@@ -145,7 +145,7 @@ fn report_writes_results_anew(folder: &Folder, root: &Path, results: &Value) {
     let aside = std::fs::read_to_string(root.join("results.damaged.json")).expect("set aside");
     assert_eq!(aside, "{\"schema\": \"heckle.resu");
 
-    // Recorded before histories contained requirements, so there is nothing to make results from.
+    // The history was recorded before histories contained requirements, so no results can be derived from it.
     let whole = text(root);
     let (header, rest) = whole.split_once('\n').expect("a header");
     let mut header: Value = serde_json::from_str(header).expect("JSON");

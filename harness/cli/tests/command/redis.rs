@@ -1,4 +1,4 @@
-//! `--system redis`: losses of asynchronous replication are found, and nothing else is reported as lost.
+//! `--system redis`: losses due to asynchronous replication are found, and nothing else is reported as lost.
 
 use crate::common::*;
 use heckle_loopback::LoopbackClaim;
@@ -64,19 +64,19 @@ fn kills_of_replicas_lose_nothing() {
     );
     let out = expect_code(&folder, &["run", "plan.toml", "--quiet", "--json"], 0);
     let results: serde_json::Value = serde_json::from_slice(&out.stdout).expect("JSON");
-    // A node is a server and a Sentinel, and each has its own log.
+    // A node consists of a server and a Sentinel, each with its own log.
     assert_eq!((find(&folder, "nodes/n1/redis.log").len(), find(&folder, "nodes/n1/sentinel.log").len()), (1, 1));
     assert!(results["faults"].as_array().expect("a list").iter().all(|f| f["effective"] == true && f["healed"] == true), "{results:#}");
 }
 
-/// The text of the page's only block in that language.
+/// Returns the text of the only block in this language on the page.
 fn block(language: &str) -> String {
     let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/redis.md")).expect("the page");
     let (_, rest) = page.split_once(&format!("```{language}\n")).expect("a block");
     rest.split_once("```").expect("its end").0.to_owned()
 }
 
-/// A server started by the test at a claimed address, killed when dropped.
+/// Starts a server at a claimed address; it is killed when dropped.
 fn server(command: impl Fn(SocketAddr) -> Command) -> (Running, LoopbackClaim, String) {
     let claim = LoopbackClaim::new().expect("an address");
     let addr = claim.addresses(1).expect("a port")[0];
@@ -123,7 +123,7 @@ fn the_page_s_javascript_driver_passes_the_check_against_etcd() {
         command.arg(folder.path().join("data"));
         command
     });
-    // It listens before it has elected itself.
+    // It starts listening before it has elected itself.
     std::thread::sleep(Duration::from_secs(2));
     let out = expect_code(&folder, &["driver", "check", "--node", &addr, "node", "etcd_driver.js"], 0);
     assert!(said(&out).lines().filter(|line| line.starts_with("ok ")).count() == 9, "every case is played: {}", said(&out));

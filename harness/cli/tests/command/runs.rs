@@ -1,4 +1,4 @@
-//! Whole runs on real processes: healthy ones, interrupted ones and killed ones.
+//! Whole runs on real processes: healthy, interrupted and killed ones.
 
 use crate::common::*;
 use std::process::Stdio;
@@ -64,7 +64,7 @@ fn both_paths_on_the_same_keys_are_caught_and_the_mix_is_named_as_the_cause() {
     assert_eq!((&results["verdict"], &results["plan"]["expect"]), (&"invalid".into(), &"invalid".into()), "{results:#}");
     let cause = results["linearizability"]["violations"][0]["cause"].as_str().expect("a cause");
     assert!(cause.contains("went through two paths") && cause.contains("(cas, read)") && cause.contains("(get, put)"), "{cause}");
-    // Both paths together, in a run that ended as planned.
+    // Both paths in one run, which ends as planned.
     let ok = |kind: &str| results["latency_ms"][kind]["ok"].as_u64().unwrap_or_else(|| panic!("no {kind}: {results:#}"));
     assert_eq!((ok("cas") + ok("read"), ok("put") + ok("get")), (ok("paxos"), ok("cheap")));
     assert_eq!(ok("paxos") + ok("cheap"), ok("all"));
@@ -84,19 +84,20 @@ fn both_paths_on_the_same_keys_are_caught_and_the_mix_is_named_as_the_cause() {
 #[test]
 fn one_path_alone_is_not_blamed_on_a_mix_and_an_expectation_that_is_not_met_fails() {
     let folder = Folder::new();
-    // Paxos alone, under the same workload: correct, and judged valid.
+    // Paxos alone, under the same workload, is correct and judged valid.
     let alone = ["--workload", "mixed", "--mix", "cas=60,read=40", "--faults", "none", "--duration", "2s"];
     let out = expect_code(&folder, &strs(&run(&[&alone[..], &["--json"]].concat())), 0);
     let results: serde_json::Value = serde_json::from_slice(&out.stdout).expect("--json prints JSON");
     assert_eq!((&results["verdict"], &results["plan"]["expect"]), (&"valid".into(), &"valid".into()), "{results:#}");
     assert!(results["latency_ms"]["cheap"].is_null() && results["latency_ms"]["paxos"].is_null(), "there is nothing side by side");
-    // A workload with puts in its mix that sends none: the expected violation cannot occur, so the run does not pass.
+    // A workload that has puts in its mix but sends none: the expected violation cannot occur, so the run does not
+    // pass.
     let plan =
         "schema = \"heckle.plan/1\"\nname = \"idle\"\nexpect = \"invalid\"\n[load]\nworkload = \"mixed\"\nmix = \"cas=60,read=40\"\n";
     std::fs::write(folder.path().join("idle.toml"), plan).expect("a writable folder");
     let out = expect_code(&folder, &strs(&run(&["idle.toml", "--faults", "none", "--duration", "2s"])), 2);
     assert!(said(&out).contains("none was found"), "{}", said(&out));
-    // The last-write-wins path only: whatever the judge finds, the mix is not the cause.
+    // The last-write-wins path alone: whatever the judge finds, the mix is not the cause.
     let past = ["--workload", "mixed", "--mix", "put=50,get=50", "--consistency", "one", "--faults", "none", "--duration", "2s", "--json"];
     let out = output(&folder, &strs(&run(&past)));
     let results: serde_json::Value = serde_json::from_slice(&out.stdout).expect("--json prints JSON");
@@ -115,7 +116,7 @@ fn a_harness_killed_in_the_middle_leaves_no_node_and_a_history_that_can_be_judge
     harness.0.wait().expect("reaped");
     assert!(wait_for(Duration::from_secs(2), || nodes_alive(&folder).is_empty()), "no node survives its harness, paused or not");
     let history = find(&folder, "history.jsonl.zst");
-    // What followed the cut is unknown. The readable part has no violation, so the verdict is unknown.
+    // The events after the cut are unknown. The readable part has no violation, so the verdict is unknown.
     let out = expect_code(&folder, &["check", history[0].to_str().expect("UTF-8"), "--json"], 2);
     let checked: serde_json::Value = serde_json::from_slice(&out.stdout).expect("JSON");
     assert_eq!(checked["linearizability"]["verdict"], "valid");
@@ -124,7 +125,7 @@ fn a_harness_killed_in_the_middle_leaves_no_node_and_a_history_that_can_be_judge
     assert!(checked["reasons"][0].as_str().expect("a reason").contains("no end record"), "{checked:#}");
     assert!(!checked["warnings"].as_array().expect("a list").is_empty(), "the torn tail is named");
     expect_code(&folder, &["check", "cas-register"], 2);
-    // The folder still says `running`, but readers find that the process is gone.
+    // The folder still says `running`, but readers detect that the process is gone.
     assert!(said(&expect_code(&folder, &["list"], 0)).contains("killed"));
     assert!(said(&expect_code(&folder, &["show", "--json", &run_of(&history[0])], 0)).contains("\"status\": \"killed\""));
     let gone = said(&expect_code(&folder, &["gc", "--keep", "0", "--keep-failed", "0", "--delete"], 0));
@@ -179,8 +180,8 @@ fn the_closed_loop_and_a_missed_gate() {
     assert!(results["paxos"]["fsyncs_per_op"].as_f64().expect("a figure") > 0.0);
 }
 
-/// A rate that no machine reaches: the run says what limited it and which figures suffer, wherever its verdict is
-/// shown, and the ops that were sent are still judged.
+/// A rate that no machine reaches: the run reports what limited it and which figures are affected, wherever its verdict
+/// is shown. The ops that were sent are still judged.
 #[test]
 fn a_rate_beyond_the_machine_is_said_beside_the_verdict() {
     let folder = Folder::new();
@@ -207,8 +208,8 @@ fn a_rate_beyond_the_machine_is_said_beside_the_verdict() {
     }
 }
 
-/// Requests that waited at stopped nodes run after their fate was reported. With the fence they are refused; without
-/// it they are applied, and the report names the contradiction.
+/// Requests that waited at stopped nodes are executed after their fate was reported. With the fence, they are refused.
+/// Without it, they are applied, and the report describes the contradiction.
 #[test]
 fn a_fate_without_its_fence_is_contradicted() {
     let folder = Folder::new();
@@ -220,8 +221,8 @@ fn a_fate_without_its_fence_is_contradicted() {
     assert_eq!(lin["verdict_without_fates"], "valid", "the answers about fates are all that is wrong");
     assert!(results["fates"]["not_applied"].as_u64().expect("a count") > 0);
 
-    // The same plan without the bug: fates are queried during faults and after, and nothing contradicts the fates
-    // reported.
+    // The same plan without the bug: fates are queried during and after faults, and nothing contradicts the reported
+    // fates.
     let plan = ["--mix", "cas=20,read=40,write=40", "--rate", "300", "--op-timeout", "300ms", "--faults", "pause", "--fault-every", "2s"];
     let short = ["run", "--duration", "5s", "--warmup", "500ms", "--fault-for", "1s", "--quiet-tail", "1s", "--json", "--quiet"];
     let out = expect_code(&folder, &[&short[..], &plan[..]].concat(), 0);

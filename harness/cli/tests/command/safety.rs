@@ -1,5 +1,5 @@
-//! Hostile input does no harm: files that never end, names that steer a terminal or forge a verdict, keys whose files
-//! would overwrite each other, lists of other users' processes, and plans that name programs.
+//! Hostile input does no harm: endless files, names that steer a terminal or forge a verdict, keys whose files would
+//! overwrite each other, lists of other users' processes, and plans that name programs.
 
 use crate::common::*;
 use heckle_history::printable::steers;
@@ -8,7 +8,7 @@ use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// The input is refused with 64 and a line that mentions all of `parts`.
+/// Checks that the input is rejected with exit code 64 and a line that mentions all of `parts`.
 #[track_caller]
 fn refused(f: &Folder, args: &[&str], parts: &[&str]) {
     let out = expect_code(f, args, 64);
@@ -32,7 +32,7 @@ fn files_without_end_are_refused_at_once() {
         refused(&f, &["compare", file], &[file, what]);
         refused(&f, &["node", "--config", file], &[file, what]);
     }
-    // Files of a run folder may be anything, too.
+    // Files in a run folder may also contain anything.
     let run = f.path().join("results/runs/p/20260101T000000Z-0000");
     std::fs::create_dir_all(&run).expect("writable");
     std::fs::write(run.join("history.jsonl"), "").expect("writable");
@@ -40,11 +40,11 @@ fn files_without_end_are_refused_at_once() {
     refused(&f, &["show", "results/runs/p/20260101T000000Z-0000"], &["results.json", "more than"]);
 }
 
-/// Strings that a name, a reason or a log line may hold, each with a distinct prefix.
+/// Strings that may occur in a name, a reason or a log line, each with a distinct prefix.
 const HOSTILE: &str = "x\u{1b}[2J\u{1b}]0;t\u{7}\nverdict: valid\r\nverdict   VALID\u{9b}31m\u{202e}evil\u{2066}\u{200b}|`<script>alert(1)</script>&\"'\u{0}\u{8}";
 
-/// A run folder whose history, results and log hold such strings in every place that allows a string, with a stale
-/// read.
+/// Creates a run folder whose history, results and log contain such strings in every place that allows a string. The
+/// history has a stale read.
 fn hostile_run(f: &Folder) -> PathBuf {
     let run = f.path().join("results/runs/p/20260101T000000Z-0000");
     std::fs::create_dir_all(run.join("nodes")).expect("writable");
@@ -102,7 +102,7 @@ fn nothing_from_elsewhere_steers_a_terminal_or_forges_a_verdict() {
         assert!(!text.contains("panicked") && !text.is_empty(), "{args:?}: {text}");
         (args.join(" "), text)
     };
-    // `check`, `show` and `explain` print the verdict as text; no line of JSON starts like it.
+    // `check`, `show` and `explain` print the verdict as text; no line of JSON starts like a verdict.
     for (args, verdicts) in [
         (&["check", &history][..], 1),
         (&["check", &folder], 1),
@@ -128,10 +128,11 @@ fn nothing_from_elsewhere_steers_a_terminal_or_forges_a_verdict() {
     }
     for file in ["summary.md", "junit.xml", "report.html", "violations/1/explain.txt", "violations/1/timeline.html"] {
         let text = std::fs::read_to_string(run.join(file)).unwrap_or_else(|e| panic!("{file}: {e}"));
-        // In a page, a newline is a space, except in preformatted text, which holds texts from above.
+        // In a page, a newline is equivalent to a space, except in preformatted text, which contains only the texts
+        // tested above.
         harmless(file, &if file.ends_with(".html") { text.replace('\n', " ") } else { text.clone() }, 0);
-        // In Markdown, code between backticks is not markup, and no backtick of a name can end it early: outside of
-        // code each one is escaped.
+        // In Markdown, code between backticks is not markup, and a backtick in a name cannot end the code early:
+        // outside code, each backtick is escaped.
         let outside_code: String = if file.ends_with(".md") { text.replace("\\`", "").split('`').step_by(2).collect() } else { text };
         assert!(file.ends_with(".txt") || !outside_code.contains("<script>alert"), "{file}:\n{outside_code}");
     }
@@ -161,7 +162,7 @@ fn keys_that_look_alike_get_files_of_their_own() {
         let text = std::fs::read_to_string(f.path().join(format!("to/here/{key}.csv"))).expect(key);
         assert!(text.contains(&i.to_string()), "{text}");
     }
-    // Nothing is replaced without the flag, and links are not written through.
+    // Without the flag, no file is replaced, and links are never written through.
     refused(&f, &args, &["is there already", "--force"]);
     let victim = f.path().join("victim");
     std::fs::write(&victim, "mine").expect("writable");
@@ -206,7 +207,7 @@ fn a_program_that_a_foreign_run_names_needs_consent() {
     for file in ["plan.seal", "env.json", "results.json", "plan.resolved.toml"] {
         assert!(!std::fs::read_to_string(run.join(file)).expect(file).contains(&secret), "{file} holds the secret");
     }
-    // The plan was evidently accepted without a second run: otherwise there would be no schedule.
+    // Without its schedule, an accepted plan fails for that reason, so no second run starts.
     std::fs::remove_file(run.join("schedule.jsonl")).expect("there");
     let passes = |args: &[&str]| {
         let (exit, words) = code(args);

@@ -1,5 +1,5 @@
-//! Which programs may take part in a cluster and control a node, and which secrets a run folder contains. Also
-//! `heckle node --verify`.
+//! Which programs may join a cluster and control a node, and which secrets a run folder contains. Also tests `heckle
+//! node --verify`.
 
 use crate::common::*;
 use std::io::{BufRead, BufReader};
@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-/// All files below a folder.
+/// Returns all files below a folder.
 fn files_below(folder: &Path) -> Vec<PathBuf> {
     let (mut found, mut folders) = (vec![], vec![folder.to_owned()]);
     while let Some(folder) = folders.pop() {

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-/// A server for the runs of a folder, on a port chosen by the system.
+/// A server for the runs in a folder, on a port chosen by the system.
 struct Server {
     process: Running,
     address: String,
@@ -37,7 +37,7 @@ impl Server {
     }
 }
 
-/// A folder of runs made without running anything: a run, and a suite with two cells.
+/// Creates a folder of runs without running anything: a run, and a suite with two cells.
 fn made_up(folder: &Folder) {
     let write = |path: &str, json: &Json| {
         let path = folder.path().join("results/runs").join(path);
@@ -112,7 +112,7 @@ fn serve_shows_runs_and_ends_with_ctrl_c() {
     assert!(index.starts_with("HTTP/1.1 200") && index.contains("alone") && !index.contains("night/"), "{index}");
     assert!(server.get("/../../etc/passwd").starts_with("HTTP/1.1 404"));
     assert!(server.get("/files/../../../etc/passwd").starts_with("HTTP/1.1 404"));
-    // A run that is made while the server is running.
+    // Create a run while the server is running.
     let args = ["run", "--faults", "none", "--duration", "1s", "--warmup", "200ms", "--quiet-tail", "200ms", "--quiet", "--rate", "50"];
     crate::common::output(&folder, &args);
     assert!(wait_for(Duration::from_secs(10), || server.get("/").contains("cas-register")), "{}", server.get("/"));
@@ -156,7 +156,7 @@ fn a_real_run_is_watched_and_exported() {
     assert!(alone.contains("heckle_op_latency_seconds_sum{plan=\"\"") && !alone.contains("heckle_run_verdict"), "{alone}");
 }
 
-/// The first browser on PATH.
+/// Returns the first browser on PATH.
 fn browser() -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     let names = ["chromium", "chromium-browser", "google-chrome", "chrome"];
@@ -173,7 +173,7 @@ fn the_live_page_draws_in_a_browser_and_runs_nothing_else() {
     let folder = Folder::new();
     let run = folder.path().join("results/runs/plan/20260101T000000Z-0001");
     std::fs::create_dir_all(&run).expect("writable");
-    // A run of this process, so that it counts as alive.
+    // The run belongs to this process, so it counts as alive.
     let results = Results { harness: alive::this_process(), ..Results::default() };
     std::fs::write(run.join("results.json"), results.to_json()).expect("writable");
     let hostile = "<img src=x onerror=document.title='run'>";
@@ -194,7 +194,7 @@ fn the_live_page_draws_in_a_browser_and_runs_nothing_else() {
     std::fs::write(run.join("live.json"), live.to_json()).expect("writable");
     let server = Server::start(&folder);
     let mut page = String::new();
-    // The browser prints the page when it has loaded, which may be before the first event.
+    // The browser prints the page once it has loaded, which may be before the first event.
     for _ in 0..20 {
         let profile = format!("--user-data-dir={}", folder.path().join("profile").display());
         let args = ["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--timeout=5000", "--dump-dom", &profile];

@@ -1,4 +1,4 @@
-//! A load that changes over time, and a load that is aborted.
+//! Loads that change over time, and loads that are aborted.
 
 use crate::common::*;
 use heckle_history::ClientId;
@@ -8,7 +8,7 @@ fn results(out: &std::process::Output) -> Json {
     serde_json::from_slice(&out.stdout).expect("--json prints JSON")
 }
 
-/// Runs the plan of the guide. On a busy machine ops are sent late, but none is skipped.
+/// Runs the plan from the guide. On a busy machine, ops are sent late, but none are skipped.
 #[test]
 fn the_plan_with_stages_has_figures_of_each() {
     let folder = Folder::new();
@@ -18,7 +18,7 @@ fn the_plan_with_stages_has_figures_of_each() {
     let figure = |name: &str| stages.iter().map(|s| s[name].as_f64().unwrap_or_else(|| panic!("{name} of {s:#}"))).collect::<Vec<_>>();
     assert_eq!((figure("from"), figure("to")), (vec![100.0, 100.0, 900.0, 100.0], vec![100.0, 400.0, 900.0, 100.0]));
     assert_eq!((figure("start_s"), figure("asked")), (vec![1.0, 3.0, 6.0, 7.0], vec![200.0, 750.0, 900.0, 200.0]));
-    // Each op belongs to the stage in which it was due, however late it was sent.
+    // Each op belongs to the stage in which it was due, no matter how late it was sent.
     let due: Vec<f64> = stages.iter().map(|s| s["due"].as_f64().expect("a count")).collect();
     assert!(due.iter().zip(figure("asked")).all(|(due, asked)| (due - asked).abs() <= 1.0), "{due:?}");
     assert_eq!(due.iter().sum::<f64>(), results["window"]["ops"]["invoked"].as_f64().expect("a count"));
@@ -41,7 +41,7 @@ fn stages_by_clients_are_a_closed_loop_of_as_many_clients() {
     let results = results(&expect_code(&folder, &["run", "clients.toml", "--seed", "7", "--quiet", "--json"], 0));
     assert_eq!((&results["load"]["max_rate"], &results["load"]["think_ms"]), (&true.into(), &5.0.into()));
     let begun = |i: usize| results["stages"][i]["begun_per_s"].as_f64().expect("a rate");
-    // Clients with a think time of 5 ms send at most 200 ops a second each.
+    // Clients with a think time of 5 ms send at most 200 ops per second each.
     assert!(begun(0) > 0.0 && begun(0) <= 400.0 && begun(1) <= 1_600.0, "{} and {}", begun(0), begun(1));
     // The six additional clients do not appear before their stage.
     let history = heckle::run::report::read_history(&find(&folder, "history.jsonl.zst")[0]).expect("readable");
@@ -66,13 +66,13 @@ fn an_aborted_load_is_a_missed_gate_and_its_tail_is_as_planned() {
     assert_eq!((&results["load"]["aborted"], &results["load"]["achieved_ratio"]), (&why.into(), &Json::Null));
     let window = results["load"]["window_s"].as_f64().expect("seconds");
     assert!((1.0..30.0).contains(&window), "the window ends with the load: {window} s");
-    // There were final reads, and no figure of the window includes them.
+    // There were final reads, but no figure of the window includes them.
     let durability = results["checks"].as_array().expect("a list").iter().find(|c| c["name"] == "durability").expect("a check");
     assert_eq!(durability["verdict"], "valid", "{durability:#}");
     assert!(results["ops"]["invoked"].as_u64() > results["window"]["ops"]["invoked"].as_u64());
     let again = expect_code(&folder, &["check", "latest"], 3);
     assert!(said(&again).contains("by --abort-on"), "{}", said(&again));
-    // A limit that is never exceeded ends nothing. On a busy machine such a short run may be inconclusive for other
+    // A limit that is never exceeded ends nothing. On a busy machine, such a short run may be inconclusive for other
     // reasons.
     let calm = ["run", "--duration", "2s", "--warmup", "500ms", "--quiet-tail", "500ms", "--faults", "none", "--quiet", "--json"];
     let out = output(&folder, &[&calm[..], &["--abort-on", "max_ms>60000 for 1s"]].concat());

@@ -1,10 +1,10 @@
-//! A planted bug that starves the clients of one node: the verdict names the client and the coordinator. Without the
-//! bug it is valid.
+//! A planted bug starves the clients of one node: the verdict names the client and the coordinator. Without the bug,
+//! the verdict is valid.
 
 use crate::common::{Folder, expect_code};
 use serde_json::Value as Json;
 
-/// The check `starvation` of a run of the plan that exposes `no-ballot-bump`, slightly shortened.
+/// Returns the `starvation` check of a run of the plan that exposes `no-ballot-bump`, slightly shortened.
 fn starvation(mutant: &str, code: i32) -> Json {
     let folder = Folder::new();
     let plan = "schema = \"heckle.plan/1\"\nname = \"behind\"\n[cluster]\nclock_offset = \"n3:-60s\"\n[load]\nworkload = \"hot-key\"\nclients = 6\n\

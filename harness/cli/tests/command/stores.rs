@@ -1,4 +1,4 @@
-//! `heckle bench store`: every compiled-in store is written to and killed, and holds all its data afterwards.
+//! `heckle bench store`: every built-in store is written to and killed, and still contains all its data afterwards.
 
 use crate::common::*;
 
@@ -17,7 +17,7 @@ fn each_store_is_measured_and_nothing_is_left() {
     for row in rows {
         assert!(row["p50_us"].as_f64() > Some(0.0) && row["p50_us"].as_f64() <= row["p99_us"].as_f64(), "{row:#}");
         assert!(row["disk_mib"].as_f64() > Some(0.5) && row["recovered_records"].as_f64() >= Some(10_000.0), "{row:#}");
-        // One sync makes a batch durable. Where syncs are counted, no store needs fewer.
+        // One sync makes a batch durable. Where syncs are counted, no store can need fewer.
         assert!(row["syncs_per_batch"].as_f64().is_none_or(|syncs| (0.9..20.0).contains(&syncs)), "{row:#}");
         assert!(row["syncs_per_batch"].is_null() != row["syncs_not_counted"].is_null(), "{row:#}");
     }

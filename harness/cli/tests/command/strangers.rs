@@ -1,5 +1,5 @@
-//! Other programs on nodes' ports: any program can take the ports of a killed node, and its replies must never count
-//! as the node's. Simultaneous runs, which may hit such ports by chance, must not affect each other.
+//! Other programs on the ports of nodes: any program can take the ports of a killed node, and its replies must never be
+//! mistaken for those of the node. Simultaneous runs, which may hit such ports by chance, must not affect each other.
 
 use crate::common::*;
 use heckle_server::{Node, NodeHandle, NodeOptions};
@@ -7,18 +7,18 @@ use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
-/// n2 is down from 0.5 s on, for longer than the test takes.
+/// n2 is down from 0.5 s, for longer than the test takes.
 const SCHEDULE: &str = "{\"t\":500000000,\"kind\":\"kill\",\"targets\":[\"n2\"],\"state\":\"begin\"}\n\
                         {\"t\":15000000000,\"kind\":\"kill\",\"targets\":[\"n2\"],\"state\":\"end\"}\n";
 
-/// A program on a dead node's port, ended when dropped.
+/// A program on the port of a dead node. It is stopped when dropped.
 #[expect(dead_code, reason = "they are held, not read")]
 enum Thief {
     Node(Box<NodeHandle>),
     Program(TcpListener),
 }
 
-/// The client address of the run's n2, once n2 is dead.
+/// Returns the addresses of the run's n2 by role, once n2 is dead.
 fn dead_node(f: &Folder) -> impl Fn(&str) -> SocketAddr {
     let log = || find(f, "nodes/n2/node.log").first().and_then(|log| std::fs::read_to_string(log).ok()).unwrap_or_default();
     let up = || log().contains(" event=ready ");
@@ -33,14 +33,14 @@ fn dead_node(f: &Folder) -> impl Fn(&str) -> SocketAddr {
     }
 }
 
-/// Names of the run's nodes that are alive.
+/// Returns the names of the run's live nodes.
 fn nodes(f: &Folder) -> Vec<String> {
     let lists = find(f, "pids.jsonl");
     let alive = lists.iter().flat_map(|list| heckle::cluster::pids::alive(list.parent().expect("a run folder")));
     alive.map(|started| started.node).collect()
 }
 
-/// A run in which n2 is killed and another program takes its port. It ends with 4 and names the program.
+/// Checks a run in which n2 is killed and another program takes its port. The run ends with 4 and names the program.
 #[track_caller]
 fn check(extra: &[&str], who: &str, steal: impl FnOnce(&Folder, &dyn Fn(&str) -> SocketAddr) -> Thief) {
     check_within(None, extra, who, steal);
@@ -87,13 +87,13 @@ fn finish(mut run: Running) -> std::process::Output {
     child.wait_with_output().expect("it ends")
 }
 
-/// A node of another cluster with the expected name.
+/// Starts a node of another cluster with the expected name.
 fn node(f: &Folder, change: impl FnOnce(&mut NodeOptions)) -> Thief {
     let mut options = NodeOptions::new("n2".parse().expect("a name"), "thieves", f.path().join("thief"));
     options.remote = true;
     change(&mut options);
-    // A claimed port is free once its node is dead. With a wildcard address, another cluster's port of the same
-    // number may conflict.
+    // A claimed port is free once its node is dead. With a wildcard address, the same port number of another cluster
+    // may conflict.
     let mut started = None;
     let free = || {
         started = Node::start(options.clone()).ok();
@@ -130,7 +130,7 @@ fn another_clusters_node_at_a_dead_nodes_peer_address_ends_the_run_by_name() {
 #[test]
 fn a_program_that_says_nothing_at_a_dead_nodes_address_ends_the_run() {
     check(&["--net", "direct"], "a program that says nothing", |_, place| {
-        // The node's last connections may hold the port for a moment.
+        // The last connections of the node may hold the port for a moment.
         let mut listener = None;
         let free = || {
             listener = TcpListener::bind(place("client")).ok();
@@ -141,8 +141,8 @@ fn a_program_that_says_nothing_at_a_dead_nodes_address_ends_the_run() {
     });
 }
 
-/// Four simultaneous runs with kills, as often as HECKLE_SIDE_BY_SIDE says (default: once). Each has its own verdict:
-/// none is wrong, and none meets another's node.
+/// Runs four simultaneous runs with kills, repeated HECKLE_SIDE_BY_SIDE times (default: once). Each run has its own
+/// verdict; none is wrong, and none reaches a node of another run.
 #[test]
 fn runs_side_by_side_do_not_meet() {
     let times: u32 = std::env::var("HECKLE_SIDE_BY_SIDE").map_or(1, |times| times.parse().expect("a number"));
@@ -157,7 +157,7 @@ fn runs_side_by_side_do_not_meet() {
         let runs: Vec<Running> = (0..4).map(start).collect();
         for run in runs {
             let out = finish(run);
-            // In so short a time on a busy machine a run may be inconclusive, but never wrong.
+            // On a busy machine, such a short run may be inconclusive, but never wrong.
             assert!(matches!(out.status.code(), Some(0 | 2)), "round {round}: {:?}\n{}", out.status, said(&out));
         }
         assert_eq!(nodes_alive(&f), Vec::<u32>::new());

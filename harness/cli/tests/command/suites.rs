@@ -1,5 +1,4 @@
-//! Whole suites on real processes: one that passes, one whose canary is not caught, and one that is killed and
-//! resumed.
+//! Whole suites on real processes: one that passes, one whose canary is not caught, and one that is killed and resumed.
 
 use crate::common::*;
 use serde_json::Value;
@@ -13,7 +12,7 @@ fn plan(folder: &Folder, more: &str) {
     std::fs::write(folder.path().join("night.toml"), format!("{PLAN}{more}")).expect("writable");
 }
 
-/// The suites below the folder, oldest first.
+/// Returns the suites below the folder, oldest first.
 fn suites(folder: &Folder) -> Vec<(PathBuf, Value)> {
     let mut found = find(folder, "suite.json");
     found.sort();
@@ -40,7 +39,7 @@ fn a_night_leaves_its_verdict_for_people_and_machines() {
     for file in ["summary.md", "trend.html"] {
         assert!(root.join(file).is_file(), "{file}");
     }
-    // A run of a suite is found like any other, also in its index.
+    // A run of a suite is found like any other, including through its index.
     expect_code(&folder, &["show", "latest"], 0);
     let list = expect_code(&folder, &["list", "--json", "--all"], 0);
     assert_eq!(serde_json::from_slice::<Value>(&list.stdout).expect("JSON").as_array().expect("a list").len(), 2);
@@ -51,7 +50,7 @@ fn a_night_leaves_its_verdict_for_people_and_machines() {
     assert_eq!(freed["runs"].as_array().map(Vec::len), Some(2));
     let again = expect_code(&folder, &["list", "--json", "--all"], 0);
     assert_eq!(again.stdout, list.stdout, "what runs came to outlives their files");
-    // A finished suite is not resumed.
+    // A finished suite cannot be resumed.
     expect_code(&folder, &["suite", "night.toml", "--quiet", "--budget", "1ms"], 2);
     assert_eq!(suites(&folder).len(), 2);
 }
@@ -59,7 +58,7 @@ fn a_night_leaves_its_verdict_for_people_and_machines() {
 #[test]
 fn a_silent_canary_makes_the_night_red() {
     let folder = Folder::new();
-    // A control: a planted bug that no history can show.
+    // A control: a planted bug that no history can reveal.
     plan(
         &folder,
         "[[canary]]\nmutant = \"keep-accepted-at-learn\"\n[canary.set]\nduration = \"1s\"\nkinds = [\"none\"]\nquiet_tail = \"0s\"\n",
@@ -80,7 +79,7 @@ fn a_killed_suite_goes_on_where_it_was() {
     running.0.wait().expect("reaped");
     let before = suites(&folder).remove(0).1;
     assert_eq!(before["status"], "running");
-    // The run in progress is signalled, heals, and ends its nodes by itself.
+    // The run in progress is signalled, heals its faults, and stops its nodes by itself.
     let out = expect_code(&folder, &args, 0);
     let all = suites(&folder);
     assert_eq!(all.len(), 1, "{}", said(&out));
@@ -110,7 +109,7 @@ fn a_matrix_that_makes_no_sense_is_refused_before_anything_runs() {
 #[test]
 fn embedded_plans_work_in_any_folder() {
     let folder = Folder::new();
-    // A file with that name is not a path, and does no harm.
+    // A file with the name of a built-in plan is not a path and does no harm.
     std::fs::write(folder.path().join("quick"), "not a plan").expect("writable");
     // The size of the matrix is checked before anything runs.
     let out = expect_code(&folder, &["suite", "quick", "--min-cells", "99"], 64);

@@ -1,5 +1,5 @@
-//! Sweeps on real processes: points, picture and page; an interrupted sweep and its resumption; a violation; and
-//! requests that are refused before anything starts.
+//! Sweeps on real processes: points, picture and page; an interrupted sweep that is resumed; a violation; and requests
+//! that are rejected before anything starts.
 
 use crate::common::*;
 use heckle_results::sweep::Sweep;
@@ -14,7 +14,7 @@ fn with<'a>(extra: &[&'a str]) -> Vec<&'a str> {
     SHORT.iter().copied().chain(extra.iter().copied()).collect()
 }
 
-/// The folders of sweeps called `name`.
+/// Returns the folders of sweeps named `name`.
 fn sweeps(folder: &Folder, name: &str) -> Vec<PathBuf> {
     let children = std::fs::read_dir(folder.path().join("results/runs").join(name)).into_iter().flatten().flatten();
     children.map(|e| e.path()).filter(|p| p.join("sweep.json").is_file()).collect()
@@ -24,7 +24,7 @@ fn stored(root: &Path) -> Sweep {
     Sweep::from_json(&std::fs::read_to_string(root.join("sweep.json")).expect("written")).expect("a sweep")
 }
 
-/// Arm, value and repeat of every run.
+/// Returns the arm, value and repeat of every run.
 fn cells(sweep: &Sweep) -> BTreeSet<(String, String, u32)> {
     sweep.runs.iter().map(|r| (r.arm.clone(), r.value.text.clone(), r.repeat)).collect()
 }
@@ -60,7 +60,7 @@ fn a_sweep_keeps_runs_points_page_and_picture() {
     assert!(std::fs::read(root.join("sweep.png")).expect("a picture").starts_with(b"\x89PNG"));
     found_again(&folder, root, &printed);
 
-    // No run is left, so resuming gives the same result.
+    // No runs remain, so resuming gives the same result.
     let again = expect_code(&folder, &["sweep", "--resume", root.to_str().expect("a path"), "--json"], 0);
     let again = Sweep::from_json(&String::from_utf8_lossy(&again.stdout)).expect("a sweep");
     assert_eq!((&again.runs, &again.points, again.sessions), (&printed.runs, &printed.points, 2));
@@ -124,13 +124,13 @@ fn an_arm_whose_system_is_not_installed_is_left_out_or_refused() {
     assert!(
         printed.runs.iter().all(|r| r.arm == "own") && printed.head.verdict.iter().any(|words| words.contains("arm other was left out"))
     );
-    // An arm named on the command line is never left out silently.
+    // An arm named on the command line is never silently left out.
     let out = without_programs(&["sweep", "--over", "rate=80", "--arm", "own", "--arm", "other:system=etcd"]);
     assert_eq!(out.status.code(), Some(64), "{}", said(&out));
     assert!(said(&out).contains("there is no program `etcd`"), "{}", said(&out));
 }
 
-/// A sweep is listed, shown and redrawn, by its folder and by its id.
+/// Checks that a sweep can be listed, shown and redrawn, by its folder and by its id.
 fn found_again(folder: &Folder, root: &Path, printed: &Sweep) {
     let id = printed.sweep_id.as_str();
     let lists = expect_code(folder, &["list"], 0);

@@ -1,5 +1,5 @@
-//! `docs/tasks.md` gives one command per task. Each is taken from that page and run on real runs, and its output is
-//! compared with an answer computed independently.
+//! `docs/tasks.md` gives one command per task. Each command is taken from that page and run on real runs, and its
+//! output is compared with an answer computed independently.
 
 use crate::common::*;
 use heckle_history::operation::{History, Keep};
@@ -8,7 +8,7 @@ use std::process::Output;
 
 const PAGE: &str = include_str!("../../../../docs/tasks.md");
 
-/// The arguments of the command below that heading, as a shell would split them.
+/// Returns the arguments of the command below this heading, split as by a shell.
 fn command(task: &str) -> Vec<String> {
     let (_, rest) = PAGE.split_once(&format!("## {task}\n")).unwrap_or_else(|| panic!("docs/tasks.md has no task `{task}`"));
     let (_, rest) = rest.split_once("```sh\nheckle ").expect("a command");
@@ -71,12 +71,12 @@ fn tasks_are_answered_by_their_commands() {
     };
     let longest = (0..64).map(waits).max().expect("some");
     let named: u32 = first.trim_start_matches('c').parse().expect("c3 or the like");
-    // The wait until a client's first success counts too, and only the command knows it: no other wait may be much
-    // longer.
+    // The wait until a client's first success also counts, and only the command can compute it. No other wait may be
+    // much longer.
     assert!(waits(named).0 + 500_000_000 >= longest.0, "{first} waited {}, another {longest}\n{clients}", waits(named));
 }
 
-/// The sum of a column over the rows of a fault: its own row and the rows below it that name no other fault.
+/// Returns the sum of a column over the rows of a fault: its own row and the following rows that name no other fault.
 fn sum_of_column(table: &str, fault: &str, column: &str) -> usize {
     let heading = table.lines().next().expect("a heading");
     let right = heading.find(column).expect("the column") + column.len();
@@ -89,17 +89,17 @@ fn sum_of_column(table: &str, fault: &str, column: &str) -> usize {
 #[test]
 fn a_gate_on_p99_fails_the_build() {
     let f = Folder::new();
-    // One key, so that ops overlap: with too little contention a run is inconclusive, which takes precedence over a
-    // gate.
+    // There is only one key, so ops overlap. With too little contention a run is inconclusive, which takes precedence
+    // over a gate.
     let limits =
         ["--faults", "none", "--duration", "3s", "--warmup", "500ms", "--quiet-tail", "500ms", "--quiet", "--rate", "400", "--keys", "1"];
     let args = command("CI gated on p99");
     assert_eq!(args.last().map(String::as_str), Some("p99_ms<50"));
-    // A busy machine may or may not meet the page's limit. A limit that no machine meets must be missed.
+    // A busy machine may or may not meet the limit on the page, but a limit that no machine meets must be missed.
     let args: Vec<String> = args.iter().map(|a| a.replace("<50", "<0.0001")).collect();
     let out = output(&f, &args.iter().map(String::as_str).chain(limits).collect::<Vec<_>>());
     let text = said(&out);
-    // On a machine too busy to send in time, the gate does not count, and the run must not be green either.
+    // On a machine too busy to send ops in time, the gate does not count, but the run must not pass either.
     let late = text.contains("void");
     assert_eq!(out.status.code(), Some(if late { 2 } else { 3 }), "{text}");
     assert!(text.contains("p99_ms<0.0001"), "{text}");
@@ -128,7 +128,7 @@ fn a_counterexample_is_read() {
         );
     }
     assert!(!text.contains('\x1b'), "no colour where it is not a terminal");
-    // The rest of the page agrees.
+    // The rest of the page is consistent with this.
     let page = std::fs::read_to_string(f.path().join("results/runs/latest-failed/report.html")).expect("written");
     assert!(page.contains("class=\"op hit\""));
 }

@@ -3,7 +3,7 @@
 use crate::common::*;
 use std::time::Duration;
 
-/// Three Java processes start within this time, even on a busy machine.
+/// Time within which three Java processes start, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn is_missing() -> bool {
@@ -36,7 +36,7 @@ fn zookeeper_under_a_kill_and_a_cut_is_judged_valid() {
     assert_eq!((&results["verdict"], &results["plan"]["labels"]["system"]), (&"valid".into(), &"zookeeper".into()), "{results:#}");
     let faults = results["faults"].as_array().expect("a list");
     assert!(faults.len() == 2 && faults.iter().all(|f| f["effective"] == true && f["healed"] == true), "{faults:#?}");
-    // Both directions to both others are cut. Whether a follower sends anything into the cut does not matter.
+    // Both directions to both other nodes are cut. It does not matter whether a follower sends anything into the cut.
     let evidence = &faults[1]["evidence"];
     let leader = faults[1]["targets"][0].as_str().expect("a node");
     let held = evidence["bytes_by_link"].as_object().expect("bytes by link");
@@ -47,7 +47,7 @@ fn zookeeper_under_a_kill_and_a_cut_is_judged_valid() {
     assert_eq!(nodes_alive(&folder), Vec::<u32>::new());
 }
 
-/// A server answers reads from its local data. Without `sync` such a read is stale behind a cut, and the judge finds
+/// A server answers reads from its local data. Without `sync`, such a read is stale behind a cut, and the judge finds
 /// it.
 #[test]
 fn reads_without_sync_are_found_stale() {
@@ -66,7 +66,8 @@ fn reads_without_sync_are_found_stale() {
     assert_eq!(nodes_alive(&folder), Vec::<u32>::new());
 }
 
-/// A killed harness takes its servers with it, or `heckle clean` finds them: their command lines name no data folder.
+/// A killed harness takes its servers with it, or `heckle clean` finds them, although their command lines do not name a
+/// data folder.
 #[test]
 fn nothing_is_left_of_a_killed_run() {
     if is_missing() {

@@ -1,5 +1,5 @@
-//! Adds a user's system through the traits of `systems/api` alone: the whole command with that system, under kill and
-//! pause. The program is the node, the command and the test.
+//! Adds a user's system using only the traits of `systems/api`: the whole command runs with that system, under kill and
+//! pause. The same program is the node, the command and the test.
 
 mod system;
 
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Output};
 use system::{ToyKind, serve};
 
-/// Set when the program runs as heckle, and inherited by its children.
+/// Environment variable that is set when the program runs as heckle. Its children inherit it.
 const AS_HECKLE: &str = "TOY_AS_HECKLE";
 
 fn main() -> ExitCode {
@@ -52,7 +52,7 @@ impl Drop for Folder {
     }
 }
 
-/// heckle with the toy as its only system.
+/// Runs heckle with the toy as its only system.
 fn heckle(out: &Path, args: &[&str]) -> Output {
     let mut command = Command::new(std::env::current_exe().expect("this program"));
     command.env(AS_HECKLE, "1").args(args).arg("--out").arg(out).output().expect("it starts")
@@ -75,7 +75,7 @@ fn the_toy_survives_kill_and_pause() {
     let faults: Vec<_> = results["faults"].as_array().expect("a list").iter().map(|f| (&f["kind"], &f["effective"])).collect();
     assert!(faults.len() >= 2 && faults.iter().all(|(_, effective)| **effective == true), "{faults:?}");
     assert_eq!(results["plan"]["labels"]["system"], "toy");
-    // A figure that the system does not report is absent, not zero.
+    // Figures that the system does not report are absent rather than zero.
     for figure in ["fsyncs_per_op", "state_bytes_max", "pruned", "expired"] {
         assert!(results["paxos"][figure].is_null(), "{figure}: {results:#}");
     }

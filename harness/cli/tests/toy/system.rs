@@ -1,5 +1,5 @@
-//! A complete toy system under test: registers in one file on disk, served by one process. It implements what the
-//! traits of `systems/api` require and nothing more, so it is also the smallest example of a system adapter.
+//! A complete toy system under test: registers in one file on disk, served by one process. It implements only what the
+//! traits of `systems/api` require, so it is also the smallest example of a system adapter.
 
 use heckle_history::{Call, Current, NodeIx, Seen, Value};
 use heckle_system_api::connection::{Connection, Op, Pending, Reply};
@@ -21,7 +21,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(crate) struct ToyKind;
 
-/// The toy with its settings. `stale` is a planted bug: reads return the value before the last one.
+/// The toy with its settings. `stale` is a planted bug: reads return the previous value instead of the latest one.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Toy {
@@ -124,7 +124,7 @@ pub(crate) fn serve(args: &[String]) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Carries out one line. A change is on disk before the reply.
+/// Executes one line. A change is on disk before the reply is sent.
 fn obey(line: &str, registers: &mut BTreeMap<String, Vec<String>>, file: &Path, stale: bool) -> String {
     let words: Vec<&str> = line.split(' ').collect();
     let values = registers.entry(words[1].to_owned()).or_default();
@@ -136,7 +136,7 @@ fn obey(line: &str, registers: &mut BTreeMap<String, Vec<String>>, file: &Path, 
         _ => return now,
     };
     values.push(new.to_owned());
-    // The planted bug needs only the value before the last one.
+    // The planted bug needs only the previous value.
     values.drain(..values.len().saturating_sub(2));
     let whole = serde_json::to_vec(registers).expect("plain data");
     let write = || {

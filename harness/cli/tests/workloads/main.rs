@@ -1,4 +1,4 @@
-//! Every workload against a correct register in a virtual world: its ops stay within the chain checker's fragment,
+//! Runs every workload against a correct register in a virtual world: its ops stay within the chain checker's fragment,
 //! its intents end, and no client sends another op after an unknown outcome.
 
 mod world;
@@ -58,7 +58,7 @@ fn intents_are_tried_until_they_succeed_and_never_after_an_unknown_outcome() {
             assert!(processes.windows(2).all(|p| p[0] == p[1]), "one process an intent");
             let unknown = ops.iter().position(|i| history.ops[*i].outcome == Outcome::Unknown);
             assert!(unknown.is_none_or(|at| at + 1 == ops.len()), "{} seed {seed} intent {intent} went on", w.name);
-            // A mutex is taken and then released; other intents end with their first success.
+            // A mutex is acquired and then released; other intents end with their first success.
             let first = ops.iter().position(applied).unwrap_or(ops.len());
             let after = ops.len() - (first + 1).min(ops.len());
             assert!(after == 0 || w.projection == Some("mutex"), "{} seed {seed} intent {intent}: {after} ops after success", w.name);

@@ -12,7 +12,7 @@ use heckle_workloads::workload::{OpResult, Tagged};
 use rand::RngExt;
 use std::collections::BTreeMap;
 
-/// The properties of a world.
+/// Properties of a world.
 #[derive(Clone, Copy)]
 pub(crate) struct World {
     pub(crate) clients: u32,
@@ -31,7 +31,7 @@ impl Default for World {
     }
 }
 
-/// An event at an instant.
+/// What happens at an instant.
 enum What {
     Due { timer: Timer },
     Effect { op: usize },
@@ -64,7 +64,7 @@ struct Running {
 
 const NODES: [&str; 3] = ["n1", "n2", "n3"];
 
-/// The history of a workload in a world.
+/// Runs a workload in a world and returns its history.
 pub(crate) fn run(info: &WorkloadInfo, seed: u64, world: World) -> History {
     let keys = KeyChoice::new(world.keys, 0.0);
     let settings = Settings { keys, clients: world.clients, patience: Nanos::from_ms(world.patience_ms), consistency: Consistency::Quorum };
@@ -108,7 +108,7 @@ impl Running {
         self.agenda.insert((t, self.seq), what);
     }
 
-    /// Passes an input to the driver, and carries out its actions.
+    /// Passes an input to the driver and carries out its actions.
     fn drive(&mut self, now: u64, input: Input) {
         let mut actions = vec![];
         self.driver.step(Nanos(now), input, &mut actions);
