@@ -7,13 +7,10 @@
 //! |---|---|
 //! | `ok_cas` | CAS ops that were answered ok, applied or refused |
 //! | `applied_cas` | CAS ops that took effect |
-//! | `ok_reads`, `ok_writes` | reads and writes through consensus that were answered ok, except final reads, which are sent after the
-//! load |
+//! | `ok_reads`, `ok_writes` | reads and writes through consensus that were answered ok, except the final reads after the load |
 //! | `ok_gets`, `ok_puts` | the same without consensus |
-//! | `ok_cas_during:KIND` | like `ok_cas`, but completed while a fault of KIND was active; the minimum over its
-//! occurrences |
-//! | `ok_after_heal:KIND` | ops of any kind answered ok within 10 s of the end of a fault of KIND; the minimum over its
-//! occurrences |
+//! | `ok_cas_during:KIND` | like `ok_cas`, but completed while a fault of KIND was active; the minimum over its occurrences |
+//! | `ok_after_heal:KIND` | ops of any kind answered ok within 10 s of the end of a fault of KIND; the minimum over its occurrences |
 //! | `fates_asked` | ops of unknown outcome whose fate was queried, resolved or not |
 //! | `fault_effective:KIND` | occurrences of KIND with evidence of their effect; every occurrence needs it |
 //! | `unsynced:KIND` | changes not yet synced when power failed, over all occurrences of KIND |
@@ -75,12 +72,12 @@ pub struct Coverage {
 }
 
 impl Coverage {
-    /// Valid if every rule passed, else unknown. Coverage never proves a violation.
+    /// Returns valid if every rule passed, otherwise unknown. Coverage never proves a violation.
     pub fn verdict(&self) -> Verdict {
         if self.passed { Verdict::Valid } else { Verdict::Unknown }
     }
 
-    /// Describes the rules that were missed.
+    /// Describes the rules that did not pass.
     pub fn missed(&self) -> Vec<String> {
         self.rules.iter().filter(|r| !r.passed).map(|r| format!("coverage `{}`: {} of {} needed", r.id, r.got, r.need)).collect()
     }

@@ -27,7 +27,7 @@ pub enum Checker {
 }
 
 impl Checker {
-    /// The name used in flags and files.
+    /// Returns the name used in flags and files.
     pub fn name(self) -> &'static str {
         match self {
             Checker::Auto => "auto",

@@ -139,7 +139,7 @@ impl ViolationKind {
         }
     }
 
-    /// A description of the kind, in one clause.
+    /// Returns a description of the kind, in one clause.
     pub fn meaning(self) -> &'static str {
         match self {
             ViolationKind::StaleRead => "an old state was seen after a newer one was certain",

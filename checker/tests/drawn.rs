@@ -124,7 +124,7 @@ fn a_stale_read_is_named() {
         3,
         "still read 1",
     );
-    // Two steps behind, skipping an update without an acknowledgement.
+    // The read is two steps behind, and one of the updates it misses was not acknowledged.
     bad(
         "c1 |w 1-->                                        |
          c2 |       cas 1 2---------------------------?    |

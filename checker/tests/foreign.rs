@@ -73,8 +73,8 @@ fn verdicts_on_jepsens_etcd_logs_match_the_recorded_ones() {
     assert_eq!(judged, 102, "as many logs as porcupine-rs judges itself");
 }
 
-/// Replaces a child process with limits. On one key of `c50-bad`, porcupine-rs uses over 20 GB. Its own test passes
-/// because it judges all keys at once and stops at the first invalid one.
+/// Stands in for a child process with limits. On one key of `c50-bad`, porcupine-rs uses over 20 GB. Its own test
+/// passes because it judges all keys at once and stops at the first invalid one.
 struct Budgeted;
 
 impl SearchRunner for Budgeted {

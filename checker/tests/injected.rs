@@ -1,5 +1,5 @@
-//! Plants each kind of violation at a random place of a large valid history. The batch judge finds it with the right
-//! kind and few ops, and the online judge reports it. A reader also survives a change of any byte of the file.
+//! Plants each kind of violation at a random place in a large valid history. The batch judge finds it with the right
+//! kind and few ops, and the online judge reports it. The reader also survives a change to any byte of the file.
 
 mod common;
 

@@ -28,7 +28,7 @@ pub enum Action {
     LoseDisk(Vec<Node>, DiskLoss),
 }
 
-/// The remains of its data folder that a node finds.
+/// State of the data folder that a node finds when it restarts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DiskLoss {
     /// An empty folder.
@@ -59,7 +59,7 @@ pub enum DiskFailure {
     Full,
 }
 
-/// A signal. It determines how the action is undone.
+/// A signal to a process, which determines how the action is undone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
     /// SIGKILL; undone by a restart on the same data.

@@ -82,7 +82,7 @@ pub enum Control {
 pub enum Evidence {
     /// At least one of these figures is above zero.
     Any(&'static [&'static str]),
-    /// Each of these figures includes every affected node.
+    /// Each of these figures is at least the number of affected nodes.
     EachNode(&'static [&'static str]),
 }
 

@@ -1,4 +1,4 @@
-//! Faults as data: kind, target, time and duration. The crate is pure and seeded, without clock or IO.
+//! Faults as data: kind, target, time and duration. The crate is pure and seeded, without a clock or IO.
 //!
 //! A [`Kind`] draws a [`Fault`], whose [`Step`]s consist of the few [`Action`]s that an engine can carry out. Engines depend
 //! only on actions, not on kinds, so a new kind requires only a file in `kinds/` and a line in `registry.rs`.

@@ -6,8 +6,7 @@
 //! c3  |                  r 2--->           |
 //! c1  |                cas 1 5 saw 2-->    |   a CAS refused by 2
 //! fate|                         2=applied  |   what became of the op that writes 2
-//! ```
-//! Each column is one millisecond. An op begins at its first letter and ends at its mark: `>` ok, `?` unknown, `!`
+//! ``` Each column is one millisecond. An op begins at its first letter and ends at its mark: `>` ok, `?` unknown, `!`
 //! failed. `get V` and `put V` are a read and a write on the last-write-wins path, at a quorum. An op without a mark
 //! before the closing bar stays open. `r null` reads a key that was never written; `saw ?` is a refusal that does not
 //! report the value. `c1@k2` draws on key k2, other rows on k1. After an unknown outcome, a client continues as a new

@@ -4,7 +4,6 @@
 //! refute it may be in the missing part. A writer therefore promises an end record in the header and writes it last. It
 //! contains the number of events and a hash of every preceding byte. It protects against loss and accidents, not
 //! against forgery.
-//! events there are, and a hash of every byte before it. It guards against loss and accident, not against forgery.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;

@@ -3,7 +3,6 @@
 //! The system describes its figures ([`FigureInfo`]), and the header of a history repeats the description, so a stored
 //! run is self-describing. Figures are stored packed, because a million operations have ten figures each, most of them
 //! below 64, and few readers need them.
-//! most of them below 64, and few readers need them.
 
 use crate::ids::FigureId;
 use serde::{Deserialize, Serialize};
@@ -24,7 +23,7 @@ pub struct FigureInfo {
 }
 
 impl FigureInfo {
-    /// Creates a figure that reports list but do not add up.
+    /// Creates a figure without a standard measure: reports list it but do not total it.
     pub const fn new(name: &'static str, unit: Unit, about: &'static str) -> Self {
         FigureInfo { name: Cow::Borrowed(name), unit, about: Cow::Borrowed(about), measure: None }
     }

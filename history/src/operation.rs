@@ -277,8 +277,7 @@ struct Processes {
     others: FxHashMap<ProcessId, ProcessState>,
 }
 
-/// Maximum number by which the entries in the list of processes exceed the number of ops, whatever process numbers a
-/// file uses.
+/// Maximum number of entries in the list of processes beyond the number of ops, whatever process numbers a file uses.
 const SPARE_PROCESSES: usize = 1_024;
 
 impl Processes {

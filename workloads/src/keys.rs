@@ -11,7 +11,7 @@ pub struct KeyChoice {
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Spread {
-    /// This share of all ops uses the first key; the rest is spread evenly over all keys.
+    /// A share of all ops uses the first key; the rest is spread evenly over all keys.
     Hot(f64),
     Zipf(Zipf),
 }

@@ -1,4 +1,4 @@
-//! Workloads: decide which ops are sent and when. They are pure and seeded, without clock or IO.
+//! Workloads: decide which ops are sent and when. They are pure and seeded, without a clock or IO.
 //!
 //! The same seed and settings give the same choices. Modules in reading order:
 #![forbid(unsafe_code)]

@@ -18,7 +18,7 @@ pub struct WorkloadInfo {
     pub model: &'static str,
     /// Description in one line.
     pub about: &'static str,
-    /// The meaning of the payloads, by the name that selects its check in the judge; `None` if values have no payload.
+    /// Name of the rule by which the judge checks payloads; `None` if values have no payload.
     pub projection: Option<&'static str>,
     /// Default number of keys.
     pub keys: u32,

@@ -100,7 +100,7 @@ pub fn check_given(history: &History, proved: &HashSet<KeyId>) -> CheckResult {
     result("acknowledged", verdict, words, figure)
 }
 
-/// "626 acknowledged updates were undone, on 2 keys: on k1 …"
+/// Describes the result: "626 acknowledged updates were undone, on 2 keys: on k1 …".
 fn sentence(history: &History, missed: &[Missed]) -> String {
     let undone: usize = missed.iter().map(|m| m.undone.len()).sum();
     let hidden: usize = missed.iter().map(|m| m.hidden.len()).sum();
@@ -124,7 +124,8 @@ fn updates(count: usize) -> String {
     if count == 1 { "1 acknowledged update was".to_owned() } else { format!("{count} acknowledged updates were") }
 }
 
-/// "on k1, those acknowledged from 1.2 s to 3.4 s (op 5 .. op 812): op 901 still read 16 at 3.6 s"
+/// Describes the missed updates of one key: "on k1, those acknowledged from 1.2 s to 3.4 s (op 5 .. op 812): op 901
+/// still read 16 at 3.6 s".
 fn on_key(history: &History, missed: &Missed) -> String {
     let ops = if missed.undone.is_empty() { &missed.hidden } else { &missed.undone };
     let op = |place: u32| &history.ops[place as usize];

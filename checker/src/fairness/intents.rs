@@ -8,7 +8,7 @@ use super::fault_time::FaultTime;
 use heckle_history::{ClientId, History, IntentId, KeyId, Nanos, NodeIx, Operation, Outcome, Seen};
 use std::collections::BTreeMap;
 
-/// What a client wanted, and the result.
+/// One intent of a client, with its outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Intent {
     /// Id of the intent.

@@ -3,8 +3,7 @@
 //! | limit | a finding when | default |
 //! |---|---|---|
 //! | `max_wait` | an intent waits longer than this, excluding time during faults | 5 s |
-//! | `min_jain` | Jain's index of successes per client in fault-free windows is below this share of the value expected by chance
-//! | 0.5 |
+//! | `min_jain` | Jain's index of successes per client in fault-free windows is below this share of the value expected by chance | 0.5 |
 //! | `max_livelock` | no client succeeds on a key for this long, while a client waits and no fault is active | 2 s |
 //!
 //! A finding names the starving client and its node. It means that the system is unfair or makes no progress, not that

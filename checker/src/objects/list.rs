@@ -2,9 +2,9 @@
 //!
 //! 1. Every read is a prefix of the longest one; otherwise two of them *diverge*.
 //! 2. So the longest read gives the order of its appends, and a read of length n falls between the n-th append and the next
-//! one. Acknowledged appends that no read saw come after all reads; unknown appends that no read saw are dropped.
+//!    one. Acknowledged appends that no read saw come after all reads; unknown appends that no read saw are dropped.
 //! 3. The order is unique except for the unread appends at the end. It is valid if real time allows it, which is checked
-//! in one pass.
+//!    in one pass.
 
 use super::line::{Bound, Conflict, Line};
 use super::{Answer, Question, Rule, by, place};

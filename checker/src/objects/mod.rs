@@ -8,9 +8,8 @@
 //! |---|---|---|---|
 //! | set | always, if nothing is removed | n log n + m | `remove` |
 //! | list-append | always, if no two ops append the same value | n log n + m | repeated values |
-//! | queue | always, if no two ops enqueue the same value | n log n | repeated values; empty answers that depend on which item an unknown dequeue took |
-//! | lock | always, if every op names its owner (or every op its token) and no owner calls two ops concurrently | n log n |
-//! see `lock` |
+//! | queue | always, if no two ops enqueue the same value | n log n | repeated values; empty answers that depend on unknown dequeues |
+//! | lock | always, if every op names its owner (or every op its token) and no owner calls two ops concurrently | n log n | see `lock` |
 //! | counter | always, if all increments are equal | n log n | different increments, within their bounds |
 //!
 //! Unknown ops may have happened at any time after their invoke, or not at all.

@@ -52,7 +52,7 @@ pub(super) fn narrow(question: &Question, rule: &Rule, support: &[u32]) -> Optio
     (ops.len() <= MAX_OPS).then_some(SearchRequest { model: question.request.model, ops, shrink: false })
 }
 
-/// Creates an op that may have happened at any time.
+/// Creates an op that may take effect at any time.
 fn at_any_time(n: u64, call: ModelCall) -> SearchOp {
     SearchOp { id: u64::MAX - n, invoked: 0, completed: None, call }
 }

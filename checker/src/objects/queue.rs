@@ -5,11 +5,11 @@
 //! steps are:
 //!
 //! 1. Match each item's enqueue and dequeue. The key is invalid if an item is dequeued twice, never enqueued, or
-//! dequeued before it was enqueued. Unknown enqueues of items never seen are dropped. Items that remain in the queue
-//! count as dequeued at the end of time.
+//!    dequeued before it was enqueued. Unknown enqueues of items never seen are dropped. Items that remain in the queue
+//!    count as dequeued at the end of time.
 //! 2. *Unknown dequeues* may each have taken one item. An item needs one if a later item was dequeued, or the queue was
-//!    found empty, after the item was enqueued; the dequeue must be invoked by then. They are assigned by deadline,
-//!    earliest first. If there are not enough, that many items are lost.
+//!    found empty, after the item was enqueued; the dequeue must be invoked by then. Unknown dequeues are assigned to
+//!    items by deadline, earliest first. If there are too few, the remaining items are lost.
 //! 3. *Empty answers* are placed at an instant of their interval at which no item is certainly in the queue. If there
 //!    is none, the items that overlap to cover the interval are the reason.
 //! 4. Order the items: repeatedly take one that need not wait for any other, at its enqueue or at its dequeue. If all
@@ -22,8 +22,8 @@ use super::{Answer, NEVER, Question, Rule, by, place};
 use crate::search::{ModelCall, SearchOp};
 use rustc_hash::FxHashMap;
 
-/// The time by which an item taken by an unknown dequeue has left the queue: never certain, but before the items that
-/// remain.
+/// End of the dequeue interval of an item taken by an unknown dequeue: never certain, but earlier than for items that
+/// remain in the queue.
 const SOMETIME: u64 = NEVER - 1;
 
 /// An item, or an empty answer, which is treated as an item that is enqueued and dequeued at one instant.

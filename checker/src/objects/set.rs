@@ -3,11 +3,11 @@
 //! 1. The set only grows, so each read, sorted by size, must contain the previous one; otherwise two of them are
 //!    *incomparable*. The distinct reads are the observed states S1, S2, …
 //! 2. An element belongs to the first state that contains it: its earliest add takes effect after the reads of the
-//! previous state and before the reads of that state. The order of the blocks is therefore: reads of the empty set, adds
-//! of S1, reads of S1, adds of the new elements of S2, …, and finally the acknowledged adds that no read saw. Unknown
-//! adds of elements never seen are dropped.
+//!    previous state and before the reads of that state. The order of the blocks is therefore: reads of the empty set, adds
+//!    of S1, reads of S1, adds of the new elements of S2, …, and finally the acknowledged adds that no read saw. Unknown
+//!    adds of elements never seen are dropped.
 //! 3. `contains` x = false is a lower bound on the adds of x. `contains` x = true, and any further add of x, must come
-//! after the first add of x and constrains nothing else.
+//!    after the first add of x and constrains nothing else.
 //! 4. The blocks are valid if real time allows their order, which is checked in one pass.
 //!
 //! *Exact*: ops within a block commute, step 2 holds in every order, and the points of step 4 are the earliest possible.

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 /// Number of values on a key that triggers the first attempt to forget some.
 pub(super) const FIRST_FORGET_AT: usize = 256;
 
-/// A violation as the online judge sees it.
+/// A violation as reported by the online judge.
 #[derive(Debug)]
 pub(super) struct Alarm {
     pub(super) kind: ViolationKind,

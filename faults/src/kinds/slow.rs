@@ -11,7 +11,7 @@ use rand::RngExt;
 /// Range of rates in bytes per second: from the speed of a modem to a large part of the traffic of a small cluster.
 const RATES: std::ops::RangeInclusive<u64> = 8_000..=200_000;
 
-/// Links transfer only few bytes per second.
+/// Links transfer only a few bytes per second.
 pub(crate) static SLOW: Kind = Kind {
     name: "slow",
     about: "links carry few bytes a second",

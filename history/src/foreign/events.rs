@@ -1,7 +1,8 @@
 //! Converts events to ops according to the rules of Jepsen's histories.
 //!
-//! The order of the lines is the order of the events; times only add the distances. A process has at most one op open
-//! at a time. An op with `ok` happened, an op with `fail` did not, and an op with `info` may have. A process ends at
+//! The order of the lines is the order of the events; times only provide the distances between events. A process has at
+//! most one op open at a time. An op with `ok` happened, an op with `fail` did not, and an op with `info` may have. A
+//! process ends at
 //! `info`, and a new one replaces it. An op that is still open at the end may also have happened.
 
 use super::event::{ForeignEvent, Kind};

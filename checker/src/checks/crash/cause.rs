@@ -14,7 +14,7 @@ pub enum Phase {
 }
 
 impl Phase {
-    /// The name used in histories.
+    /// Returns the name used in histories.
     pub fn word(self) -> &'static str {
         match self {
             Phase::FirstStart => "first_start",
@@ -85,15 +85,14 @@ const SHORTAGES: [(&str, &str); 14] = [
 /// | phase | ended by | means |
 /// |---|---|---|
 /// | any | its last log lines say that it was refused memory, descriptors, disk, ports or threads | outside |
-/// | any | ILL, TRAP, ABRT, BUS, FPE, SEGV, PIPE, SYS, or exit code 128 + one of them, as a shell reports it (except 141, the exit code
-/// of tools whose pipe closes) | crash |
+/// | any | ILL, TRAP, ABRT, BUS, FPE, SEGV, PIPE, SYS, or exit code 128 + one of them (except 141, a closed pipe) | crash |
 /// | any | a logged panic or assertion; exit 101, Rust's code for a panic | crash |
 /// | asked | anything else | asked |
 /// | any | any other signal: KILL, TERM, HUP, INT, QUIT, XCPU, XFSZ … | outside |
 /// | any | exit 64: the configuration is invalid | outside |
 /// | any | exit 74: the disk failed, and no disk fault was injected | outside |
 /// | first start | any other exit code: it had not received requests yet | outside |
-/// | restart, serving | any other exit code, including 0; including a refusal of its own data | crash |
+/// | restart, serving | any other exit code, even 0; this includes a refusal of its own data | crash |
 pub fn cause(end: &End, phase: Phase) -> Cause {
     // The text of an assertion decides if there is one, otherwise the last lines of the log.
     let last = &end.log[end.log.len().saturating_sub(LAST_LINES)..];

@@ -23,7 +23,7 @@ pub struct Walk {
     pub steps: Vec<Step>,
     /// The remaining ops, none of which can come next.
     pub blocked: Vec<Blocked>,
-    /// Whether every order was tried, so no longer one exists.
+    /// Whether all orders were tried, which proves that none is longer.
     pub exhaustive: bool,
 }
 

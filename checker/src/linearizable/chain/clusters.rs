@@ -4,7 +4,7 @@ use super::super::facts::Time;
 use heckle_history::Value;
 use rustc_hash::FxHashMap;
 
-/// No cluster, no op.
+/// Marks the absence of a cluster or an op.
 pub(super) const NONE: u32 = u32::MAX;
 
 /// The cluster of "never written".

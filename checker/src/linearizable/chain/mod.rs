@@ -14,17 +14,18 @@
 //!
 //! # The steps
 //! 1. A *cluster* is a value, its writer and every op that observed it. `first` is the earliest completion in it and
-//! `last` the latest invocation. An unknown op never completes.
+//!    `last` the latest invocation. An unknown op never completes.
 //! 2. A value is *needed* if its write is certain, if it was observed, or if a needed CAS expected it. Unknown
 //!    updates whose values are not needed are dropped.
 //! 3. Each needed CAS links the value it expects to the value it writes. Contradictions found here: a value that no op
 //!    wrote; two successors of one value; a refused CAS that found the value it expected; a cycle of links.
 //! 4. The needed clusters therefore form *chains*. Within a chain, no op on an earlier value may be invoked after an op
-//! on a later value completed, and no observer may complete before its writer is invoked.
+//!    on a later value completed, and no observer may complete before its writer is invoked.
 //! 5. The *zone* of a chain is (`first`, `last`) over the whole chain; the chain of "never written" starts before
-//! everything. No order exists iff two chains C and D have first(C) < last(D) and first(D) < last(C).
+//!    everything. No order exists iff two chains C and D have first(C) < last(D) and first(D) < last(C).
 //! 6. Otherwise output an order: chains by their zones, clusters in chain order, and within a cluster the writer and
-//! then its observers by invocation.
+//!    then its observers by invocation.
+//!
 //! # Why this is exact
 //! *Dropping loses nothing.* Take any order of the whole history. While a dropped value holds, no kept op occurs, since
 //! an observer or a needed CAS would have made the value needed. Delete the dropped ops. The state before each kept op

@@ -109,7 +109,7 @@ fn a_null_system_that_dies_ends_the_measurement_with_one_error() {
         }),
         "no null system was started"
     );
-    // Kill it in the middle of its load, not before it listens.
+    // Kill the null system in the middle of its load, not before it listens.
     let runs = folder.path().join("results/runs");
     let began = || leftovers(&folder).iter().any(|name| runs.join(name).join("history.jsonl.zst").exists());
     assert!(wait_for(Duration::from_secs(60), began), "the load did not begin");

@@ -123,7 +123,7 @@ fn the_page_s_javascript_driver_passes_the_check_against_etcd() {
         command.arg(folder.path().join("data"));
         command
     });
-    // It starts listening before it has elected itself.
+    // etcd starts listening before it has elected itself leader.
     std::thread::sleep(Duration::from_secs(2));
     let out = expect_code(&folder, &["driver", "check", "--node", &addr, "node", "etcd_driver.js"], 0);
     assert!(said(&out).lines().filter(|line| line.starts_with("ok ")).count() == 9, "every case is played: {}", said(&out));

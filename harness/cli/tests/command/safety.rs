@@ -32,7 +32,7 @@ fn files_without_end_are_refused_at_once() {
         refused(&f, &["compare", file], &[file, what]);
         refused(&f, &["node", "--config", file], &[file, what]);
     }
-    // Files in a run folder may also contain anything.
+    // Files in a run folder are not trusted either.
     let run = f.path().join("results/runs/p/20260101T000000Z-0000");
     std::fs::create_dir_all(&run).expect("writable");
     std::fs::write(run.join("history.jsonl"), "").expect("writable");

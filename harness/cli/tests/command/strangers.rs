@@ -141,7 +141,7 @@ fn a_program_that_says_nothing_at_a_dead_nodes_address_ends_the_run() {
     });
 }
 
-/// Runs four simultaneous runs with kills, repeated HECKLE_SIDE_BY_SIDE times (default: once). Each run has its own
+/// Performs four simultaneous runs with kills, repeated HECKLE_SIDE_BY_SIDE times (default: once). Each run has its own
 /// verdict; none is wrong, and none reaches a node of another run.
 #[test]
 fn runs_side_by_side_do_not_meet() {

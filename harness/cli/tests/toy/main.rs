@@ -1,5 +1,5 @@
-//! Adds a user's system using only the traits of `systems/api`: the whole command runs with that system, under kill and
-//! pause. The same program is the node, the command and the test.
+//! Adds a user's system using only the traits of `systems/api`: the whole command runs with that system, under the
+//! faults `kill` and `pause`. The same program is the node, the command and the test.
 
 mod system;
 
