@@ -363,7 +363,7 @@ pub struct NodeEvent {
 
 impl NodeEvent {
     /// Returns whether the event is periodic and reports no change: the figures of each second, or an extension, whose
-    /// name ends in `_extended`. Charts omit these events, because they would hide those that occur once.
+    /// name ends in `_extended`. Charts omit these events, because they would hide events that occur only once.
     pub fn is_routine(&self) -> bool {
         &*self.what == STATE || self.what.ends_with("_extended")
     }

@@ -85,7 +85,7 @@ impl Span {
 #[derive(Debug, Clone, Copy, Default)]
 struct NextUpdates {
     next: Option<Span>,
-    /// The first update by a process other than that of `next`.
+    /// The next update by a different process from the one of `next`.
     of_another: Option<Span>,
 }
 

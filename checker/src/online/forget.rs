@@ -42,7 +42,7 @@ impl KeyState {
         }
     }
 
-    /// Drops unknown CAS ops whose expected value was dropped and, transitively, those that expect the values of
+    /// Drops unknown CAS ops whose expected value was dropped and, transitively, the CAS ops that expect values of
     /// dropped ops.
     fn forget_unreachable(&mut self) {
         loop {

@@ -3,8 +3,7 @@
 //! ```text
 //! INFO  jepsen.util - 3 :invoke :cas [1 2]
 //! {:process 0, :type :invoke, :f :get, :key "7", :value nil}
-//! ```
-//! The first notation is that of an etcd register, where a failed CAS found a value other than the one it expected.
+//! ``` The first notation is for an etcd register, where a failed CAS found a value other than the one it expected.
 //! Lines from other loggers are skipped, as in Porcupine, and counted.
 
 use super::event::{ForeignEvent, Kind};

@@ -94,7 +94,7 @@ const SHORTAGES: [(&str, &str); 14] = [
 /// | first start | any other exit code: it had not received requests yet | outside |
 /// | restart, serving | any other exit code, even 0; this includes a refusal of its own data | crash |
 pub fn cause(end: &End, phase: Phase) -> Cause {
-    // The text of an assertion decides if there is one, otherwise the last lines of the log.
+    // The text of an assertion decides if one was logged; otherwise the last lines of the log do.
     let last = &end.log[end.log.len().saturating_sub(LAST_LINES)..];
     let last_words = end.said.clone().unwrap_or_else(|| last.join("\n")).to_lowercase();
     if let Some((_, what)) = SHORTAGES.iter().find(|(words, _)| last_words.contains(words))

@@ -1,4 +1,4 @@
-//! Steps 4 and 5: chains, their zones, and an order of the chains if there is one.
+//! Steps 4 and 5: chains, their zones, and an order of the chains if one exists.
 
 use super::super::facts::{KeyOps, START, Time};
 use super::blame;

@@ -19,7 +19,7 @@ pub(crate) struct World {
     pub(crate) keys: u32,
     /// Share of ops that fail without an effect.
     pub(crate) fail: f64,
-    /// Share of ops with an unknown outcome; half of them take effect, some of those late.
+    /// Share of ops with an unknown outcome; half of these ops take effect, some of them late.
     pub(crate) unknown: f64,
     pub(crate) patience_ms: u64,
     pub(crate) load_ms: u64,
