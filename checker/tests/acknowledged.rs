@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Spice, cases, random, show, stream};
+use common::{DrawParams, cases, random, show, stream};
 use heckle_checker::checks::{acknowledged, durability};
 use heckle_checker::search::NoSearch;
 use heckle_checker::{Checker, Options, Verdict, bench, judge};
@@ -100,7 +100,7 @@ fn a_finding_is_as_by_the_definition_and_implies_that_the_history_is_not_lineari
     let options = Options { checker: Checker::Chain, ..Options::new(&NoSearch) };
     let (mut findings, mut calm, mut lost) = (0, 0, 0);
     for n in 0..cases(20_000) {
-        let history = random(&mut stream("acknowledged", n), Spice { ops: 14, silent: n % 3 == 0, fates: n % 2 == 0 });
+        let history = random(&mut stream("acknowledged", n), DrawParams { ops: 14, silent: n % 3 == 0, fates: n % 2 == 0 });
         let result = acknowledged::check(&history);
         let verdict = judge(&history, &options).linearizability.verdict;
         if result.verdict == Verdict::Invalid {

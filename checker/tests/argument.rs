@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Spice, cases, random, stream};
+use common::{DrawParams, cases, random, stream};
 use heckle_checker::explain::argument::{Argument, MAX_FAULTS, MAX_OPS, Role, text};
 use heckle_checker::search::NoSearch;
 use heckle_checker::{Checker, Options, Violation, judge};
@@ -189,7 +189,7 @@ fn a_crash_is_drawn_with_what_the_node_left_open() {
 fn every_violation_of_a_random_history_has_a_sound_argument() {
     let (mut drawn, mut short) = (0, 0);
     for n in 0..cases(4_000) {
-        let history = random(&mut stream("argument", n), Spice { ops: 14, silent: false, fates: true });
+        let history = random(&mut stream("argument", n), DrawParams { ops: 14, silent: false, fates: true });
         let options = Options { checker: Checker::Chain, ..Options::new(&NoSearch) };
         for found in judge(&history, &options).linearizability.violations {
             let argument = Argument::of(&history, &found.key, &found.ops, &found.explanation.summary).expect("its ops are there");

@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{Spice, cases, question, random, show, stream};
+use common::{DrawParams, cases, question, random, show, stream};
 use heckle_checker::linearizable::certificate::Certificate;
 use heckle_checker::search::{NoSearch, SearchAnswer, brute, porcupine};
 use heckle_checker::{Checker, Options, Verdict, judge};
@@ -57,7 +57,7 @@ fn compare(test: &str, n: u64, history: &History, fates: bool, tally: &mut Tally
     }
 }
 
-fn run(test: &str, spice: Spice, default: u64) -> Tally {
+fn run(test: &str, spice: DrawParams, default: u64) -> Tally {
     let mut tally = Tally::default();
     for n in 0..cases(default) {
         let history = random(&mut stream(test, n), spice);
@@ -70,23 +70,23 @@ fn run(test: &str, spice: Spice, default: u64) -> Tally {
 
 #[test]
 fn agrees_on_histories_with_unknown_outcomes() {
-    let tally = run("unknowns", Spice { ops: 10, silent: false, fates: false }, 40_000);
+    let tally = run("unknowns", DrawParams { ops: 10, silent: false, fates: false }, 40_000);
     assert_eq!(tally.undecided, 0, "every one of these is inside the fragment");
 }
 
 #[test]
 fn agrees_on_histories_with_fates() {
-    let tally = run("fates", Spice { ops: 10, silent: false, fates: true }, 30_000);
+    let tally = run("fates", DrawParams { ops: 10, silent: false, fates: true }, 30_000);
     assert_eq!(tally.undecided, 0, "every one of these is inside the fragment");
 }
 
 #[test]
 fn agrees_on_longer_histories() {
-    run("longer", Spice { ops: 16, silent: false, fates: true }, 10_000);
+    run("longer", DrawParams { ops: 16, silent: false, fates: true }, 10_000);
 }
 
 #[test]
 fn never_guesses_where_refusals_are_silent() {
-    let tally = run("silent", Spice { ops: 10, silent: true, fates: true }, 30_000);
+    let tally = run("silent", DrawParams { ops: 10, silent: true, fates: true }, 30_000);
     assert!(tally.undecided > 0, "some of these cannot be decided without search: {tally:?}");
 }

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Spice, cases, random, show, stream};
+use common::{DrawParams, cases, random, show, stream};
 use heckle_checker::search::NoSearch;
 use heckle_checker::{Checker, Options, Verdict, Violation, explain, judge};
 use heckle_history::operation::Keep;
@@ -89,7 +89,7 @@ fn the_certificate_names_its_rule() {
 fn the_minimal_history_is_invalid_on_its_own() {
     let (mut bad, mut small) = (0, 0);
     for n in 0..cases(8_000) {
-        let history = random(&mut stream("minimal", n), Spice { ops: 14, silent: false, fates: true });
+        let history = random(&mut stream("minimal", n), DrawParams { ops: 14, silent: false, fates: true });
         let options = Options { checker: Checker::Chain, ..Options::new(&NoSearch) };
         let report = judge(&history, &options).linearizability;
         if report.verdict != Verdict::Invalid {

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Spice, cases, random, stream};
+use common::{DrawParams, cases, random, stream};
 use heckle_checker::search::{
     ForeignJudgement, InProcess, JudgeForeign, ModelKind, NoSearch, SearchAnswer, SearchReply, SearchRequest, SearchRunner, brute,
     judge_foreign,
@@ -156,7 +156,7 @@ fn histories_survive_the_round_trip() {
     for (format, word) in Format::ALL {
         assert_eq!(word.parse(), Ok(format));
         for n in 0..cases(500) {
-            let history = tidy(random(&mut stream("round trip", n), Spice { ops: 12, silent: true, fates: false }));
+            let history = tidy(random(&mut stream("round trip", n), DrawParams { ops: 12, silent: true, fates: false }));
             let key = history.ops[0].key;
             let text = write(format, &history, key);
             let back =
@@ -170,7 +170,7 @@ fn histories_survive_the_round_trip() {
 #[test]
 fn the_verdict_survives_a_format_that_keeps_everything() {
     for n in 0..cases(2_000) {
-        let history = tidy(random(&mut stream("csv verdict", n), Spice { ops: 12, silent: false, fates: false }));
+        let history = tidy(random(&mut stream("csv verdict", n), DrawParams { ops: 12, silent: false, fates: false }));
         let back = read(Format::Csv, write(Format::Csv, &history, history.ops[0].key).as_bytes())
             .and_then(Foreign::into_history)
             .expect("just written");
@@ -310,7 +310,7 @@ fn bad_input_is_named_by_its_line() {
 
 #[test]
 fn mutated_input_never_panics() {
-    let history = tidy(random(&mut stream("mutation seed", 3), Spice { ops: 12, silent: true, fates: false }));
+    let history = tidy(random(&mut stream("mutation seed", 3), DrawParams { ops: 12, silent: true, fates: false }));
     for (format, word) in Format::ALL {
         let text = write(format, &history, history.ops[0].key).into_bytes();
         let (mut read_back, mut refused) = (0, 0);

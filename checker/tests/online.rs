@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Spice, cases, events, paired, question, random, show, stream};
+use common::{DrawParams, cases, events, paired, question, random, show, stream};
 use heckle_checker::online::Clients;
 use heckle_checker::search::brute;
 use heckle_checker::{OnlineJudge, Verdict};
@@ -53,7 +53,7 @@ fn truth(events: &[Event]) -> Option<usize> {
 fn tells_at_the_first_event_after_which_no_order_exists() {
     let (mut good, mut bad) = (0, 0);
     for n in 0..cases(25_000) {
-        let history = random(&mut stream("online", n), Spice { ops: 14, silent: false, fates: false });
+        let history = random(&mut stream("online", n), DrawParams { ops: 14, silent: false, fates: false });
         let events = events(&history);
         let truth = truth(&events);
         for forget in [Forget::Never, Forget::AfterEveryEvent] {
@@ -69,7 +69,7 @@ fn tells_at_the_first_event_after_which_no_order_exists() {
 fn uses_fates_and_never_cries_wolf_over_them() {
     let (mut exact, mut late) = (0, 0);
     for n in 0..cases(15_000) {
-        let history = random(&mut stream("online fates", n), Spice { ops: 12, silent: false, fates: true });
+        let history = random(&mut stream("online fates", n), DrawParams { ops: 12, silent: false, fates: true });
         let events = events(&history);
         let truth = truth(&events);
         // A fate is not an observation. A fate that depends on forgotten ops is left to the batch judge. The online
@@ -91,7 +91,10 @@ fn events_with_fates() -> usize {
     let is_decided = |e: &&Event| matches!(e, Event::Fate { fate: Fate::Applied | Fate::NotApplied, .. });
     (0..50)
         .map(|n| {
-            events(&random(&mut stream("online fates", n), Spice { ops: 12, silent: false, fates: true })).iter().filter(is_decided).count()
+            events(&random(&mut stream("online fates", n), DrawParams { ops: 12, silent: false, fates: true }))
+                .iter()
+                .filter(is_decided)
+                .count()
         })
         .sum()
 }

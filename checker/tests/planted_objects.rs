@@ -4,7 +4,7 @@
 mod common;
 
 use common::{cases, stream};
-use heckle_checker::differential::{MODELS, ObjectSpice, drop_outcomes, honest, show_object};
+use heckle_checker::differential::{MODELS, ObjectSpice, correct_history, drop_outcomes, show_object};
 use heckle_checker::objects::{Question, judge_key};
 use heckle_checker::search::{ModelCall, ModelKind, NoSearch, SearchOp};
 use heckle_checker::{Checker, Options, Verdict, ViolationKind};
@@ -29,7 +29,7 @@ fn found(model: ModelKind, kind: ViolationKind, plant: Plant) {
             break;
         }
         let mut rng = stream(&format!("{} {}", model.word(), kind.word()), n);
-        let mut question = honest(&mut rng, model, SPICE);
+        let mut question = correct_history(&mut rng, model, SPICE);
         if plant(&mut rng, &mut question).is_none() {
             continue;
         }
@@ -397,8 +397,8 @@ fn honest_histories_are_never_rejected_and_mostly_decided() {
     for model in MODELS {
         let mut decided = 0;
         for n in 0..cases(60) {
-            let mut rng = stream(&format!("honest {}", model.word()), n);
-            let mut question = honest(&mut rng, model, ObjectSpice { ops: 2_000, ..SPICE });
+            let mut rng = stream(&format!("correct_history {}", model.word()), n);
+            let mut question = correct_history(&mut rng, model, ObjectSpice { ops: 2_000, ..SPICE });
             // A lock whose holder is gone stays held forever, so in histories of a lock all ops are answered.
             let share = if n % 2 == 0 || acquires(&question.request.ops[0]) { 0.0 } else { 0.05 };
             drop_outcomes(&mut rng, &mut question, share);

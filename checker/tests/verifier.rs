@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Spice, cases, question, random, show, stream};
+use common::{DrawParams, cases, question, random, show, stream};
 use heckle_checker::linearizable::certificate::{Block, Certificate, Contradiction, Rule};
 use heckle_checker::linearizable::verify;
 use heckle_checker::search::{NoSearch, brute};
@@ -12,7 +12,7 @@ use heckle_history::{History, KeyId, OpId, Value};
 use rand::RngExt;
 
 const STEPS: u64 = 20_000_000;
-const SPICE: Spice = Spice { ops: 8, silent: false, fates: true };
+const SPICE: DrawParams = DrawParams { ops: 8, silent: false, fates: true };
 const KEY: KeyId = KeyId(0);
 
 fn certificate(history: &History) -> (Verdict, Certificate) {
@@ -26,7 +26,7 @@ fn linearizable(history: &History) -> bool {
 }
 
 /// Changes one part of a contradiction.
-fn twist(rng: &mut Pcg64, contradiction: &Contradiction, ops: u64) -> Contradiction {
+fn corrupt(rng: &mut Pcg64, contradiction: &Contradiction, ops: u64) -> Contradiction {
     let mut twisted = contradiction.clone();
     // Any op may be listed as support: the verifier must determine on its own which ops took effect.
     twisted.support = (0..ops).map(OpId).collect();
@@ -70,7 +70,7 @@ fn no_contradiction_is_accepted_of_a_linearizable_history() {
         for _ in 0..60.min(pool.len()) {
             let mut contradiction = pool[rng.random_range(0..pool.len())].clone();
             for _ in 0..rng.random_range(0..3u32) {
-                contradiction = twist(&mut rng, &contradiction, history.ops.len() as u64);
+                contradiction = corrupt(&mut rng, &contradiction, history.ops.len() as u64);
             }
             tried += 1;
             let verdict = verify(&history, KEY, &history.by_key()[KEY.0 as usize], true, &Certificate::Invalid(contradiction.clone()));
@@ -90,7 +90,7 @@ fn a_twisted_contradiction_is_only_accepted_of_a_history_that_has_one() {
         let (_, Certificate::Invalid(contradiction)) = certificate(&history) else { continue };
         assert!(!linearizable(&history));
         for _ in 0..10 {
-            let twisted = twist(&mut rng, &contradiction, history.ops.len() as u64);
+            let twisted = corrupt(&mut rng, &contradiction, history.ops.len() as u64);
             match verify(&history, KEY, &history.by_key()[KEY.0 as usize], true, &Certificate::Invalid(twisted)) {
                 Ok(()) => accepted += 1,
                 Err(_) => refused += 1,

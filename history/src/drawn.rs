@@ -138,7 +138,7 @@ fn draw_row(client: &str, key: KeyId, body: &str, ids: &mut Ids, names: &mut Nam
         let op = OpId(ids.next_op);
         ids.next_op += 1;
         let process = ids.process(client);
-        let (text, intent, payload) = beside(text.trim());
+        let (text, intent, payload) = split_annotations(text.trim());
         let (call, seen, path) = parse_op(&text);
         let attempt = intent.map(|i| ids.attempt(i, call));
         let drawn_client = intent.map(|_| client_id(client));
@@ -166,13 +166,13 @@ fn draw_row(client: &str, key: KeyId, body: &str, ids: &mut Ids, names: &mut Nam
 }
 
 /// Splits the text of an op into the call, its intent and its payload.
-fn beside(text: &str) -> (String, Option<u64>, Option<i64>) {
+fn split_annotations(text: &str) -> (String, Option<u64>, Option<i64>) {
     let (mut intent, mut payload, mut words) = (None, None, vec![]);
     for word in text.split_whitespace() {
         if let Some(n) = word.strip_prefix('i').and_then(|n| n.parse().ok()) {
             intent = Some(n);
-        } else if let Some((value, beside)) = word.split_once(':') {
-            payload = Some(beside.parse().unwrap_or_else(|_| panic!("`{beside}` in `{text}` is no payload")));
+        } else if let Some((value, split_annotations)) = word.split_once(':') {
+            payload = Some(split_annotations.parse().unwrap_or_else(|_| panic!("`{split_annotations}` in `{text}` is no payload")));
             words.push(value);
         } else {
             words.push(word);

@@ -122,9 +122,9 @@ pub enum Keep {
     Details,
 }
 
-/// Fault and node events may use one `AROUND_SHARE`-th of the maximum size of a history. With the default maximum, that
+/// Fault and node events may use one `EVENT_MEMORY_DIVISOR`-th of the maximum size of a history. With the default maximum, that
 /// is enough for hours of a large cluster.
-const AROUND_SHARE: u64 = 8;
+const EVENT_MEMORY_DIVISOR: u64 = 8;
 
 /// Estimates the heap size of an event that is stored unchanged. A tree node has room for eleven fields as soon as it has
 /// one.
@@ -187,14 +187,14 @@ impl History {
     /// # Errors
     /// As for [`read_within`](Self::read_within).
     pub fn read_all(mut reader: Reader<'_>, keep: Keep) -> Result<Self, ReadError> {
-        let (mut around, most_around) = (0u64, reader.max_bytes() / AROUND_SHARE);
+        let (mut around, most_around) = (0u64, reader.max_bytes() / EVENT_MEMORY_DIVISOR);
         let mut builder = Builder::new(keep);
         builder.values = Some(Written::default());
         while let Some(event) = reader.next_event()? {
             around += memory_of(&event);
             if around > most_around {
                 let what = format!(
-                    "fault and node events take over {most_around} bytes of memory, 1/{AROUND_SHARE} of --max-bytes, which raises the bound"
+                    "fault and node events take over {most_around} bytes of memory, 1/{EVENT_MEMORY_DIVISOR} of --max-bytes, which raises the bound"
                 );
                 return Err(ReadError::TooLarge { line: reader.line(), what });
             }

@@ -14,13 +14,13 @@ use std::fmt::Write as _;
 
 /// Returns whether a character must be escaped: control characters (C0, DEL, C1), separators that some programs treat
 /// as line ends, direction marks and overrides, zero-width characters, and tags.
-pub fn steers(c: char) -> bool {
+pub fn needs_escape(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{061c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
         || matches!(c, '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// Formats a field on one line. Characters matched by [`steers`] are escaped, such as `\n` or `\u{1b}`. A field that
+/// Formats a field on one line. Characters matched by [`needs_escape`] are escaped, such as `\n` or `\u{1b}`. A field that
 /// starts like a verdict is quoted so that it cannot be mistaken for one.
 pub fn printable(words: &str) -> Cow<'_, str> {
     let shown = escaped(words, |_| false);
@@ -36,15 +36,15 @@ pub fn block(words: &str) -> String {
     words.lines().map(printable).collect::<Vec<_>>().join("\n  ")
 }
 
-/// Formats a text of many lines. Characters matched by [`steers`] are escaped, except newlines and tabs.
+/// Formats a text of many lines. Characters matched by [`needs_escape`] are escaped, except newlines and tabs.
 pub fn visible(text: &str) -> Cow<'_, str> {
     escaped(text, |c| matches!(c, '\n' | '\t'))
 }
 
-/// Returns a JSON text with the same content, in which characters matched by [`steers`] are written in the form
+/// Returns a JSON text with the same content, in which characters matched by [`needs_escape`] are written in the form
 /// `\u202e`. JSON allows such characters only in strings, where an escape is equivalent.
 pub fn json(text: &str) -> Cow<'_, str> {
-    let raw = |c: char| steers(c) && c != '\n';
+    let raw = |c: char| needs_escape(c) && c != '\n';
     if !text.chars().any(raw) {
         return Cow::Borrowed(text);
     }
@@ -70,12 +70,12 @@ pub fn escape(c: char) -> String {
 }
 
 fn escaped(words: &str, kept: impl Fn(char) -> bool) -> Cow<'_, str> {
-    if !words.chars().any(|c| steers(c) && !kept(c)) {
+    if !words.chars().any(|c| needs_escape(c) && !kept(c)) {
         return Cow::Borrowed(words);
     }
     let mut out = String::with_capacity(words.len() + 16);
     for c in words.chars() {
-        if steers(c) && !kept(c) { out.push_str(&escape(c)) } else { out.push(c) }
+        if needs_escape(c) && !kept(c) { out.push_str(&escape(c)) } else { out.push(c) }
     }
     Cow::Owned(out)
 }
@@ -88,10 +88,10 @@ mod tests {
     fn shown(words: &str, want: &str) {
         assert_eq!(printable(words), want);
         assert_eq!(printable(&printable(words)), want, "once is enough");
-        assert!(!visible(words).chars().any(|c| steers(c) && c != '\n' && c != '\t'));
+        assert!(!visible(words).chars().any(|c| needs_escape(c) && c != '\n' && c != '\t'));
         let text = serde_json::to_string_pretty(&[words]).expect("a string");
         let safe = json(&text);
-        assert!(!safe.chars().any(|c| steers(c) && c != '\n'), "{safe:?}");
+        assert!(!safe.chars().any(|c| needs_escape(c) && c != '\n'), "{safe:?}");
         assert_eq!(serde_json::from_str::<Vec<String>>(&safe).expect("JSON"), [words], "the same data");
     }
 

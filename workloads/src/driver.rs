@@ -97,7 +97,7 @@ pub struct Send {
 
 /// The state of an intent, over one or several operations.
 #[derive(Debug, Clone, Copy)]
-struct Turn {
+struct IntentState {
     client: u32,
     /// `None` after an unknown outcome.
     process: Option<ProcessId>,
@@ -114,9 +114,9 @@ pub struct Driver {
     idle: Vec<Vec<ProcessId>>,
     /// Arrivals that wait because the limit on open operations is reached.
     backlog: VecDeque<Nanos>,
-    open: BTreeMap<OpId, Turn>,
+    open: BTreeMap<OpId, IntentState>,
     /// Intents that wait for the start time of their next attempt, by the previous operation.
-    waiting: BTreeMap<OpId, Turn>,
+    waiting: BTreeMap<OpId, IntentState>,
     next_op: u64,
     next_process: u32,
     next_client: u32,
@@ -222,10 +222,10 @@ impl Driver {
             self.next_process += 1;
             ProcessId(self.next_process - 1)
         });
-        self.send(Turn { client, process: Some(process), ask, due }, process, actions);
+        self.send(IntentState { client, process: Some(process), ask, due }, process, actions);
     }
 
-    fn send(&mut self, turn: Turn, process: ProcessId, actions: &mut Vec<Action>) {
+    fn send(&mut self, turn: IntentState, process: ProcessId, actions: &mut Vec<Action>) {
         let op = OpId(self.next_op);
         self.next_op += 1;
         let DriverSettings { nodes, routing, .. } = self.settings;
@@ -259,15 +259,15 @@ impl Driver {
     }
 
     /// Starts another attempt of an intent with the same process, or ends the intent if no attempt may follow.
-    fn retry_or_end(&mut self, now: Nanos, turn: Turn, actions: &mut Vec<Action>) {
+    fn retry_or_end(&mut self, now: Nanos, turn: IntentState, actions: &mut Vec<Action>) {
         match turn.process {
-            Some(process) if !self.is_over(now) => self.send(Turn { due: turn.due.map(|_| now), ..turn }, process, actions),
+            Some(process) if !self.is_over(now) => self.send(IntentState { due: turn.due.map(|_| now), ..turn }, process, actions),
             // After an unknown outcome, another attempt could apply the change twice.
             Some(_) | None => self.end(now, turn, actions),
         }
     }
 
-    fn end(&mut self, now: Nanos, turn: Turn, actions: &mut Vec<Action>) {
+    fn end(&mut self, now: Nanos, turn: IntentState, actions: &mut Vec<Action>) {
         self.idle[turn.client as usize].extend(turn.process);
         match self.closed_loop.as_ref().map(|l| l.think) {
             None => self.fill(now, actions),

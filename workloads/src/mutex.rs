@@ -35,7 +35,7 @@ pub struct Mutex {
     next_intent: u64,
     open: BTreeMap<IntentId, Open>,
     /// Holder numbers of intents that ended with an unknown outcome.
-    gone: BTreeSet<i64>,
+    abandoned: BTreeSet<i64>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -62,7 +62,7 @@ impl Mutex {
             seen: LastSeen::new(settings.clients, settings.keys.count() as usize),
             next_intent: 0,
             open: BTreeMap::new(),
-            gone: BTreeSet::new(),
+            abandoned: BTreeSet::new(),
         }
     }
 
@@ -92,7 +92,7 @@ impl Mutex {
     }
 
     fn may_be_taken(&self, seen: Option<Tagged>) -> bool {
-        seen.and_then(|s| s.payload).is_none_or(|h| h == FREE || self.gone.contains(&h))
+        seen.and_then(|s| s.payload).is_none_or(|h| h == FREE || self.abandoned.contains(&h))
     }
 
     /// Tries to acquire the lock if the client believes that it is free; otherwise reads it.
@@ -116,7 +116,7 @@ impl Mutex {
 
     /// Counts a lost attempt and starts another, unless the time limit is reached.
     fn lost(&mut self, client: u32, ask: &OpRequest, intent: IntentId, pause: Nanos, now: Nanos) -> Next {
-        if now.since(self.open(intent).began) >= self.settings.patience {
+        if now.since(self.open(intent).began) >= self.settings.intent_timeout {
             return self.finish(intent);
         }
         let attempt = ask.attempt.unwrap_or(0).saturating_add(1);
@@ -135,7 +135,7 @@ impl Mutex {
                 let pause = pause::up_to(if held { POLL } else { Nanos(0) }, &mut self.pauses);
                 self.lost(client, ask, intent, pause, now)
             }
-            OpResult::Refused if now.since(self.open(intent).began) >= self.settings.patience => self.finish(intent),
+            OpResult::Refused if now.since(self.open(intent).began) >= self.settings.intent_timeout => self.finish(intent),
             OpResult::Refused => {
                 let pause = pause::up_to(POLL, &mut self.pauses);
                 let attempt = ask.attempt.unwrap_or(0).saturating_add(1);
@@ -157,7 +157,7 @@ impl Mutex {
             }
             OpResult::Unknown => {
                 if ask.call.writes().is_some() {
-                    self.gone.insert(holder(intent));
+                    self.abandoned.insert(holder(intent));
                 }
                 self.finish(intent)
             }
@@ -182,7 +182,7 @@ impl Mutex {
                 Next::Again { pause, ask: self.set(Some(held), FREE, intent, ask.attempt, ask.key) }
             }
             OpResult::Unknown => {
-                self.gone.insert(holder(intent));
+                self.abandoned.insert(holder(intent));
                 self.finish(intent)
             }
             // Another client broke a held lock. The history shows that, and there is nothing left to release.

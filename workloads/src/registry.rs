@@ -4,7 +4,7 @@ use crate::cas_register::{self, CasRegister};
 use crate::mix::Mix;
 use crate::mutex::Mutex;
 use crate::pacing::Pace;
-use crate::retry::{First, Payload, Policy, Retry, Settings};
+use crate::retry::{FirstStep, Payload, Policy, Retry, Settings};
 use crate::workload::Workload;
 use heckle_history::Nanos;
 use heckle_history::prng::Seed;
@@ -27,7 +27,7 @@ pub struct WorkloadInfo {
     /// How arrivals are distributed in time.
     pub pace: Pace,
     /// Environment that the workload sets by default.
-    pub around: EnvironmentDefaults,
+    pub environment: EnvironmentDefaults,
     engine: Engine,
 }
 
@@ -67,7 +67,7 @@ enum Engine {
     Mixed,
 }
 
-const HOT_KEY: Policy = Policy { first: First::Read, payload: Payload::Nothing, pause: Nanos::from_ms(2) };
+const HOT_KEY: Policy = Policy { first: FirstStep::Read, payload: Payload::Nothing, pause: Nanos::from_ms(2) };
 
 /// All workloads.
 pub const WORKLOADS: &[WorkloadInfo] = &[
@@ -79,7 +79,7 @@ pub const WORKLOADS: &[WorkloadInfo] = &[
         keys: 4,
         rate: DefaultRate::PerSecond(400),
         pace: Pace::Even,
-        around: EnvironmentDefaults::Nothing,
+        environment: EnvironmentDefaults::Nothing,
         engine: Engine::CasRegister,
     },
     WorkloadInfo {
@@ -90,7 +90,7 @@ pub const WORKLOADS: &[WorkloadInfo] = &[
         keys: 1,
         rate: DefaultRate::Max,
         pace: Pace::Even,
-        around: EnvironmentDefaults::Nothing,
+        environment: EnvironmentDefaults::Nothing,
         engine: Engine::Retry(HOT_KEY),
     },
     WorkloadInfo {
@@ -101,8 +101,8 @@ pub const WORKLOADS: &[WorkloadInfo] = &[
         keys: 1,
         rate: DefaultRate::Max,
         pace: Pace::Even,
-        around: EnvironmentDefaults::Nothing,
-        engine: Engine::Retry(Policy { first: First::Cas, payload: Payload::Count, pause: Nanos::from_ms(2) }),
+        environment: EnvironmentDefaults::Nothing,
+        engine: Engine::Retry(Policy { first: FirstStep::Cas, payload: Payload::Count, pause: Nanos::from_ms(2) }),
     },
     WorkloadInfo {
         name: "mutex",
@@ -112,7 +112,7 @@ pub const WORKLOADS: &[WorkloadInfo] = &[
         keys: 1,
         rate: DefaultRate::Max,
         pace: Pace::Even,
-        around: EnvironmentDefaults::Nothing,
+        environment: EnvironmentDefaults::Nothing,
         engine: Engine::Mutex,
     },
     WorkloadInfo {
@@ -123,8 +123,8 @@ pub const WORKLOADS: &[WorkloadInfo] = &[
         keys: 1,
         rate: DefaultRate::Max,
         pace: Pace::Even,
-        around: EnvironmentDefaults::Nothing,
-        engine: Engine::Retry(Policy { first: First::Cas, payload: Payload::Nothing, pause: Nanos(0) }),
+        environment: EnvironmentDefaults::Nothing,
+        engine: Engine::Retry(Policy { first: FirstStep::Cas, payload: Payload::Nothing, pause: Nanos(0) }),
     },
     WorkloadInfo {
         name: "mixed-speed",
@@ -134,7 +134,7 @@ pub const WORKLOADS: &[WorkloadInfo] = &[
         keys: 1,
         rate: DefaultRate::Max,
         pace: Pace::Even,
-        around: EnvironmentDefaults::FarClientAndSlowClock { far: Nanos::from_ms(10), behind: Nanos::from_ms(2_000) },
+        environment: EnvironmentDefaults::FarClientAndSlowClock { far: Nanos::from_ms(10), behind: Nanos::from_ms(2_000) },
         engine: Engine::Retry(HOT_KEY),
     },
     WorkloadInfo {
@@ -145,7 +145,7 @@ pub const WORKLOADS: &[WorkloadInfo] = &[
         keys: 1,
         rate: DefaultRate::PerSecond(30),
         pace: Pace::Bursts { every: Nanos::from_ms(1_000) },
-        around: EnvironmentDefaults::Nothing,
+        environment: EnvironmentDefaults::Nothing,
         engine: Engine::Retry(HOT_KEY),
     },
     WorkloadInfo {
@@ -157,7 +157,7 @@ pub const WORKLOADS: &[WorkloadInfo] = &[
         rate: DefaultRate::PerSecond(400),
         pace: Pace::Even,
         // No more than the offset between well-synchronised clocks, because the puts are timestamped by clocks.
-        around: EnvironmentDefaults::SlowClock { behind: Nanos::from_ms(20) },
+        environment: EnvironmentDefaults::SlowClock { behind: Nanos::from_ms(20) },
         engine: Engine::Mixed,
     },
 ];

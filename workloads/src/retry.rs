@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 /// How an intent starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum First {
+pub enum FirstStep {
     /// With a read of the key.
     Read,
     /// With a CAS of the value that the client last saw.
@@ -34,7 +34,7 @@ pub enum Payload {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
     /// How an intent starts.
-    pub first: First,
+    pub first: FirstStep,
     /// The payload of each value.
     pub payload: Payload,
     /// Maximum wait after a refusal.
@@ -49,7 +49,7 @@ pub struct Settings {
     /// Number of clients; they are numbered from 0.
     pub clients: u32,
     /// Time after which a client abandons an intent.
-    pub patience: Nanos,
+    pub intent_timeout: Nanos,
     /// Number of replicas that take part in ops that bypass consensus, if there are any.
     pub consistency: Consistency,
 }
@@ -117,14 +117,14 @@ impl Retry {
     }
 
     /// Returns the next attempt of the intent, unless the time limit is reached.
-    fn try_again(&mut self, client: u32, ask: &OpRequest, intent: IntentId, pause: Nanos, now: Nanos, with: First) -> Next {
-        if now.since(self.open(intent).began) >= self.settings.patience {
+    fn try_again(&mut self, client: u32, ask: &OpRequest, intent: IntentId, pause: Nanos, now: Nanos, with: FirstStep) -> Next {
+        if now.since(self.open(intent).began) >= self.settings.intent_timeout {
             return self.finish(intent);
         }
         let attempt = ask.attempt.unwrap_or(0).saturating_add(1);
         let ask = match with {
-            First::Read => Self::read_request(intent, attempt, ask.key),
-            First::Cas => self.cas_request(client, intent, attempt, ask.key),
+            FirstStep::Read => Self::read_request(intent, attempt, ask.key),
+            FirstStep::Cas => self.cas_request(client, intent, attempt, ask.key),
         };
         Next::Again { pause, ask }
     }
@@ -137,8 +137,8 @@ impl Workload for Retry {
         self.next_intent += 1;
         self.open.insert(intent, Open { began: now, failures: 0 });
         match self.policy.first {
-            First::Read => Self::read_request(intent, 1, key),
-            First::Cas => self.cas_request(client, intent, 1, key),
+            FirstStep::Read => Self::read_request(intent, 1, key),
+            FirstStep::Cas => self.cas_request(client, intent, 1, key),
         }
     }
 
@@ -156,11 +156,11 @@ impl Workload for Retry {
                     return Next::Again { pause: Nanos(0), ask };
                 }
                 let pause = pause::up_to(self.policy.pause, &mut self.pauses);
-                self.try_again(client, ask, intent, pause, now, First::Cas)
+                self.try_again(client, ask, intent, pause, now, FirstStep::Cas)
             }
             OpResult::Refused => {
                 let pause = pause::up_to(self.policy.pause, &mut self.pauses);
-                self.try_again(client, ask, intent, pause, now, First::Read)
+                self.try_again(client, ask, intent, pause, now, FirstStep::Read)
             }
             OpResult::Done => {
                 let value = ask.call.writes().expect("only an update takes effect");
@@ -172,7 +172,7 @@ impl Workload for Retry {
                 open.failures += 1;
                 let failures = open.failures;
                 let pause = pause::after_failure(failures, &mut self.pauses);
-                self.try_again(client, ask, intent, pause, now, if read { First::Read } else { First::Cas })
+                self.try_again(client, ask, intent, pause, now, if read { FirstStep::Read } else { FirstStep::Cas })
             }
             OpResult::Unknown => self.finish(intent),
         }

@@ -141,7 +141,7 @@ fn on_key(history: &History, missed: &Missed) -> String {
     };
     // Report the op that missed the most updates.
     let by = last.missed_by;
-    let saw = sight(op(by), last.seen);
+    let saw = describe_observation(op(by), last.seen);
     format!("on {}, {which}; op {}, invoked at {}, {saw}", history.names.key_name(missed.key), op(by).op, op(by).invoked)
 }
 
@@ -153,7 +153,7 @@ fn during(history: &History, from: Nanos, to: Nanos) -> String {
 }
 
 /// Describes how an op saw `seen`.
-fn sight(op: &Operation, seen: Option<Value>) -> String {
+fn describe_observation(op: &Operation, seen: Option<Value>) -> String {
     match op.outcome {
         Outcome::Ok(Seen::Value(_)) => format!("still read {}", value(seen)),
         Outcome::Ok(Seen::ConditionNotMet(_)) => format!("was refused because it still found {}", value(seen)),
@@ -224,7 +224,7 @@ impl<'k, 'h> States<'k, 'h> {
         let mut found = States { ops, states: vec![] };
         let index = found.place_states(&writers);
         found.record_observations(&index);
-        found.spread();
+        found.propagate_bounds();
         Some(found)
     }
 
@@ -298,7 +298,7 @@ impl<'k, 'h> States<'k, 'h> {
     }
 
     /// Propagates the bounds along the links: a child starts after its parent, and a parent held before its child.
-    fn spread(&mut self) {
+    fn propagate_bounds(&mut self) {
         for at in 0..self.states.len() {
             if let Some(parent) = self.states[at].parent {
                 self.states[at].from = self.states[at].from.max(self.states[parent].from);
@@ -361,23 +361,24 @@ impl<'k, 'h> States<'k, 'h> {
             (Some(a), Some(b)) => Some(if b.0 > a.0 { b } else { a }),
             (a, b) => a.or(b),
         };
-        let sight = |at: usize| self.states[at].last_seen.map(|(t, place)| (t, place, self.states[at].value));
+        let describe_observation = |at: usize| self.states[at].last_seen.map(|(t, place)| (t, place, self.states[at].value));
         // By CAS links: from all ancestors.
         let mut found: Vec<Option<(Time, u32, Option<Value>)>> = vec![None; self.states.len()];
         for at in 0..self.states.len() {
             if let Some(parent) = self.states[at].parent {
-                found[at] = later(found[parent], sight(parent));
+                found[at] = later(found[parent], describe_observation(parent));
             }
         }
         // By real time: from all states that were known to hold before this one could have started.
-        let mut by_end: Vec<usize> = (0..self.states.len()).filter(|&at| self.states[at].by != NEVER && sight(at).is_some()).collect();
+        let mut by_end: Vec<usize> =
+            (0..self.states.len()).filter(|&at| self.states[at].by != NEVER && describe_observation(at).is_some()).collect();
         by_end.sort_by_key(|&at| self.states[at].by);
         let mut by_start: Vec<usize> = (0..self.states.len()).collect();
         by_start.sort_by_key(|&at| self.states[at].from);
         let (mut next, mut latest) = (0, None);
         for at in by_start {
             while next < by_end.len() && self.states[by_end[next]].by < self.states[at].from {
-                latest = later(latest, sight(by_end[next]));
+                latest = later(latest, describe_observation(by_end[next]));
                 next += 1;
             }
             found[at] = later(found[at], latest);

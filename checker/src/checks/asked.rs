@@ -12,37 +12,37 @@ pub const PAUSE: Nanos = Nanos::from_ms(1_000);
 
 /// Disjoint intervals in which a group of ops waited for an answer, in ascending order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Asked {
+pub struct WaitIntervals {
     stretches: Vec<(Nanos, Nanos)>,
 }
 
-impl Asked {
+impl WaitIntervals {
     /// Computes the intervals of `ops`, which must be sorted by invocation. Ops without a completion are open until the
     /// end of the history.
     pub fn of<'o>(history: &History, ops: impl IntoIterator<Item = &'o Operation>) -> Self {
         let mut stretches: Vec<(Nanos, Nanos)> = vec![];
         // Whether the op that ended the last interval did so without an ok.
-        let mut unmet = false;
+        let mut last_failed = false;
         for op in ops {
             let (from, to) = (op.invoked, op.completed.min(history.end).max(op.invoked));
             let ok = matches!(op.outcome, Outcome::Ok(_));
             match stretches.last_mut() {
-                Some((_, end)) if from <= *end || (unmet && from.since(*end) <= PAUSE) => {
+                Some((_, end)) if from <= *end || (last_failed && from.since(*end) <= PAUSE) => {
                     // If two ops end at the same instant, an ok takes precedence, because the system did answer.
-                    unmet = match to.cmp(end) {
+                    last_failed = match to.cmp(end) {
                         std::cmp::Ordering::Greater => !ok,
-                        std::cmp::Ordering::Equal => unmet && !ok,
-                        std::cmp::Ordering::Less => unmet,
+                        std::cmp::Ordering::Equal => last_failed && !ok,
+                        std::cmp::Ordering::Less => last_failed,
                     };
                     *end = to.max(*end);
                 }
                 _ => {
                     stretches.push((from, to));
-                    unmet = !ok;
+                    last_failed = !ok;
                 }
             }
         }
-        Asked { stretches }
+        WaitIntervals { stretches }
     }
 
     /// Returns the amount of asked time between `from` and `to`.
@@ -61,7 +61,7 @@ mod tests {
     #[track_caller]
     fn check(drawing: &str, from_ms: u64, to_ms: u64, want_ms: u64) {
         let history = drawn::history(drawing);
-        let asked = Asked::of(&history, &history.ops);
+        let asked = WaitIntervals::of(&history, &history.ops);
         assert_eq!(asked.between(Nanos::from_ms(from_ms), Nanos::from_ms(to_ms)), Nanos::from_ms(want_ms), "{asked:?}\n{drawing}");
     }
 
@@ -87,13 +87,13 @@ mod tests {
         let later = PAUSE.0 + 1;
         (history.ops[1].invoked, history.ops[1].completed) = (Nanos(later + 5_000_000), Nanos(later + 9_000_000));
         history.end = history.ops[1].completed;
-        assert_eq!(Asked::of(&history, &history.ops).between(Nanos(0), Nanos::NEVER), Nanos::from_ms(9));
+        assert_eq!(WaitIntervals::of(&history, &history.ops).between(Nanos(0), Nanos::NEVER), Nanos::from_ms(9));
     }
 
     #[test]
     fn an_op_without_an_end_is_open_to_the_end() {
         let history = drawn::history("c1 |w 1------   |\nc2 |         r 1-->|");
-        let asked = Asked::of(&history, &history.ops);
+        let asked = WaitIntervals::of(&history, &history.ops);
         assert_eq!(asked.between(Nanos(0), history.end), history.end);
     }
 }

@@ -4,7 +4,7 @@
 //! waited count (see [`asked`](super::asked)), because time without requests is not an outage. A gap belongs to the
 //! faults if any fault was active during it, so the cost of a fault never affects the figure for fault-free time.
 
-use super::asked::Asked;
+use super::asked::WaitIntervals;
 use super::{CheckResult, result};
 use crate::coverage::{self, Fault};
 use crate::verdict::Verdict;
@@ -82,7 +82,7 @@ impl FaultTimes {
     }
 
     /// Returns whether a fault was active at any time in the closed interval.
-    pub fn touch(&self, from: Nanos, to: Nanos) -> bool {
+    pub fn overlaps(&self, from: Nanos, to: Nanos) -> bool {
         let begun = self.0.partition_point(|(began, _)| *began <= to);
         begun.checked_sub(1).is_some_and(|last| from <= self.0[last].1)
     }
@@ -95,7 +95,7 @@ fn ok(op: &Operation) -> bool {
 /// Returns the longest asked times between two oks of `ops`, including the gaps at both ends of the window. `ops` must
 /// be sorted by invocation.
 pub fn gaps(history: &History, ops: &[&Operation], window: (Nanos, Nanos), faults: &FaultTimes) -> Gaps {
-    let asked = Asked::of(history, ops.iter().copied());
+    let asked = WaitIntervals::of(history, ops.iter().copied());
     let mut times: Vec<Nanos> = ops.iter().filter(|o| ok(o)).map(|o| o.completed).collect();
     times.retain(|t| window.0 <= *t && *t <= window.1);
     times.push(window.1);
@@ -103,7 +103,7 @@ pub fn gaps(history: &History, ops: &[&Operation], window: (Nanos, Nanos), fault
     let mut longest = Gaps::default();
     let mut from = window.0;
     for to in times {
-        let slot = if faults.touch(from, to) { &mut longest.faults } else { &mut longest.calm };
+        let slot = if faults.overlaps(from, to) { &mut longest.faults } else { &mut longest.calm };
         *slot = (*slot).max(asked.between(from, to));
         from = to;
     }

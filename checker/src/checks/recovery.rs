@@ -1,7 +1,7 @@
 //! Measures the recovery time of each fault: the asked time of a key from the end of the fault until the key answers ok
 //! to an op invoked after that end. Time without requests (see [`asked`](super::asked)) is not an outage.
 
-use super::asked::Asked;
+use super::asked::WaitIntervals;
 use super::{CheckResult, result};
 use crate::coverage::{self, Fault};
 use crate::verdict::Verdict;
@@ -38,7 +38,7 @@ struct Key {
     invoked: Vec<Nanos>,
     /// For each op, the earliest ok completion of that op or any later one.
     first_ok: Vec<Option<Nanos>>,
-    asked: Asked,
+    asked: WaitIntervals,
 }
 
 impl Key {
@@ -52,7 +52,7 @@ impl Key {
                 first_ok.push(own.into_iter().chain(later).min());
             }
             first_ok.reverse();
-            Key { invoked: ops().map(|o| o.invoked).collect(), first_ok, asked: Asked::of(history, ops()) }
+            Key { invoked: ops().map(|o| o.invoked).collect(), first_ok, asked: WaitIntervals::of(history, ops()) }
         };
         history.by_key().into_iter().map(key).collect()
     }

@@ -26,7 +26,7 @@ pub fn check(history: &History, strict: bool) -> CheckResult {
         of_all += contended(&spans);
         most = most.max(max_open(&spans));
     }
-    let (contended, why) = (of_all, thin(of_all, updates));
+    let (contended, why) = (of_all, insufficient_reason(of_all, updates));
     let share = contended as f64 / (history.ops.len().max(1)) as f64;
     let vacuous = why.is_some();
     let (verdict, words) = match (why, strict) {
@@ -50,7 +50,7 @@ pub fn check(history: &History, strict: bool) -> CheckResult {
 }
 
 /// Explains why the counts are too low to be evidence; `None` if they are sufficient.
-pub fn thin(contended: u64, updates: u64) -> Option<String> {
+pub fn insufficient_reason(contended: u64, updates: u64) -> Option<String> {
     let mut why = vec![];
     if contended < MIN_CONTENDED {
         why.push(format!("{contended} ops overlapped an update of another process on their key, {MIN_CONTENDED} would be evidence"));

@@ -6,7 +6,7 @@ use rand::RngExt;
 
 /// What a random history may contain.
 #[derive(Debug, Clone, Copy)]
-pub struct Spice {
+pub struct DrawParams {
     /// Maximum number of ops.
     pub ops: u64,
     /// Whether refusals may omit the value found.
@@ -27,14 +27,14 @@ struct Draft {
 
 /// Draws a small history of one key: a correct run of a register, parts of which are then mutated. Times are small
 /// numbers, so ties and touching intervals are common.
-pub fn random(rng: &mut Pcg64, spice: Spice) -> History {
-    let mut drafts = honest(rng, spice);
+pub fn random(rng: &mut Pcg64, spice: DrawParams) -> History {
+    let mut drafts = correct_history(rng, spice);
     mutate(rng, &mut drafts, spice);
     drop_outcomes(rng, &mut drafts);
     finish(rng, drafts, spice)
 }
 
-fn honest(rng: &mut Pcg64, spice: Spice) -> Vec<Draft> {
+fn correct_history(rng: &mut Pcg64, spice: DrawParams) -> Vec<Draft> {
     let count = rng.random_range(2..=spice.ops);
     let processes = rng.random_range(1..=5u32);
     let blind = rng.random_range(0..3u32);
@@ -87,7 +87,7 @@ fn honest(rng: &mut Pcg64, spice: Spice) -> Vec<Draft> {
     drafts
 }
 
-fn mutate(rng: &mut Pcg64, drafts: &mut [Draft], spice: Spice) {
+fn mutate(rng: &mut Pcg64, drafts: &mut [Draft], spice: DrawParams) {
     let lies = match rng.random_range(0..3u32) {
         0 => 0,
         1 => rng.random_range(1..=2),
@@ -142,7 +142,7 @@ fn drop_outcomes(rng: &mut Pcg64, drafts: &mut [Draft]) {
     }
 }
 
-fn finish(rng: &mut Pcg64, mut drafts: Vec<Draft>, spice: Spice) -> History {
+fn finish(rng: &mut Pcg64, mut drafts: Vec<Draft>, spice: DrawParams) -> History {
     drafts.sort_by_key(|d| d.invoked);
     let mut history = History::default();
     let key = history.names.key("k1");

@@ -7,9 +7,9 @@ mod draw; // small random histories
 mod forms; // converts a history to a question, to events and to text
 mod objects; // sets, lists, queues, counters and locks: the scans compared with brute force
 
-pub use draw::{Spice, random};
+pub use draw::{DrawParams, random};
 pub use forms::{events, question, show};
-pub use objects::{MODELS, ObjectSpice, compare_object, drop_outcomes, honest, mark_failed, mutate, object_case, show_object};
+pub use objects::{MODELS, ObjectSpice, compare_object, correct_history, drop_outcomes, mark_failed, mutate, object_case, show_object};
 
 use crate::judge::{Checker, Options, judge};
 use crate::linearizable::certificate::Certificate;
@@ -39,7 +39,7 @@ pub fn case(seed: Seed, number: u64) -> Case {
     let fates = rng.random_bool(0.5);
     let ops = if rng.random_bool(0.2) { 16 } else { 10 };
     let silent = rng.random_bool(0.25);
-    Case { number, history: random(&mut rng, Spice { ops, silent, fates }), fates }
+    Case { number, history: random(&mut rng, DrawParams { ops, silent, fates }), fates }
 }
 
 /// Judges a history, with or without fates; returns an error if the engine contradicts itself.

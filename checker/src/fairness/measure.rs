@@ -136,7 +136,7 @@ fn calm_shares(clients: &[Group]) -> Option<CalmShares> {
     let shares: Vec<f64> = clients.iter().map(|g| g.won_in_calm as f64).collect();
     let won = clients.iter().map(|g| g.won_in_calm).sum();
     let active = clients.len();
-    shares::jain(&shares).map(|jain| CalmShares { jain, luck: shares::jain_of_luck(won, active), won, active })
+    shares::jain(&shares).map(|jain| CalmShares { jain, luck: shares::expected_jain(won, active), won, active })
 }
 
 impl Fairness {

@@ -20,7 +20,7 @@ pub fn jain(shares: &[f64]) -> Option<f64> {
 ///
 /// With `N` successes on `k` clients, the mean of the sum of squares is `N + N (N - 1) / k`. Because the mean of a
 /// quotient is not the quotient of the means, the result is up to 0.05 too low for very few successes.
-pub fn jain_of_luck(won: u64, clients: usize) -> f64 {
+pub fn expected_jain(won: u64, clients: usize) -> f64 {
     if won == 0 { 1.0 } else { won as f64 / (won as f64 + clients as f64 - 1.0) }
 }
 
@@ -84,7 +84,7 @@ mod tests {
                 })
                 .sum::<f64>()
                 / 2_000.0;
-            assert!((mean - jain_of_luck(won, clients)).abs() < 0.055, "{won} on {clients}: {mean}");
+            assert!((mean - expected_jain(won, clients)).abs() < 0.055, "{won} on {clients}: {mean}");
         }
     }
 }

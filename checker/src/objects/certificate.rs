@@ -17,7 +17,7 @@ pub enum Certificate {
 #[serde(rename_all = "snake_case", tag = "rule")]
 pub enum Rule {
     /// `observer` saw `element`, and no op that may have happened adds it.
-    NeverAsked {
+    NeverAdded {
         /// The op that saw it.
         observer: u32,
         /// The element.
@@ -95,7 +95,7 @@ pub enum Rule {
     },
     /// Queue: each of the items must have been dequeued by `by`, because a later item was. No answered dequeue returned
     /// any of them, and by then there were fewer dequeues of unknown outcome than items.
-    Overdrawn {
+    TooFewDequeues {
         /// The items that must have been dequeued.
         items: Vec<i64>,
         /// The time by which the items must have been dequeued.
@@ -177,7 +177,7 @@ impl Rule {
     /// Returns the ops that the rule names directly. A proof also needs the ops that add the elements.
     pub(super) fn named(&self) -> Vec<u32> {
         match self {
-            Rule::NeverAsked { observer, .. } | Rule::TooEarly { observer, .. } | Rule::Twice { observer } => vec![*observer],
+            Rule::NeverAdded { observer, .. } | Rule::TooEarly { observer, .. } | Rule::Twice { observer } => vec![*observer],
             Rule::Missed { present, absent, .. } => vec![*present, *absent],
             Rule::Crossed { present, absent, observer, .. } => vec![*present, *absent, *observer],
             Rule::Incomparable { one, two, .. }
@@ -185,7 +185,7 @@ impl Rule {
             | Rule::DequeuedTwice { one, two }
             | Rule::TwoHolders { one, two }
             | Rule::SameToken { one, two } => vec![*one, *two],
-            Rule::OutOfOrder { .. } | Rule::Overdrawn { .. } => vec![],
+            Rule::OutOfOrder { .. } | Rule::TooFewDequeues { .. } => vec![],
             Rule::FalseEmpty { dequeue, .. } => vec![*dequeue],
             Rule::ReleasedWhileHeld { held, release } => vec![*held, *release],
             Rule::HeldByToken { earlier, later } => vec![*earlier, *later],
@@ -199,10 +199,10 @@ impl Rule {
     /// Returns the elements that the rule names.
     pub(super) fn elements(&self) -> Vec<i64> {
         match self {
-            Rule::NeverAsked { element, .. } | Rule::TooEarly { element, .. } | Rule::Missed { element, .. } => vec![*element],
+            Rule::NeverAdded { element, .. } | Rule::TooEarly { element, .. } | Rule::Missed { element, .. } => vec![*element],
             Rule::Crossed { first, second, .. } | Rule::OutOfOrder { first, second } => vec![*first, *second],
             Rule::Incomparable { only_one, only_two, .. } => vec![*only_one, *only_two],
-            Rule::Overdrawn { items, .. } | Rule::FalseEmpty { items, .. } => items.clone(),
+            Rule::TooFewDequeues { items, .. } | Rule::FalseEmpty { items, .. } => items.clone(),
             Rule::Twice { .. }
             | Rule::Diverged { .. }
             | Rule::DequeuedTwice { .. }

@@ -217,7 +217,7 @@ impl<'q> Counter<'q> {
 
     fn different(&self) -> Answer {
         if self.adds.iter().all(|(_, n)| *n >= 0)
-            && let Some(rule) = self.falls()
+            && let Some(rule) = self.find_decrease()
         {
             return Answer::invalid(rule);
         }
@@ -237,7 +237,7 @@ impl<'q> Counter<'q> {
     }
 
     /// Finds a read that returned less than an earlier one, which is impossible if no increment is negative.
-    fn falls(&self) -> Option<Rule> {
+    fn find_decrease(&self) -> Option<Rule> {
         let mut ends: Vec<(u64, i128, u32)> = self.reads.iter().map(|r| (by(self.op(r.place)), r.saw, r.place)).collect();
         ends.sort_unstable();
         let (mut next, mut most) = (0, None);

@@ -61,7 +61,7 @@ impl List<'_> {
         let order = self.longest.and_then(|l| items(&self.ops[l as usize])).unwrap_or_default();
         for (at, &element) in order.iter().enumerate() {
             let observer = self.longest.unwrap_or_default();
-            let value = self.values.get_mut(&element).ok_or(Rule::NeverAsked { observer, element })?;
+            let value = self.values.get_mut(&element).ok_or(Rule::NeverAdded { observer, element })?;
             if value.at != UNREAD {
                 return Err(Rule::Twice { observer });
             }
@@ -104,7 +104,7 @@ impl List<'_> {
     /// Explains a read that is not a prefix of the longest one.
     fn differs(&self, read: u32, seen: &[i64], order: &[i64]) -> Rule {
         if let Some(&element) = seen.iter().find(|v| !self.values.contains_key(v)) {
-            return Rule::NeverAsked { observer: read, element };
+            return Rule::NeverAdded { observer: read, element };
         }
         let at = seen.iter().zip(order).position(|(a, b)| a != b).expect("it is no prefix, and no longer");
         // A value that the read contains twice is the simpler explanation.

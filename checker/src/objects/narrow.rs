@@ -20,7 +20,7 @@ pub(super) fn narrow(question: &Question, rule: &Rule, support: &[u32]) -> Optio
     let ops = &question.request.ops;
     let chosen = || support.iter().map(|&p| ops[p as usize].clone());
     let ops: Vec<SearchOp> = match rule {
-        Rule::NeverAsked { .. } | Rule::TooEarly { .. } | Rule::Missed { .. } | Rule::Crossed { .. } | Rule::Incomparable { .. } => {
+        Rule::NeverAdded { .. } | Rule::TooEarly { .. } | Rule::Missed { .. } | Rule::Crossed { .. } | Rule::Incomparable { .. } => {
             project(chosen().collect(), &rule.elements())
         }
         Rule::Twice { observer } => {
@@ -36,7 +36,7 @@ pub(super) fn narrow(question: &Question, rule: &Rule, support: &[u32]) -> Optio
             let elements: Vec<i64> = observed_element(&ops[*one as usize].call).into_iter().collect();
             about(ops, support, &elements)
         }
-        Rule::OutOfOrder { .. } | Rule::FalseEmpty { .. } | Rule::Overdrawn { .. } => queue(ops, support, rule),
+        Rule::OutOfOrder { .. } | Rule::FalseEmpty { .. } | Rule::TooFewDequeues { .. } => queue(ops, support, rule),
         Rule::TwoHolders { .. } | Rule::HeldByToken { .. } => chosen().collect(),
         Rule::ReleasedWhileHeld { release, .. } => {
             let by = claim(&ops[*release as usize].call).unwrap_or_default();
@@ -84,7 +84,7 @@ fn project(mut ops: Vec<SearchOp>, elements: &[i64]) -> Vec<SearchOp> {
 /// dequeued.
 fn queue(ops: &[SearchOp], support: &[u32], rule: &Rule) -> Vec<SearchOp> {
     let mut witness: Vec<u64> = vec![];
-    if let Rule::Overdrawn { by, .. } = rule {
+    if let Rule::TooFewDequeues { by, .. } = rule {
         let out = |op: &&SearchOp| matches!(op.call, ModelCall::Dequeue { item: Some(_) }) && op.completed.is_some_and(|t| t <= *by);
         let pairs = ops.iter().filter(out).filter_map(|out| match observed_element(&out.call) {
             Some(item) => ops.iter().find(|op| added_element(&op.call) == Some(item)).map(|put| (put.invoked, vec![put.id, out.id])),

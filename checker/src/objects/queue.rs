@@ -24,7 +24,7 @@ use rustc_hash::FxHashMap;
 
 /// End of the dequeue interval of an item taken by an unknown dequeue: never certain, but earlier than for items that
 /// remain in the queue.
-const SOMETIME: u64 = NEVER - 1;
+const UNCERTAIN_END: u64 = NEVER - 1;
 
 /// An item, or an empty answer, which is treated as an item that is enqueued and dequeued at one instant.
 #[derive(Debug, Clone, Copy)]
@@ -60,7 +60,7 @@ fn try_scan(ops: &[SearchOp]) -> Result<Answer, Answer> {
     assign(ops, &ends, &mut items)?;
     place_empties(ops, &ends, &mut items)?;
     let order = sequence(&items).map_err(|(first, second)| {
-        if items[first].enqueue.is_none() || items[second].enqueue.is_none() || items[second].out.1 >= SOMETIME {
+        if items[first].enqueue.is_none() || items[second].enqueue.is_none() || items[second].out.1 >= UNCERTAIN_END {
             return Answer::Undecided("which item an unknown dequeue took decides whether it was empty".to_owned());
         }
         Answer::invalid(Rule::OutOfOrder { first: items[first].value, second: items[second].value })
@@ -110,7 +110,7 @@ fn items(ops: &[SearchOp], ends: &Ends) -> Result<Vec<Item>, Answer> {
         if let ModelCall::Dequeue { item: Some(Some(element)) } = op.call
             && !ends.enqueues.contains_key(&element)
         {
-            return Err(Answer::invalid(Rule::NeverAsked { observer: ends.dequeues[&element], element }));
+            return Err(Answer::invalid(Rule::NeverAdded { observer: ends.dequeues[&element], element }));
         }
     }
     let mut items = vec![];
@@ -166,12 +166,12 @@ fn assign(ops: &[SearchOp], ends: &Ends, items: &mut [Item]) -> Result<(), Answe
                     let dequeue = ends.empties.iter().find(held).copied().unwrap_or_default();
                     Rule::FalseEmpty { dequeue, items: vec![items[i].value] }
                 }
-                _ => Rule::Overdrawn { items: lost, by: deadline },
+                _ => Rule::TooFewDequeues { items: lost, by: deadline },
             }));
         };
         let item = &mut items[i];
         item.dequeue = Some(taker);
-        item.out = (ops[taker as usize].invoked.max(item.into.0), SOMETIME);
+        item.out = (ops[taker as usize].invoked.max(item.into.0), UNCERTAIN_END);
     }
     Ok(())
 }
@@ -195,8 +195,10 @@ fn place_empties(ops: &[SearchOp], ends: &Ends, items: &mut Vec<Item>) -> Result
             let first = ends.unknown.first().map_or(NEVER, |&u| ops[u as usize].invoked);
             // An item that an unknown dequeue may have taken is certainly in the queue only until the first such dequeue was
             // invoked.
-            let sure: Vec<Item> =
-                items.iter().map(|i| if i.out.1 >= SOMETIME { Item { out: (first.max(i.into.0), NEVER), ..*i } } else { *i }).collect();
+            let sure: Vec<Item> = items
+                .iter()
+                .map(|i| if i.out.1 >= UNCERTAIN_END { Item { out: (first.max(i.into.0), NEVER), ..*i } } else { *i })
+                .collect();
             return Err(match cover(&inside(&sure), op) {
                 Some(items) => Answer::invalid(Rule::FalseEmpty { dequeue: empty, items }),
                 None => Answer::undecided(op, "which item an unknown dequeue took decides whether the queue was empty"),

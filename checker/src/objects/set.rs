@@ -125,7 +125,7 @@ impl<'q> Set<'q> {
             let ModelCall::Contains { member, found: Some(found) } = op.call else { continue };
             let element = self.index.get(&member).map(|&at| &mut self.elements[at as usize]);
             match (element, found) {
-                (None, true) => return Err(Rule::NeverAsked { observer: place(i), element: member }),
+                (None, true) => return Err(Rule::NeverAdded { observer: place(i), element: member }),
                 (None, false) => {}
                 (Some(element), true) => element.needed = true,
                 (Some(element), false) => {
@@ -153,7 +153,7 @@ impl<'q> Set<'q> {
             let seen = members(&self.ops[read as usize]).unwrap_or_default();
             let before = known;
             for &value in seen {
-                let at = *self.index.get(&value).ok_or(Rule::NeverAsked { observer: read, element: value })?;
+                let at = *self.index.get(&value).ok_or(Rule::NeverAdded { observer: read, element: value })?;
                 let element = &mut self.elements[at as usize];
                 if element.state == UNREAD {
                     element.state = next;

@@ -15,7 +15,7 @@ use crate::linearizable::facts::{START, Time};
 use heckle_history::Value;
 
 /// Maximum capacity, as a multiple of the required size.
-const ROOM: usize = 8;
+const MAX_SPARE_FACTOR: usize = 8;
 
 impl KeyState {
     /// Forgets values. This visits all values in memory, so it runs only when their number has doubled.
@@ -37,7 +37,7 @@ impl KeyState {
         self.chains.retain(|c| !reach.covers(c));
         self.forget_unreachable();
         self.forget_at = (2 * self.nodes.len()).max(FIRST_FORGET_AT);
-        if self.nodes.capacity() > ROOM * self.forget_at {
+        if self.nodes.capacity() > MAX_SPARE_FACTOR * self.forget_at {
             self.nodes.shrink_to(self.forget_at);
         }
     }

@@ -151,7 +151,7 @@ impl KeyState {
             (None, _) => true,
             // A value that a client has seen and that is no longer known has been forgotten. The greatest value so far
             // distinguishes forgotten values from future ones.
-            (Some(e), Clients::NameWhatTheySaw) => e <= self.greatest || self.nodes.contains_key(&e),
+            (Some(e), Clients::ExpectSeenValues) => e <= self.greatest || self.nodes.contains_key(&e),
             (Some(e), Clients::MayGuess) => self.nodes.contains_key(&e),
         };
         let node = Node {

@@ -48,7 +48,7 @@ pub struct Counters {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Clients {
     /// Clients expect only values they have seen, as the workloads do. A value that is no longer in memory cannot occur again.
-    NameWhatTheySaw,
+    ExpectSeenValues,
     /// Clients may guess values. The judge is still exact, but an unknown CAS whose guessed value is never written is
     /// never forgotten.
     MayGuess,
@@ -84,7 +84,7 @@ impl Default for OnlineJudge {
 impl OnlineJudge {
     /// Creates an empty judge for clients that expect only values they have seen.
     pub fn new() -> Self {
-        OnlineJudge::for_clients(Clients::NameWhatTheySaw)
+        OnlineJudge::for_clients(Clients::ExpectSeenValues)
     }
 
     /// Creates an empty judge.

@@ -1,7 +1,7 @@
 //! Shared by the tests: small random histories, and an oracle that reads a history without using the checker's code.
 #![allow(dead_code, unreachable_pub, unused_imports)]
 
-pub use heckle_checker::differential::{Spice, events, question, random, show};
+pub use heckle_checker::differential::{DrawParams, events, question, random, show};
 use heckle_history::event::{Header, Invoke};
 use heckle_history::prng::{Pcg64, Seed};
 use heckle_history::{Event, History, Names, ProcessId};

@@ -8,7 +8,7 @@
 
 use crate::measure::round;
 use crate::results_json::Fault;
-use heckle_checker::checks::asked::Asked;
+use heckle_checker::checks::asked::WaitIntervals;
 use heckle_checker::coverage::EFFECTIVE;
 use heckle_history::event::{FaultEvent, FaultState};
 use heckle_history::{History, Nanos, NodeIx, Operation, Outcome};
@@ -158,7 +158,7 @@ struct NodeOps {
     /// For each operation, the earliest ok completion among it and all later ones.
     first_ok: Vec<Option<Nanos>>,
     /// When operations waited for the node.
-    asked: Asked,
+    asked: WaitIntervals,
 }
 
 /// Returns the operations of each node.
@@ -177,7 +177,7 @@ fn ops_of_nodes(history: &History) -> Vec<NodeOps> {
             first_ok.push(own.into_iter().chain(later).min());
         }
         first_ok.reverse();
-        NodeOps { invoked: ops.iter().map(|o| o.invoked).collect(), first_ok, asked: Asked::of(history, ops) }
+        NodeOps { invoked: ops.iter().map(|o| o.invoked).collect(), first_ok, asked: WaitIntervals::of(history, ops) }
     };
     by_node.into_iter().map(prepare).collect()
 }

@@ -2,7 +2,7 @@
 
 use super::families::{COMMON_LABELS, FAMILIES, FamilyKind, family};
 use crate::buckets::Buckets;
-use heckle_history::printable::steers;
+use heckle_history::printable::needs_escape;
 use std::collections::BTreeMap;
 
 /// Nanoseconds of a second.
@@ -73,7 +73,7 @@ fn escape(value: &str) -> String {
             '\\' => out += "\\\\",
             '"' => out += "\\\"",
             '\n' => out += "\\n",
-            c if steers(c) => out.push(char::REPLACEMENT_CHARACTER),
+            c if needs_escape(c) => out.push(char::REPLACEMENT_CHARACTER),
             c => out.push(c),
         }
     }

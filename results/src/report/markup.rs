@@ -4,7 +4,7 @@
 //! name, key or reason in a history can become an element. A template engine would serve the same purpose, but the page needs
 //! nothing else of one.
 
-use heckle_history::printable::{escape, steers};
+use heckle_history::printable::{escape, needs_escape};
 
 /// Escaped HTML.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,7 +23,7 @@ impl Html {
             match entity(c) {
                 Some(entity) => out += entity,
                 // A page does not need control characters, and browsers may handle them in unexpected ways.
-                None if steers(c) && c != '\n' && c != '\t' => out += &escape(c),
+                None if needs_escape(c) && c != '\n' && c != '\t' => out += &escape(c),
                 None => out.push(c),
             }
         }
@@ -61,7 +61,7 @@ impl Html {
         let text = serde_json::to_string(data).expect("numbers and strings serialize").replace('<', "\\u003c");
         // Control characters can occur only in JSON strings, and are written as escapes.
         Html(text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
-            if steers(c) {
+            if needs_escape(c) {
                 out.extend(["\\", &escape(c)])
             } else {
                 out.push(c)

@@ -6,7 +6,7 @@
 use crate::report::markup::entity;
 use crate::results_json::{Expect, Results, RunVerdict, Verdict};
 use crate::summary::{effect, gate_words};
-use heckle_history::printable::{self, steers};
+use heckle_history::printable::{self, needs_escape};
 
 enum Outcome {
     Passed,
@@ -105,7 +105,7 @@ pub(crate) fn escape(words: &str) -> String {
         match (entity(c), c) {
             (Some(entity), _) => out += entity,
             (None, '\n') => out += "&#10;",
-            (None, c) if steers(c) => out += &printable::escape(c),
+            (None, c) if needs_escape(c) => out += &printable::escape(c),
             (None, '\u{fffe}' | '\u{ffff}') => out.push('\u{fffd}'),
             (None, c) => out.push(c),
         }

@@ -6,7 +6,7 @@ use crate::search::{Claim, ModelCall, ModelKind, SearchOp};
 use heckle_history::prng::Pcg64;
 use rand::RngExt;
 
-pub(super) fn honest(rng: &mut Pcg64, model: ModelKind, spice: ObjectSpice) -> Question {
+pub(super) fn correct_history(rng: &mut Pcg64, model: ModelKind, spice: ObjectSpice) -> Question {
     let processes = rng.random_range(1..=spice.processes);
     let (owners, tokens) = match model {
         ModelKind::OwnerMutex => (true, rng.random_bool(0.4)),

@@ -37,9 +37,9 @@ pub struct ObjectSpice {
 }
 
 /// Draws a correct history of an object, in which every op takes effect at one instant of its interval.
-pub fn honest(rng: &mut Pcg64, model: ModelKind, spice: ObjectSpice) -> Question {
+pub fn correct_history(rng: &mut Pcg64, model: ModelKind, spice: ObjectSpice) -> Question {
     let mut ops = match model {
-        ModelKind::Mutex | ModelKind::OwnerMutex | ModelKind::FencedMutex => return locks::honest(rng, model, spice),
+        ModelKind::Mutex | ModelKind::OwnerMutex | ModelKind::FencedMutex => return locks::correct_history(rng, model, spice),
         _ => intervals(rng, spice),
     };
     let mut points: Vec<(u64, u32, usize)> = ops
@@ -119,7 +119,7 @@ fn finish(model: ModelKind, mut ops: Vec<(u32, SearchOp)>) -> Question {
 pub fn object_case(seed: Seed, model: ModelKind, number: u64) -> Question {
     let mut rng = seed.stream(&format!("objects {} {number}", model.word()));
     let spice = ObjectSpice { ops: if rng.random_bool(0.2) { 14 } else { 9 }, processes: 5, outside: rng.random_bool(0.15) };
-    let mut question = honest(&mut rng, model, spice);
+    let mut question = correct_history(&mut rng, model, spice);
     mutate(&mut rng, &mut question);
     let share = [0.0, 0.1, 0.3, 0.6][rng.random_range(0..4usize)];
     drop_outcomes(&mut rng, &mut question, share);

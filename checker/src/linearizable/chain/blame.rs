@@ -125,7 +125,7 @@ pub(super) fn two_successors(ops: &KeyOps<'_>, clusters: &Clusters, a: u32, b: u
 }
 
 /// Builds the contradiction: some needed clusters have no root, so their links form a cycle.
-pub(super) fn circle(ops: &KeyOps<'_>, clusters: &Clusters, chains: &[Chain]) -> Contradiction {
+pub(super) fn cycle(ops: &KeyOps<'_>, clusters: &Clusters, chains: &[Chain]) -> Contradiction {
     let mut walked = vec![false; clusters.all.len()];
     for chain in chains {
         for cluster in run(clusters, chain.root) {
@@ -135,17 +135,17 @@ pub(super) fn circle(ops: &KeyOps<'_>, clusters: &Clusters, chains: &[Chain]) ->
     let lost = (0u32..).zip(&clusters.all).find(|(i, c)| c.needed && !walked[*i as usize]).map(|(i, _)| i);
     let lost = lost.expect("fewer clusters were walked than are needed");
     let mut support = Support::new(ops, clusters);
-    let mut circle = vec![];
+    let mut cycle = vec![];
     let mut at = lost;
     loop {
         support.effective(at);
-        circle.push(support.id(clusters.get(at).writer));
+        cycle.push(support.id(clusters.get(at).writer));
         at = clusters.get(at).next;
         if at == lost || at == NONE {
             break;
         }
     }
-    support.finish(Rule::Circle { ops: circle })
+    support.finish(Rule::Circle { ops: cycle })
 }
 
 /// Builds the contradiction: on the chain from `root`, an op on a later value completed before an op on an earlier

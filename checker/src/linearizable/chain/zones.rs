@@ -28,7 +28,7 @@ pub(super) fn chains(ops: &KeyOps<'_>, clusters: &Clusters) -> Result<Vec<Chain>
         chains.push(chain);
     }
     if walked < clusters.all.iter().filter(|c| c.needed).count() {
-        return Err(Stop::from(blame::circle(ops, clusters, &chains)));
+        return Err(Stop::from(blame::cycle(ops, clusters, &chains)));
     }
     Ok(chains)
 }

@@ -30,7 +30,7 @@ pub(super) fn check_contradiction(question: &Question, rule: &Rule) -> Result<()
         return Err("it names an op that does not exist".to_owned());
     }
     let holds = match rule {
-        Rule::NeverAsked { observer, element } => case.sees(*observer, *element) && case.adders(*element).next().is_none(),
+        Rule::NeverAdded { observer, element } => case.sees(*observer, *element) && case.adders(*element).next().is_none(),
         Rule::TooEarly { observer, element } => {
             let over = case.completed(*observer).ok_or("an observer without an answer")?;
             case.sees(*observer, *element) && case.adders(*element).all(|p| p.invoked > over)
@@ -52,7 +52,7 @@ pub(super) fn check_contradiction(question: &Question, rule: &Rule) -> Result<()
             (Some(one), Some(two)) => *at < one.len().min(two.len()) && one[*at] != two[*at],
             _ => false,
         },
-        Rule::DequeuedTwice { .. } | Rule::OutOfOrder { .. } | Rule::Overdrawn { .. } | Rule::FalseEmpty { .. } => case.queue(rule)?,
+        Rule::DequeuedTwice { .. } | Rule::OutOfOrder { .. } | Rule::TooFewDequeues { .. } | Rule::FalseEmpty { .. } => case.queue(rule)?,
         Rule::TwoHolders { .. }
         | Rule::ReleasedWhileHeld { .. }
         | Rule::HeldByToken { .. }

@@ -32,7 +32,7 @@ impl<'q> Case<'q> {
                 let out = second.dequeue.and_then(|d| d.completed).ok_or("the second item is not seen to be out")?;
                 first.in_by < second.enqueue.invoked && out < first.out_from
             }
-            Rule::Overdrawn { items, by } => self.overdrawn(items, *by)?,
+            Rule::TooFewDequeues { items, by } => self.overdrawn(items, *by)?,
             Rule::FalseEmpty { dequeue, items } => {
                 let empty = self.op(*dequeue);
                 let (ModelCall::Dequeue { item: Some(None) }, Some(over)) = (&empty.call, empty.completed) else { return Ok(false) };

@@ -43,13 +43,13 @@ impl Story<'_> {
 
     fn describe(&self, rule: &Rule) -> (ViolationKind, String, Vec<String>) {
         match rule {
-            Rule::NeverAsked { .. } | Rule::TooEarly { .. } | Rule::Twice { .. } | Rule::DequeuedTwice { .. } => {
+            Rule::NeverAdded { .. } | Rule::TooEarly { .. } | Rule::Twice { .. } | Rule::DequeuedTwice { .. } => {
                 self.describe_element(rule)
             }
             Rule::Missed { .. } | Rule::Crossed { .. } | Rule::Incomparable { .. } | Rule::Diverged { .. } => {
                 self.describe_set_or_list(rule)
             }
-            Rule::OutOfOrder { .. } | Rule::Overdrawn { .. } | Rule::FalseEmpty { .. } => self.queue(rule),
+            Rule::OutOfOrder { .. } | Rule::TooFewDequeues { .. } | Rule::FalseEmpty { .. } => self.queue(rule),
             Rule::TooLow { .. } | Rule::TooHigh { .. } | Rule::NoSum { .. } => self.counter(rule),
             Rule::TwoHolders { .. }
             | Rule::ReleasedWhileHeld { .. }
@@ -64,7 +64,7 @@ impl Story<'_> {
     fn describe_element(&self, rule: &Rule) -> (ViolationKind, String, Vec<String>) {
         let verb = self.verb();
         match rule {
-            Rule::NeverAsked { observer, element } => {
+            Rule::NeverAdded { observer, element } => {
                 let id = self.id(*observer);
                 match self.question.failed.iter().find(|op| added_element(&op.call) == Some(*element)) {
                     Some(failed) => {
@@ -156,7 +156,7 @@ impl Story<'_> {
                 let summary = format!("{before}, and {second} was out before the dequeue of {first} was invoked.");
                 (ViolationKind::OutOfOrder, summary, vec![])
             }
-            Rule::Overdrawn { items, .. } => {
+            Rule::TooFewDequeues { items, .. } => {
                 let summary = format!(
                     "{} items had to be out ({}), no op dequeued them, and fewer dequeues with an unknown outcome had been invoked.",
                     items.len(),

@@ -113,7 +113,7 @@ pub fn judge_foreign(mut foreign: Foreign, how: &JudgeForeign<'_>) -> Result<For
     if checked == 0 {
         verdict = verdict.merge(Verdict::Unknown);
         warnings.push("no op was answered, so nothing was checked".to_owned());
-    } else if let Some(why) = vacuity::thin(thin.contended, thin.updates) {
+    } else if let Some(why) = vacuity::insufficient_reason(thin.contended, thin.updates) {
         warnings.push(format!("a valid verdict means little here: {why}"));
         if how.strict {
             verdict = verdict.merge(Verdict::Unknown);

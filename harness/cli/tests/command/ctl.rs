@@ -9,13 +9,13 @@ use std::net::TcpStream;
 use std::process::Stdio;
 
 /// A node started from its configuration file, and its ready line.
-struct Standing {
+struct RunningNode {
     _node: Running,
     ready: serde_json::Value,
 }
 
-impl Standing {
-    fn start(folder: &Folder, config: &str, flags: &[&str]) -> Standing {
+impl RunningNode {
+    fn start(folder: &Folder, config: &str, flags: &[&str]) -> RunningNode {
         std::fs::write(folder.path().join("node.toml"), config).expect("a writable folder");
         let args = [&["node", "--config", "node.toml", "--exit-on-stdin-eof"], flags].concat();
         let mut command = heckle(folder, &args);
@@ -23,7 +23,7 @@ impl Standing {
         let mut line = String::new();
         BufReader::new(node.0.stdout.take().expect("piped")).read_line(&mut line).expect("a ready line");
         let ready = serde_json::from_str(&line).unwrap_or_else(|_| panic!("not ready: {line:?}"));
-        Standing { _node: node, ready }
+        RunningNode { _node: node, ready }
     }
 
     fn addr(&self, which: &str) -> &str {
@@ -34,7 +34,7 @@ impl Standing {
 const ALONE: &str = "id = \"n1\"\ncluster_id = \"ctl\"\ndata = \"data\"\nmetrics_listen = \"0\"\nmax_clients = 1\n";
 
 /// Returns the configuration of a node whose two peers do not exist, so it can complete no operation.
-fn lonely(claim: &LoopbackClaim) -> String {
+fn config_without_peers(claim: &LoopbackClaim) -> String {
     let absent = claim.address().expect("a port");
     format!("id = \"n1\"\ncluster_id = \"ctl\"\ndata = \"data\"\npeer = [\"n2={absent}\", \"n3={absent}\"]\n")
 }
@@ -47,7 +47,7 @@ fn stdout(out: &std::process::Output) -> String {
 fn a_node_answers_what_it_is_asked() {
     let f = Folder::new();
     // The flag overrides the file. Otherwise the second client below would be rejected.
-    let node = Standing::start(&f, ALONE, &["--max-clients", "2"]);
+    let node = RunningNode::start(&f, ALONE, &["--max-clients", "2"]);
     let client = node.addr("client");
     let ctl = |args: &[&str], code: i32| expect_code(&f, &[&["ctl"], args, &["--node", client]].concat(), code);
     let never = ctl(&["read", "k1"], 0);
@@ -105,7 +105,7 @@ fn what_cannot_be_asked_says_why() {
     let f = Folder::new();
     let claim = LoopbackClaim::new().expect("an address");
     let nowhere = claim.address().expect("a port").to_string();
-    let node = Standing::start(&f, ALONE, &[]);
+    let node = RunningNode::start(&f, ALONE, &[]);
     let (client, control, peer) = (node.addr("client"), node.addr("control"), node.addr("peer"));
     let ctl = |args: &[&str], code: i32, parts: &[&str]| {
         let out = expect_code(&f, &[&["ctl"], args].concat(), code);
@@ -149,7 +149,7 @@ fn what_cannot_be_asked_says_why() {
 fn what_is_not_known_is_not_claimed() {
     let f = Folder::new();
     let claim = LoopbackClaim::new().expect("an address");
-    let node = Standing::start(&f, &lonely(&claim), &[]);
+    let node = RunningNode::start(&f, &config_without_peers(&claim), &[]);
     let out = expect_code(&f, &["ctl", "write", "k", "v", "--timeout", "400ms", "--json", "--node", node.addr("client")], 4);
     let json: serde_json::Value = serde_json::from_slice(&out.stdout).expect("JSON");
     assert_eq!((&json["outcome"], &json["reason"]), (&"not_applied".into(), &"no_quorum_before_propose".into()), "{json:#}");

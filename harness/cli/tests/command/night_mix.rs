@@ -7,7 +7,7 @@ use heckle::plan::settings::Settings;
 use heckle::suite::matrix::Shard;
 
 /// Properties of a cell, computed from the fault schedule of its runs.
-struct CellIs {
+struct CellProperties {
     without_lease: bool,
     /// Whether two faults are active at the same time.
     overlapping: bool,
@@ -15,12 +15,12 @@ struct CellIs {
     kill_all_again: bool,
 }
 
-fn like(settings: &Settings) -> CellIs {
+fn like(settings: &Settings) -> CellProperties {
     let plan = Plan::resolve(settings, heckle::systems::all()).expect("resolved before");
     let of_system = |key: &str| plan.system.settings()[key].as_str().map(str::to_owned).expect("a word");
     let injections = &plan.injections;
     let overlaps = |i: usize| injections[..i].iter().any(|earlier| earlier.end() > injections[i].at);
-    CellIs {
+    CellProperties {
         without_lease: of_system("lease") == "off" && of_system("forward") == "off",
         overlapping: (0..injections.len()).any(overlaps),
         kill_all_again: injections.iter().filter(|i| i.fault.name() == "kill-all").count() >= 3,
@@ -33,8 +33,8 @@ fn like(settings: &Settings) -> CellIs {
 fn a_night_has_contention_and_overlapping_faults() {
     for (profile, overlapping_of, again_of) in [(None, 8, 20), (Some("smoke"), 8, 20)] {
         let matrix = plan("plans/nightly.toml", profile, None);
-        let cells: Vec<CellIs> = matrix.cells.iter().map(|c| like(&c.settings)).collect();
-        let (all, of) = (cells.len(), |wanted: fn(&CellIs) -> bool| cells.iter().filter(|c| wanted(c)).count());
+        let cells: Vec<CellProperties> = matrix.cells.iter().map(|c| like(&c.settings)).collect();
+        let (all, of) = (cells.len(), |wanted: fn(&CellProperties) -> bool| cells.iter().filter(|c| wanted(c)).count());
         let (free, overlapping, again) = (of(|c| c.without_lease), of(|c| c.overlapping), of(|c| c.kill_all_again));
         assert!(2 * free >= all, "{profile:?}: {free} of {all} cells have no lease");
         assert!(free < all, "{profile:?}: some have one");
@@ -47,7 +47,7 @@ fn a_night_has_contention_and_overlapping_faults() {
     // Each shard of a suite split between two machines has the same mix.
     for index in [1, 2] {
         let cells = plan("plans/nightly.toml", None, Some(Shard { index, of: 2 })).cells;
-        let cells: Vec<CellIs> = cells.iter().map(|c| like(&c.settings)).collect();
+        let cells: Vec<CellProperties> = cells.iter().map(|c| like(&c.settings)).collect();
         assert!(cells.iter().any(|c| c.overlapping) && cells.iter().any(|c| c.kill_all_again), "shard {index}");
         assert!(3 * cells.iter().filter(|c| c.without_lease).count() >= cells.len(), "shard {index}");
     }

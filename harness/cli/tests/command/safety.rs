@@ -2,7 +2,7 @@
 //! overwrite each other, lists of other users' processes, and plans that name programs.
 
 use crate::common::*;
-use heckle_history::printable::steers;
+use heckle_history::printable::needs_escape;
 use heckle_results::Results;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -85,7 +85,7 @@ fn hostile_run(f: &Folder) -> PathBuf {
 /// Checks that a text has no control sequences and, if it is `ours` to state the verdict, states it exactly once.
 #[track_caller]
 fn harmless(what: &str, text: &str, verdicts: usize) {
-    let bad = text.chars().find(|c| steers(*c) && !matches!(c, '\n' | '\t'));
+    let bad = text.chars().find(|c| needs_escape(*c) && !matches!(c, '\n' | '\t'));
     assert_eq!(bad, None, "{what} lets {bad:?} through:\n{text:?}");
     let forged: Vec<&str> = text.lines().filter(|l| l.starts_with("verdict")).collect();
     assert_eq!(forged.len(), verdicts, "{what}: {forged:?} in\n{text}");

@@ -13,7 +13,7 @@ const SCHEDULE: &str = "{\"t\":500000000,\"kind\":\"kill\",\"targets\":[\"n2\"],
 
 /// A program on the port of a dead node. It is stopped when dropped.
 #[expect(dead_code, reason = "they are held, not read")]
-enum Thief {
+enum PortSquatter {
     Node(Box<NodeHandle>),
     Program(TcpListener),
 }
@@ -42,13 +42,13 @@ fn nodes(f: &Folder) -> Vec<String> {
 
 /// Checks a run in which n2 is killed and another program takes its port. The run ends with 4 and names the program.
 #[track_caller]
-fn check(extra: &[&str], who: &str, steal: impl FnOnce(&Folder, &dyn Fn(&str) -> SocketAddr) -> Thief) {
+fn check(extra: &[&str], who: &str, steal: impl FnOnce(&Folder, &dyn Fn(&str) -> SocketAddr) -> PortSquatter) {
     check_within(None, extra, who, steal);
 }
 
 /// Like [`check`], for a run with ports of this range.
 #[track_caller]
-fn check_within(ports: Option<&str>, extra: &[&str], who: &str, steal: impl FnOnce(&Folder, &dyn Fn(&str) -> SocketAddr) -> Thief) {
+fn check_within(ports: Option<&str>, extra: &[&str], who: &str, steal: impl FnOnce(&Folder, &dyn Fn(&str) -> SocketAddr) -> PortSquatter) {
     let f = Folder::new();
     std::fs::write(f.path().join("schedule.jsonl"), SCHEDULE).expect("a writable folder");
     let fixed = [
@@ -88,7 +88,7 @@ fn finish(mut run: Running) -> std::process::Output {
 }
 
 /// Starts a node of another cluster with the expected name.
-fn node(f: &Folder, change: impl FnOnce(&mut NodeOptions)) -> Thief {
+fn node(f: &Folder, change: impl FnOnce(&mut NodeOptions)) -> PortSquatter {
     let mut options = NodeOptions::new("n2".parse().expect("a name"), "thieves", f.path().join("thief"));
     options.remote = true;
     change(&mut options);
@@ -100,7 +100,7 @@ fn node(f: &Folder, change: impl FnOnce(&mut NodeOptions)) -> Thief {
         started.is_some()
     };
     assert!(wait_for(Duration::from_secs(10), free), "the place is never free");
-    Thief::Node(Box::new(started.expect("it was just started")))
+    PortSquatter::Node(Box::new(started.expect("it was just started")))
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn a_program_that_says_nothing_at_a_dead_nodes_address_ends_the_run() {
             listener.is_some()
         };
         assert!(wait_for(Duration::from_secs(10), free), "the place is never free");
-        Thief::Program(listener.expect("it was just bound"))
+        PortSquatter::Program(listener.expect("it was just bound"))
     });
 }
 

@@ -67,7 +67,8 @@ const NODES: [&str; 3] = ["n1", "n2", "n3"];
 /// Runs a workload in a world and returns its history.
 pub(crate) fn run(info: &WorkloadInfo, seed: u64, world: World) -> History {
     let keys = KeyChoice::new(world.keys, 0.0);
-    let settings = Settings { keys, clients: world.clients, patience: Nanos::from_ms(world.patience_ms), consistency: Consistency::Quorum };
+    let settings =
+        Settings { keys, clients: world.clients, intent_timeout: Nanos::from_ms(world.patience_ms), consistency: Consistency::Quorum };
     let driver = DriverSettings {
         clients: world.clients,
         nodes: NODES.len() as u16,

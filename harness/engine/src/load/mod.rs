@@ -219,7 +219,7 @@ impl Load {
             nodes.into_iter().map(|i| plan.system.connect(&reached[i], format!("c{client}"), plan.codec())).collect()
         };
         let settings =
-            Settings { keys: plan.keys, clients: plan.clients, patience: plan.intent_timeout.nanos(), consistency: plan.consistency };
+            Settings { keys: plan.keys, clients: plan.clients, intent_timeout: plan.intent_timeout.nanos(), consistency: plan.consistency };
         let routing = match plan.route {
             Route::Pinned => Routing::Pinned,
             Route::Random => Routing::Random,

@@ -33,7 +33,7 @@ const MAX_CLIENT_DELAY: Span = Span::ms(10_000);
 /// # Errors
 /// If the text is neither, or the plan has no such node.
 pub(super) fn clock_offset(given: Option<&str>, workload: &WorkloadInfo, nodes: u16) -> Result<Option<ClockOffset>, String> {
-    let text = match (given, workload.around) {
+    let text = match (given, workload.environment) {
         (Some("none"), _) | (None, EnvironmentDefaults::Nothing) => return Ok(None),
         (Some(text), _) => text,
         (None, EnvironmentDefaults::FarClientAndSlowClock { behind, .. } | EnvironmentDefaults::SlowClock { behind }) => {
@@ -58,7 +58,7 @@ pub(super) fn clock_offset(given: Option<&str>, workload: &WorkloadInfo, nodes: 
 /// # Errors
 /// If it is too long, or there is no relay to add it.
 pub(super) fn client_delay(given: Option<Span>, workload: &WorkloadInfo, net: Net) -> Result<Option<Span>, String> {
-    let distance = match (given, workload.around) {
+    let distance = match (given, workload.environment) {
         (Some(span), _) => span,
         (None, EnvironmentDefaults::Nothing | EnvironmentDefaults::SlowClock { .. }) => Span::ms(0),
         (None, EnvironmentDefaults::FarClientAndSlowClock { far, .. }) => Span(std::time::Duration::from_nanos(far.0)),

@@ -2,7 +2,7 @@
 
 use crate::cli::ValueForm;
 use crate::exit;
-use heckle_history::printable::steers;
+use heckle_history::printable::needs_escape;
 use heckle_server::client_protocol::{Diagnostics, Fate, OpId, Outcome, Response};
 use serde_json::{Value as Json, json};
 use std::fmt::Write as _;
@@ -26,7 +26,7 @@ pub(super) fn format_value(bytes: &[u8], form: ValueForm) -> String {
     match (form, bytes.first_chunk::<8>()) {
         (ValueForm::Number, Some(number)) => i64::from_be_bytes(*number).to_string(),
         (ValueForm::Number, None) | (ValueForm::Text, _) => match std::str::from_utf8(bytes) {
-            Ok(text) if !text.chars().any(steers) => text.to_owned(),
+            Ok(text) if !text.chars().any(needs_escape) => text.to_owned(),
             _ => bytes.escape_ascii().to_string(),
         },
     }
