@@ -1,7 +1,7 @@
-//! The storing role: the state that a replica keeps for one key, and its replies.
+//! The storing role: the per-key state of a replica, and its replies.
 //!
-//! The register is decided again and again under rising ballots, as in Cassandra's lightweight transactions and in
-//! CASPaxos. Every reply comes with the record that must be durable before the reply may leave.
+//! The register is decided repeatedly, at rising ballots, as in Cassandra's lightweight transactions and in CASPaxos.
+//! Every reply comes with the record that must be durable before the reply is sent.
 
 use crate::ballot::Ballot;
 use crate::cell::Cell;
@@ -13,17 +13,18 @@ use crate::row::{Accepted, Row, RowData, Update};
 use std::mem::size_of;
 use std::sync::Arc;
 
-/// The state that a replica keeps for one key.
+/// The state a replica keeps for one key.
 #[derive(Debug, Clone, Hash)]
 pub struct Acceptor {
     promised: Ballot,
-    /// The update accepted last. Above the learned ballot it is **pending**: it may be chosen, and only a higher
-    /// accept or learn may replace it. At the learned ballot it is the **copy** of the row that was decided here. The
-    /// copy is no longer needed and is ignored everywhere, but it takes up space until it is overwritten, pruned or
-    /// expired, like the most recent commit that Cassandra and `ScyllaDB` keep in `system.paxos` beside the table.
+    /// The most recently accepted update. Above the learned ballot it is **pending**: it may be chosen, and only a
+    /// higher accept or learn may replace it. At the learned ballot it is the **copy** of the row that was decided
+    /// here. The copy is no longer needed and is ignored everywhere, but it occupies memory until it is overwritten,
+    /// pruned or expired, like the most recent commit that Cassandra and `ScyllaDB` keep in `system.paxos`, separate
+    /// from the table.
     accepted: Option<Accepted>,
     row: Row,
-    /// The newest put, while it is newer than the row.
+    /// The newest put, if it is newer than the row.
     cell: Option<Cell>,
 }
 
@@ -67,26 +68,26 @@ impl Acceptor {
         self.accepted.as_ref().filter(|held| held.ballot <= self.row.learned)
     }
 
-    /// The row that was learned last.
+    /// The most recently learned row.
     #[must_use]
     pub fn row(&self) -> &Row {
         &self.row
     }
 
-    /// Whether nothing was ever accepted or learned here, not even an empty update.
+    /// Whether this acceptor has never accepted or learned anything, not even an empty update.
     #[must_use]
     pub(crate) fn has_accepted_nothing(&self) -> bool {
         self.accepted.is_none() && self.row.learned.is_zero()
     }
 
-    /// The newest put, while it is newer than the row.
+    /// The newest put, if it is newer than the row.
     #[must_use]
     pub fn cell(&self) -> Option<&Cell> {
         self.cell.as_ref()
     }
 
     /// The last-write-wins path: keeps a put if it is newer than row and cell. The reply is the same in either case,
-    /// since an older put counts as overwritten before it arrived.
+    /// since an older put counts as already overwritten.
     pub fn put(&mut self, key: &Key, cell: Cell) -> Answer {
         let record = self.keep_if_newer(&cell).then(|| Record::Put { key: key.clone(), cell });
         Answer { body: Body::PutDone, record }
@@ -106,10 +107,10 @@ impl Acceptor {
         newer
     }
 
-    /// Round 1. Promises iff the ballot is above all promised ones.
+    /// Round 1. Promises iff the ballot is higher than any ballot promised before.
     ///
-    /// An equal ballot gets no promise: it is a duplicate, and its sender may have begun to propose. The sender does
-    /// not count the reject, since the reject names the sender's own ballot.
+    /// An equal ballot gets no promise: the request is a duplicate, and its sender may have begun to propose. The
+    /// sender ignores the reject, because it names the sender's own ballot.
     pub fn prepare(&mut self, key: &Key, ballot: Ballot, have: Option<Ballot>, mutants: Mutants) -> Answer {
         let higher = if mutants.has(Mutant::PromiseOnEqual) { ballot.micros >= self.promised.micros } else { ballot > self.promised };
         if !higher {
@@ -129,8 +130,8 @@ impl Acceptor {
         }
     }
 
-    /// Round 2. Replies with the row unless a higher ballot was promised: then the reader has been outbid and would
-    /// otherwise find out only at propose.
+    /// Round 2. Replies with the row unless a higher ballot was promised. In that case a reject saves the reader,
+    /// which has been outbid, a pointless propose.
     #[must_use]
     pub fn read(&self, ballot: Ballot, have: Ballot) -> Answer {
         if ballot < self.promised {
@@ -147,7 +148,7 @@ impl Acceptor {
     /// With `next`, the reply says that nothing between the two ballots was or will be accepted. One record makes
     /// both durable. With two records, a crash between them could allow
     ///   accept(b, next b') -> ok, restart, accept(c) for b < c < b'
-    /// and the coordinator, which skips the prepare of b', would never learn of it.
+    /// and the coordinator, which skips the prepare of b', would never learn of c's update.
     pub fn propose(&mut self, key: &Key, ballot: Ballot, next: Option<Ballot>, update: Update, mutants: Mutants) -> Answer {
         if self.has_accepted(ballot) {
             return self.accept_duplicate(key, next, mutants);
@@ -174,8 +175,9 @@ impl Acceptor {
         Answer { body: Body::Accepted, record: Some(Record::Accepted { key: key.clone(), accepted, promised: self.promised }) }
     }
 
-    /// Whether this very proposal was accepted before: it is still accepted, or it was learned (then the update is in
-    /// the row, and storing it again would only use space until the next learn) and nothing was accepted since.
+    /// Whether this exact proposal was accepted before. Either it is still the accepted update, or it was learned and
+    /// nothing has been accepted since. (In the second case the row contains the update, and storing it again would
+    /// only waste space until the next learn.)
     fn has_accepted(&self, ballot: Ballot) -> bool {
         match &self.accepted {
             Some(held) if held.ballot == ballot => true,
@@ -184,8 +186,8 @@ impl Acceptor {
         }
     }
 
-    /// Replies to a duplicate proposal. It remains accepted, whatever was promised since. If a learn brought the row
-    /// before the proposal arrived, `next` has yet to be promised.
+    /// Replies to a duplicate proposal. The proposal remains accepted, whatever was promised since. If a learn
+    /// delivered the row before the proposal arrived, `next` has yet to be promised.
     fn accept_duplicate(&mut self, key: &Key, next: Option<Ballot>, mutants: Mutants) -> Answer {
         let raise = next.filter(|next| *next > self.promised && !mutants.has(Mutant::AcceptKeepsPromisedLow));
         let record = raise.map(|ballot| {
@@ -197,8 +199,9 @@ impl Acceptor {
 
     /// Round 4 without a reply: the update accepted at this ballot is chosen. Returns the change.
     ///
-    /// Only the update accepted at this very ballot counts: another ballot carries another update. A replica that
-    /// missed the proposal lags until it accepts or learns a newer one, as if this message had been lost too.
+    /// Only the update accepted at exactly this ballot counts, since another ballot carries another update. A replica
+    /// that missed the proposal lags until it accepts or learns a newer update, as if this message had also been
+    /// lost.
     pub fn chosen(&mut self, key: &Key, ballot: Ballot, mutants: Mutants) -> Option<Record> {
         let row = self.row_if_accepted(ballot)?;
         self.store_row(row, mutants);
@@ -215,8 +218,8 @@ impl Acceptor {
         }
     }
 
-    /// Round 4, and refresh. Row and learned ballot rise together, in one record, which also clears the update
-    /// accepted at or below the learned ballot.
+    /// Round 4, and refresh. The row and the learned ballot advance together, in one record, which also clears the
+    /// update accepted at or below the learned ballot.
     pub fn learn(&mut self, key: &Key, row: Row, mutants: Mutants) -> Answer {
         let body = Body::Learned { learned: row.learned };
         // An older row never overwrites a newer one. Otherwise
@@ -226,7 +229,7 @@ impl Acceptor {
             return Answer::unchanged(body);
         }
         let record = if mutants.has(Mutant::LearnNotSynced) {
-            // The mutant: the row stays in memory and reaches the disk with the next snapshot.
+            // The mutant: the row stays in memory and reaches the disk only with the next snapshot.
             None
         } else if self.has_accepted_row(&row) {
             Some(Record::Chosen { key: key.clone(), ballot: row.learned })
@@ -239,7 +242,7 @@ impl Acceptor {
     }
 
     /// Every replica has durably learned a row at `ballot` or above: drops the copy at or below it, and keeps the
-    /// ballots. The record is lazy: a copy that a crash brings back only takes up space again.
+    /// ballots. The record is lazy: a crash may restore the copy, which then only takes up space again.
     pub fn prune(&mut self, key: &Key, ballot: Ballot, mutants: Mutants) -> Answer {
         let held = self.copy().is_some_and(|copy| copy.ballot <= ballot);
         if held || mutants.has(Mutant::PruneDropsBallot) {
@@ -249,8 +252,9 @@ impl Acceptor {
         Answer { body: Body::Pruned { pruned: ballot }, record }
     }
 
-    /// Drops the state that ballots above `cutoff_us` make superfluous. Returns whether anything was dropped. The
-    /// node must reject every ballot at or below the cutoff from now on: see [`crate::expiry`] for the argument.
+    /// Drops the state that is redundant once only ballots above `cutoff_us` are accepted. Returns whether anything
+    /// was dropped. The node must reject every ballot at or below the cutoff from now on: see [`crate::expiry`] for
+    /// the argument.
     pub(crate) fn expire(&mut self, cutoff_us: u64) -> bool {
         let mut dropped = false;
         let implied = self.implied_promise();
@@ -258,8 +262,8 @@ impl Acceptor {
             self.promised = implied;
             dropped = true;
         }
-        // A pending update is never dropped, empty or not: it may be chosen, or be the fence against one that must
-        // not be chosen.
+        // A pending update is never dropped, empty or not: it may be chosen, or it may be the fence that keeps an
+        // older update from being chosen.
         if self.copy().is_some_and(|copy| copy.ballot.micros <= cutoff_us) {
             self.accepted = None;
             dropped = true;
@@ -272,7 +276,7 @@ impl Acceptor {
         dropped
     }
 
-    /// The promise that a snapshot must store: none if the row or the accepted update implies it.
+    /// The promise that a snapshot must store: [`Ballot::ZERO`] if the row or the accepted update implies it.
     #[must_use]
     pub fn snapshot_promise(&self) -> Ballot {
         if self.promised > self.implied_promise() { self.promised } else { Ballot::ZERO }
@@ -295,13 +299,13 @@ impl Acceptor {
         self.keep_if_newer(cell);
     }
 
-    /// The ballot that is promised implicitly, by accepting and learning.
+    /// The ballot implicitly promised by accepting and learning.
     fn implied_promise(&self) -> Ballot {
         self.accepted.as_ref().map_or(self.row.learned, |held| held.ballot.max(self.row.learned))
     }
 
-    /// Whether this very row is held as accepted. A ballot carries one update, so comparing ballots would be enough,
-    /// were it not for mutants.
+    /// Whether this exact row is the accepted one. A ballot carries only one update, so comparing ballots would
+    /// suffice if it were not for mutants.
     fn has_accepted_row(&self, row: &Row) -> bool {
         self.accepted
             .as_ref()
@@ -326,7 +330,7 @@ impl Acceptor {
 
     /// Replays a prune.
     pub(crate) fn recover_pruned(&mut self, ballot: Ballot, mutants: Mutants) {
-        // This does not depend on the row: the row was durable before any node could request the prune.
+        // No need to check the row: it was durable before any node could request the prune.
         if self.accepted.as_ref().is_some_and(|held| held.ballot <= ballot) {
             self.accepted = None;
         }
@@ -335,7 +339,7 @@ impl Acceptor {
         }
     }
 
-    /// Replays one persisted change. Monotone: a change that is older than the current state has no effect.
+    /// Replays one persisted change. Monotone: a change older than the current state has no effect.
     pub(crate) fn recover(&mut self, promised: Ballot, accepted: Option<Accepted>, row: Option<Row>, mutants: Mutants) {
         self.promised = self.promised.max(promised);
         if let Some(row) = row
@@ -345,8 +349,8 @@ impl Acceptor {
         }
         if let Some(accepted) = accepted {
             let newest = self.accepted.as_ref().is_none_or(|held| {
-                // A mutant lets an older update overwrite a newer one. Recovery must then agree with the last change
-                // in the log.
+                // A mutant lets an older update overwrite a newer one. Recovery must then end with the last change in
+                // the log.
                 held.ballot < accepted.ballot || mutants.has(Mutant::AcceptIgnoresPromise)
             });
             if newest && accepted.ballot >= self.row.learned {
@@ -358,15 +362,15 @@ impl Acceptor {
         }
     }
 
-    /// Replays [`Record::Chosen`]. Log and snapshot keep the order, so the update that it names is held, or a later
-    /// state is known already.
+    /// Replays [`Record::Chosen`]. Logs and snapshots preserve the order of records, so either the named update is
+    /// held, or the state is already newer.
     pub(crate) fn recover_chosen(&mut self, ballot: Ballot, mutants: Mutants) {
         if let Some(row) = self.row_if_accepted(ballot) {
             self.store_row(row, mutants);
         }
     }
 
-    /// Bytes of this key by kind, without the key itself.
+    /// Size of this key's state in bytes by kind, without the key itself.
     #[must_use]
     pub fn bytes(&self) -> StateBytes {
         let ballot = |held: bool| if held { size_of::<Ballot>() as u64 } else { 0 };
@@ -389,8 +393,8 @@ impl Acceptor {
     }
 
     fn store_row(&mut self, row: Row, mutants: Mutants) {
-        // Learning a ballot promises it as well. Otherwise a coordinator below the learned ballot could still collect
-        // promises and accepts for an update that no longer counts.
+        // Learning a row also promises its ballot. Otherwise a coordinator below the learned ballot could still
+        // collect promises and accepts for an update that no longer counts.
         if !mutants.has(Mutant::AcceptKeepsPromisedLow) && !mutants.has(Mutant::LearnKeepsPromisedLow) {
             self.promised = self.promised.max(row.learned);
         }
@@ -401,7 +405,7 @@ impl Acceptor {
             self.accepted = None;
         }
         self.row = row;
-        // Only the newer of the two is kept.
+        // Only the newer of row and cell is kept.
         let learned_us = self.row.learned.micros;
         self.cell = self.cell.take().filter(|cell| cell.hides(learned_us));
     }
@@ -424,7 +428,7 @@ impl Acceptor {
         );
         // Invariant: learned <= promised. Otherwise
         //   learn(b=5), prepare(b=4) -> promised
-        // and the coordinator of 4 would build on a row from its own future.
+        // and the coordinator of 4 would build on a row chosen at a higher ballot.
         assert!(excused || self.row.learned <= self.promised, "learned {} is above the promise {}", self.row.learned, self.promised);
     }
 }

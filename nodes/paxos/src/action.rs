@@ -39,13 +39,13 @@ pub enum Event {
         /// The message.
         message: LeaseMessage,
     },
-    /// The client of these requests has gone. Those that have proposed nothing end; the others continue for a moment,
-    /// since an unfinished proposal costs the next operation a repair. All of them are answered as usual.
+    /// The client of these requests has disconnected. Requests that have proposed nothing end. The others continue
+    /// briefly, since an unfinished proposal costs the next operation a repair. All of them are answered as usual.
     ClientGone {
-        /// The requests, with their keys. Those that have ended are ignored.
+        /// The requests, with their keys. Requests that have already ended are ignored.
         requests: Vec<(Key, ClientToken)>,
     },
-    /// The node is about to stop: it releases its leases and requests no more. Operations continue.
+    /// The node is about to stop: it releases its leases and requests no new ones. Operations continue.
     Stopping,
     /// A timer set by [`Action::Timer`] has expired. It may be late.
     Timer {
@@ -63,11 +63,11 @@ pub enum Event {
 /// Work that a step requests. The shell must carry out the actions in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// Append the records to the log as one batch. At most one per step. It comes before all actions that rely on it.
+    /// Append the records to the log as one batch. A step emits at most one, ahead of all actions that rely on it.
     Persist {
         /// Identifies the batch in [`Event::Persisted`] and in `after`.
         io_id: IoId,
-        /// The records, never empty. After a crash, all of them, none, or a prefix may remain.
+        /// The records, never empty. After a crash, all, none or a prefix of them may remain.
         records: Vec<Record>,
         /// Whether the batch must be synced now.
         sync: Sync,
@@ -78,8 +78,8 @@ pub enum Action {
         to: NodeId,
         /// The message.
         message: Message,
-        /// If set, the message may leave only when this batch is durable, since it states that something is on disk.
-        /// If it were sent earlier, a crash could break the promise it carries.
+        /// If set, the message may be sent only once this batch is durable, since the message claims that something
+        /// is on disk. If it were sent earlier, a crash could make the claim false.
         after: Option<IoId>,
     },
     /// Send a message about leases to another node.
@@ -91,7 +91,7 @@ pub enum Action {
         /// As for [`Action::Send`].
         after: Option<IoId>,
     },
-    /// A lease of this node has changed. The shell may report it to a harness.
+    /// A lease of this node has changed. The shell may report the change to a harness.
     Lease(LeaseEvent),
     /// Report [`Event::Timer`] at this time, or as soon as possible if it has passed.
     Timer {
@@ -100,7 +100,7 @@ pub enum Action {
         /// When the timer expires.
         at: MonoTime,
     },
-    /// Reply to a client. Exactly one for each request.
+    /// Reply to a client. There is exactly one for each request.
     Reply {
         /// Where the reply goes.
         token: ClientToken,
@@ -111,8 +111,8 @@ pub enum Action {
         /// As for [`Action::Send`].
         after: Option<IoId>,
     },
-    /// The protocol has reached a named point: the actions before this one are those up to the point. Only with
-    /// [`crate::Points::Announced`]. The shell may report it to a nemesis, and hold the node here.
+    /// The protocol has reached a named point, after the actions that precede this one. Emitted only with
+    /// [`crate::Points::Announced`]. The shell may report the point to a nemesis and pause the node here.
     Point {
         /// The point.
         point: Point,
@@ -128,7 +128,7 @@ pub enum Action {
 /// How urgent a batch is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Sync {
-    /// An action waits for the batch: write and sync it, then report [`Event::Persisted`].
+    /// An action waits for the batch: write and sync the batch, then report [`Event::Persisted`].
     Required,
     /// No action waits for the batch: append it in order. A later sync covers it.
     Lazy,
@@ -149,7 +149,7 @@ pub enum Point {
     AfterLearnAll,
     /// Refresh of a lagging replica has been sent.
     AfterRefresh,
-    /// The outcome is known, but the reply has not been sent.
+    /// The outcome is known, but the reply has not yet been sent.
     BeforeReply,
 }
 
@@ -180,11 +180,11 @@ impl Point {
     }
 }
 
-/// Collects the actions of one or more steps. Should be reused, since it keeps its memory.
+/// Collects the actions of one or more steps. Reuse it: it keeps its allocation.
 #[derive(Debug, Default)]
 pub struct Actions {
     list: Vec<Action>,
-    /// Index of the batch of the running step, once there is one.
+    /// Index of the current step's batch. `None` until its first record.
     batch_at: Option<usize>,
 }
 
@@ -222,8 +222,8 @@ impl Actions {
         self.list.push(action);
     }
 
-    /// Adds a record to the batch of this step. `next_io` counts batches; only the first record of a step advances
-    /// it. A batch is synced if any of its records must be.
+    /// Adds a record to the batch of this step. `next_io` numbers the batches, and only the first record of a step
+    /// advances it. A batch is synced if any of its records must be.
     pub(crate) fn persist(&mut self, next_io: &mut u64, record: Record, sync: Sync) -> IoId {
         if let Some(Action::Persist { io_id, records, sync: urgency }) = self.batch_at.and_then(|at| self.list.get_mut(at)) {
             records.push(record);

@@ -1,35 +1,35 @@
-//! How long a coordinator waits after it was outbid.
+//! How long a coordinator waits after being outbid.
 //!
-//! The adaptive wait is that of Cassandra's second version of Paxos (CEP-14, `ContentionStrategy` with its defaults).
-//! It is drawn between bounds that follow the latencies of this node's own rounds, rise with the attempts of the
-//! operation, and stay below a maximum. Waits are neither far shorter than a round, which only outbids others, nor
-//! far longer, which leaves the register idle.
+//! The adaptive wait is the one from Cassandra's second version of Paxos (CEP-14, `ContentionStrategy` with its
+//! defaults). It is drawn between bounds that follow the latencies of this node's own rounds, grow with the number of
+//! attempts, and are capped at a maximum. A wait much shorter than a round would only outbid others, and a much
+//! longer one would leave the register idle.
 
 use crate::ids::MonoTime;
 use rand::{Rng, RngExt};
 use std::collections::VecDeque;
 
-/// Minimum of the upper bound, for rounds that are quick or unknown.
+/// Minimum of the upper bound, used while rounds are fast or none has been measured.
 const MIN_UPPER_NS: u64 = 10_000_000;
 /// Minimum distance between the bounds: equal waits would collide again.
 const MIN_SPREAD_NS: u64 = 5_000_000;
 /// Growth of the upper bound with each attempt.
 const GROWTH: f64 = 1.8;
-/// Exponent of the quantised exponential draw: above 1 it prefers long waits.
+/// Exponent of the quantised exponential draw. Above 1, it favours long waits.
 const POWER: f64 = 1.5;
 
-/// Number of latencies that are remembered.
+/// Maximum number of latencies remembered.
 const SAMPLES: usize = 128;
-/// Time after which a latency is forgotten.
+/// Time after which a latency is dropped, in nanoseconds.
 const WINDOW_NS: u64 = 10_000_000_000;
-/// Time after which the quantiles are computed again.
+/// Time after which the quantiles are recomputed, in nanoseconds.
 const QUANTILES_VALID_NS: u64 = 100_000_000;
 
-/// Latencies of this node's latest prepare and propose rounds. Pure: time is an argument.
+/// Latencies of this node's most recent prepare and propose rounds. Pure: time is an argument.
 #[derive(Debug, Clone, Default)]
 pub struct Latencies {
     samples: VecDeque<(MonoTime, u64)>,
-    /// The last computed quantiles, and until when they are used.
+    /// The last computed quantiles, and the time until which they are used.
     known: Option<(MonoTime, Quantiles)>,
 }
 
@@ -51,7 +51,7 @@ impl Latencies {
         self.samples.push_back((now, latency_ns));
     }
 
-    /// The quantiles of recent rounds. Zero if there were none.
+    /// The quantiles of recent rounds. Zero if there are none.
     pub fn quantiles(&mut self, now: MonoTime) -> Quantiles {
         if let Some((until, known)) = self.known
             && now < until
@@ -73,7 +73,7 @@ impl Latencies {
 /// The bounds of the adaptive wait after `attempts` lost attempts (at least 1), in nanoseconds.
 #[must_use]
 pub fn bounds(attempts: u32, quantiles: Quantiles, max_ns: u64) -> (u64, u64) {
-    // 60 is enough growth to reach any maximum. The cast saturates.
+    // 60 attempts are enough growth to reach any maximum. The cast saturates.
     let grown = quantiles.p95_ns as f64 * GROWTH.powi(attempts.min(60) as i32);
     let mut upper = (grown as u64).max(MIN_UPPER_NS).min(max_ns);
     let mut lower = (quantiles.p50_ns as f64 * 0.66) as u64;
@@ -94,8 +94,7 @@ pub fn adaptive_wait<R: Rng + ?Sized>(attempts: u32, quantiles: Quantiles, max_n
     if attempts == 1 || quantum == 0 {
         return rng.random_range(lower..=upper);
     }
-    // There are as many buckets as attempts. One is drawn, with a preference for the later ones, and then a uniform
-    // value from it.
+    // There are as many buckets as attempts. One is drawn, favouring later ones, and then a uniform value within it.
     let share = rng.random_range(0.0..1.0f64).powf(POWER);
     let bucket = ((attempts as f64 * share) as u64).min(attempts - 1);
     upper - rng.random_range(quantum * bucket..=quantum * (bucket + 1))

@@ -7,59 +7,60 @@ use crate::quorum::MAX_MEMBERS;
 use crate::row::DedupeLimits;
 use std::fmt;
 
-/// Settings of one replica. Start with [`Config::new`] and change individual fields.
+/// Settings of one replica. Start from [`Config::new`] and change individual fields.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// The id of this node.
     pub node: NodeId,
     /// All nodes, including this one.
     pub members: Vec<NodeId>,
-    /// Number and kind of rounds of an operation.
+    /// Which rounds an operation goes through.
     pub rounds: Rounds,
     /// How long to wait after being outbid.
     pub backoff: Backoff,
-    /// How long an operation may keep losing ballots before it is answered, from its first attempt on. `None`: until
-    /// its own time limit. Missing replies are not contention.
+    /// How long an operation may keep being outbid, counted from its first attempt, before it is answered. `None`:
+    /// until its own time limit. Missing replies do not count as contention.
     pub contention_timeout_ns: Option<u64>,
-    /// Operations that may wait for one key at this node. One more is answered busy.
+    /// Maximum number of operations that may wait for one key at this node. Further ones are answered "busy".
     pub queue_per_key: usize,
     /// Which operation runs next when several wait for one key.
     pub queue: Queue,
-    /// Operations that may share one proposal ([`Rounds::Fast`]).
+    /// Maximum number of operations that may share one proposal ([`Rounds::Fast`]).
     pub batch_ops: usize,
-    /// Keys for which the next ballot is kept promised ([`Rounds::Fast`]). Each keeps its newest row in memory.
+    /// Maximum number of keys with a next ballot promised in advance ([`Rounds::Fast`]). Each of them keeps its
+    /// newest row in memory.
     pub prepared_keys: usize,
-    /// Number of applied operation ids that a row remembers.
+    /// Maximum number of applied operation ids that a row remembers.
     pub dedupe_entries: usize,
-    /// Number of aborted operation ids that a row remembers.
+    /// Maximum number of aborted operation ids that a row remembers.
     pub aborted_entries: usize,
-    /// Longest key in bytes.
+    /// Maximum key length in bytes.
     pub max_key_bytes: usize,
-    /// Longest value in bytes.
+    /// Maximum value length in bytes.
     pub max_value_bytes: usize,
-    /// A round without enough replies is sent again after this time, then after twice as long.
+    /// A round without enough replies is resent after this time, and again after twice as long.
     pub resend_after_ns: u64,
-    /// How often a round is sent again before the coordinator tries another ballot.
+    /// How many times a round is resent before the coordinator tries another ballot.
     pub resends_per_round: u32,
-    /// After its first reject, a round has this much time to reach its quorum all the same.
+    /// After its first reject, a round still has this much time to reach a quorum.
     pub reject_grace_ns: u64,
     /// Settings of leases and forwarding.
     pub lease: LeaseSettings,
-    /// What the links between nodes can do.
+    /// Whether the links between nodes can duplicate messages.
     pub links: Links,
     /// Whether accepted copies are dropped once every replica has learned.
     pub prune: Prune,
-    /// A decision is pruned when its key has had no newer one for this time.
+    /// A decision is pruned once its key has had no newer decision for this long.
     pub prune_after_ns: u64,
-    /// Decisions that may wait to be pruned. One more is dropped and counted.
+    /// Maximum number of decisions waiting to be pruned. Further ones are dropped and counted.
     pub prune_queue: usize,
-    /// Age, by ballots, at which the Paxos state of a key expires. `None`: never.
+    /// Age, measured by ballots, at which the Paxos state of a key expires. `None`: never.
     pub paxos_ttl_us: Option<u64>,
-    /// How a key that this node has never seen is read.
+    /// How to read a key that this node has never seen.
     pub absent_reads: AbsentReads,
     /// Whether protocol points are announced.
     pub points: Points,
-    /// The active deliberate bugs.
+    /// The deliberate bugs that are active.
     pub mutants: Mutants,
 }
 
@@ -96,15 +97,15 @@ impl Config {
         }
     }
 
-    /// Number of operation ids that a row remembers.
+    /// Limits on the operation ids that a row remembers.
     pub(crate) fn dedupe_limits(&self) -> DedupeLimits {
         DedupeLimits { applied: self.dedupe_entries, aborted: self.aborted_entries }
     }
 
-    /// Checks the rules that the types do not enforce.
+    /// Checks the rules that the types cannot enforce.
     ///
     /// # Errors
-    /// The first invalid setting.
+    /// Returns the first invalid setting.
     pub fn validate(&self) -> Result<(), ConfigError> {
         if !self.members.contains(&self.node) {
             return Err(ConfigError::NodeNotMember { node: self.node });
@@ -145,24 +146,24 @@ impl Config {
     }
 }
 
-/// How many rounds an operation takes without competing coordinators. The module `coordinator` explains why each of
-/// them is safe, with comments at the relevant lines. Nodes of one cluster may differ.
+/// How many rounds an operation takes without competing coordinators. The `coordinator` module explains why each mode
+/// is safe, with comments at the relevant lines. Nodes of one cluster may use different modes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Rounds {
     /// Prepare, read, propose, learn: a write takes 4 round trips, a read 3.
     Classic,
-    /// The promise carries the row (`ScyllaDB`): a write takes 3, a read 2.
+    /// The promise carries the row, as in `ScyllaDB`: a write takes 3 round trips, a read 2.
     Merged,
-    /// Merged, and a chosen update is answered immediately. The coordinator does not wait until replicas have learned
-    /// it (Cassandra's second version of Paxos): a write takes 2, a read 1.
+    /// Merged, and the coordinator replies as soon as the update is chosen, without waiting for replicas to learn it
+    /// (Cassandra's second version of Paxos): a write takes 2 round trips, a read 1.
     AsyncLearn,
-    /// Async learn, and an accept also promises the coordinator's next ballot: from a coordinator's second operation
-    /// on a key, 1 each. Operations that wait for the same key share a proposal.
+    /// Async learn, and an accept also promises the coordinator's next ballot: from its second operation on a key, a
+    /// coordinator needs 1 round trip for each. Operations that wait for the same key share a proposal.
     Fast,
 }
 
 impl Rounds {
-    /// All of them, from most to fewest round trips.
+    /// All modes, from most to fewest round trips.
     pub const ALL: [Rounds; 4] = [Rounds::Classic, Rounds::Merged, Rounds::AsyncLearn, Rounds::Fast];
 
     /// The name in settings.
@@ -214,7 +215,7 @@ pub enum Backoff {
         /// The longest wait in nanoseconds.
         max_ns: u64,
     },
-    /// About as long as this node's recent rounds have taken, and longer with each attempt: see [`crate::backoff`].
+    /// About the duration of this node's recent rounds, and longer with each attempt: see [`crate::backoff`].
     Adaptive {
         /// The longest wait in nanoseconds.
         max_ns: u64,
@@ -234,9 +235,10 @@ pub enum Links {
 /// Which operation runs next when several wait for one key at a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Queue {
-    /// Clients take turns. Operations that the current round has already decided are answered from its result.
+    /// Clients take turns. Operations already decided by the current round are answered from its result.
     Fair,
-    /// Operations run in order of arrival, one by one. The last winner knows the value, so it tends to win again.
+    /// Operations run one by one in order of arrival. The last winner already has the current value, so it tends to
+    /// win again.
     Fifo,
 }
 
@@ -245,17 +247,17 @@ pub enum Queue {
 pub enum Prune {
     /// Accepted copies stay until they are overwritten or expire.
     Off,
-    /// Accepted copies are dropped soon afterwards.
+    /// Accepted copies are dropped soon after every replica has learned.
     On,
 }
 
-/// How a coordinator reads a key that it has no state for. Nodes of one cluster may differ.
+/// How a coordinator reads a key for which it has no state. Nodes of one cluster may use different settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AbsentReads {
     /// Like any other key. The read leaves a promise and a fence at every replica.
     Prepare,
-    /// A quorum first replies whether it has anything for the key. If it has nothing, the read ends and leaves
-    /// nothing behind: see the module `absent`.
+    /// The coordinator first asks a quorum whether it has any state for the key. If it has none, the read ends
+    /// without leaving any state behind: see the `absent` module.
     Quorum,
 }
 
@@ -264,7 +266,7 @@ pub enum AbsentReads {
 pub enum Points {
     /// No [`crate::Action::Point`] is emitted.
     Silent,
-    /// One [`crate::Action::Point`] at each point reached.
+    /// A [`crate::Action::Point`] is emitted at each point reached.
     Announced,
 }
 
@@ -281,7 +283,7 @@ pub enum ConfigError {
         /// The node.
         node: NodeId,
     },
-    /// More members than fit into a set.
+    /// There are more members than fit into a [`crate::quorum::NodeSet`].
     TooManyMembers {
         /// Number of members.
         got: usize,
@@ -291,7 +293,7 @@ pub enum ConfigError {
         /// The setting.
         name: &'static str,
     },
-    /// A lease setting is out of its range. Times are in nanoseconds, drift in parts per million.
+    /// A lease setting is out of range. Times are in nanoseconds, drift in parts per million.
     OutOfRange {
         /// The setting.
         name: &'static str,

@@ -1,11 +1,13 @@
-//! Operations forwarded to the holder of a lease: the messages, and what keeps an operation from running twice.
+//! Operations forwarded to the holder of a lease: the messages, and the rules that keep an operation from running
+//! twice.
 //!
 //! A forward is a message, so it may be lost, late, duplicated or overtaken. **At most once:** the holder's process
-//! remembers the numbers of the forwards it has seen from each process and never accepts one twice. A forward names
-//! the holder's process through the ballot of the lease, so a later process, which remembers nothing, refuses it. If
-//! it were accepted twice,
+//! remembers the serial numbers of the forwards it has seen from each process and never accepts one twice. A forward
+//! identifies the holder's process by the ballot of the lease, so a later process, which has no such memory, refuses
+//! it. If a forward were accepted twice,
 //!   copy 1 -> condition not met, reply to the client; another write; copy 2 -> the condition holds -> applied
-//! would apply an operation that was answered as refused. **One hop:** a holder never forwards an operation again.
+//! would apply an operation already reported to the client as refused. **One hop:** a holder never forwards an
+//! operation again.
 
 use crate::ballot::{Ballot, BallotClock};
 use crate::ids::{MonoTime, NodeId, OpId};
@@ -18,7 +20,7 @@ use crate::request::{Call, Diagnostics, Outcome, Provenance};
 pub struct Forward {
     /// Sequence number of the forward in the sending process.
     pub serial: u64,
-    /// The lease under which the receiver is thought to hold the range. It also identifies the receiver's process.
+    /// The lease under which the receiver is believed to hold the range. It also identifies the receiver's process.
     pub lease: LeaseBallot,
     /// The operation.
     pub call: Call,
@@ -26,11 +28,11 @@ pub struct Forward {
     pub timeout_ns: u64,
     /// The client's statement about earlier requests.
     pub provenance: Provenance,
-    /// Time of a ballot that is lower than every ballot that a coordinator could have used for the operation: that of
-    /// the newest row that its first coordinator knew when the operation arrived. A row that has forgotten ids since then refuses
-    /// the operation: it may be late, and already be in the row through a later request of the client.
+    /// Time of a ballot lower than any that a coordinator could have used for the operation: the ballot of the newest row known
+    /// to its first coordinator when the operation arrived. A row that has forgotten ids since then refuses the operation, since
+    /// the forward may be late, and a later request of the client may already have put the operation into the row.
     pub born_us: u64,
-    /// Whether a proposal that the first coordinator made for the operation may still be chosen. The holder then
+    /// Whether a proposal that the first coordinator made for the operation may still be chosen. If so, the holder
     /// never answers "not applied", and refuses the operation only behind a fence.
     pub open: bool,
 }
@@ -44,8 +46,8 @@ pub struct Forwarded {
     pub outcome: Outcome,
     /// How the outcome came about at the holder.
     pub diagnostics: Box<Diagnostics>,
-    /// The current lease and its remaining time, so that the sender need not ask a grantor. `None` if the lease has
-    /// ended.
+    /// The current lease and its remaining time in nanoseconds, so that the sender need not query a grantor. `None`
+    /// if the lease has ended.
     pub lease: Option<(LeaseBallot, u64)>,
 }
 
@@ -64,26 +66,26 @@ pub(crate) enum Origin {
 }
 
 /// The tag of a forward. It belongs to no attempt, since the holder runs the rounds. Its ballot is the time of the
-/// sender's ballot clock, and the holder's ballots are above it: a client assumes that a ballot in a reply of the
-/// sender is lower than every ballot that its next operation can use, whichever node coordinates it.
+/// sender's ballot clock, and the holder's ballots are above it: a client assumes that the ballot in a reply from the
+/// sender is lower than any ballot that its next operation can use, whichever node coordinates that operation.
 pub(crate) fn tag(op: OpId, clock: &BallotClock, node: NodeId) -> Tag {
     Tag { op, attempt: 0, incarnation: clock.incarnation(), ballot: Ballot { micros: clock.last_micros(), node, nonce: 0 } }
 }
 
-/// Numbers behind the newest forward that are remembered. Older ones count as seen and get no reply.
+/// How many serial numbers below the newest are remembered. Older forwards count as seen and get no reply.
 const WINDOW: u64 = 1 << 14;
 
-/// The forwards that were seen from one process of a node.
+/// The forwards seen from one process of a node.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct ForwardWindow {
     incarnation: u32,
     newest: u64,
-    /// Bit set of the last numbers seen.
+    /// Bit set of the most recent serial numbers seen.
     seen: Vec<u64>,
 }
 
 impl ForwardWindow {
-    /// Marks a forward as seen. Returns whether it is new: only then may it be accepted.
+    /// Marks a forward as seen. Returns whether it is new, since only a new forward may be accepted.
     pub(crate) fn take(&mut self, incarnation: u32, serial: u64) -> bool {
         if incarnation < self.incarnation {
             return false;
@@ -94,7 +96,7 @@ impl ForwardWindow {
         if serial + WINDOW <= self.newest {
             return false;
         }
-        // Numbers that enter the window have not been seen.
+        // Numbers entering the window have not been seen yet.
         for number in self.newest + 1..=serial.min(self.newest + WINDOW) {
             self.clear(number);
         }
@@ -119,11 +121,11 @@ impl ForwardWindow {
     }
 }
 
-/// Tracks whether holders reply to forwards. A node that has died continues to hold its lease for a while, and
-/// operations forwarded to it have unknown outcomes.
+/// Tracks whether holders reply to forwards. A dead node still holds its lease for a while, and operations forwarded
+/// to it have unknown outcomes.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ReplyTracker {
-    /// For each silent node: the time of the first forward that got no reply.
+    /// For each silent node: the time of the first unanswered forward.
     unanswered: Vec<(NodeId, MonoTime)>,
 }
 
@@ -135,13 +137,13 @@ impl ReplyTracker {
         }
     }
 
-    /// Records a reply from a node. Messages that it sends unprompted do not count: the link to the node may be cut
-    /// while the link back works.
+    /// Records a reply from a node. Unprompted messages do not count: the link to the node may be cut while the link
+    /// back works.
     pub(crate) fn note_reply(&mut self, node: NodeId) {
         self.unanswered.retain(|(known, _)| *known != node);
     }
 
-    /// Whether a node has been silent for this long since a forward.
+    /// Whether a forward to this node has gone unanswered for at least `patience_ns`.
     pub(crate) fn is_silent(&self, node: NodeId, now: MonoTime, patience_ns: u64) -> bool {
         self.unanswered.iter().any(|(known, since)| *known == node && now.since_ns(*since) > patience_ns)
     }

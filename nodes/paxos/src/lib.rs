@@ -11,8 +11,8 @@
 //! - [`row`]: the content of a key, with the table that makes operations exactly-once;
 //! - [`quorum`]: the members of the cluster, and sets of them;
 //! - [`message`]: the messages between nodes;
-//! - [`record`]: the records of the log, which snapshots consist of too;
-//! - [`request`]: requests of clients, and outcomes that state exactly what is known;
+//! - [`record`]: the records that make up logs and snapshots;
+//! - [`request`]: client requests, and outcomes that state exactly what is known;
 //! - [`action`]: the events that enter a step and the actions that leave it;
 //! - [`forward`]: operations forwarded to the holder of a lease;
 //! - [`config`]: settings and limits;
@@ -20,7 +20,7 @@
 //! - [`backoff`]: how long to wait after being outbid;
 //! - [`lease`]: the time-bounded right to be the only coordinator of a range of keys;
 //! - [`acceptor`]: the storing role of a node;
-//! - [`cell`]: puts and gets without Paxos, last write wins;
+//! - [`cell`]: last-write-wins puts and gets, without Paxos;
 //! - `coordinator`: the coordinating role, with the four rounds of an operation;
 //! - `prune`: drops accepted copies once every replica has learned;
 //! - [`expiry`]: drops Paxos state whose ballots are too old;

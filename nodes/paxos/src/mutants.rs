@@ -1,7 +1,7 @@
-//! Deliberate bugs, to test the tester. Each has one decision point, and one set says which are active.
+//! Deliberate bugs, to test the tester. Each has one decision point, and a set lists the active ones.
 //!
 //! Compiled with the cargo feature `mutants`. Without it, [`Mutants::has`] is the constant `false` and every decision
-//! point is optimized away. Numbers with # are `ScyllaDB` issues; CASSANDRA-n are Apache Cassandra's.
+//! point is optimized away. Issues written #n are `ScyllaDB`'s, and CASSANDRA-n are Apache Cassandra's.
 
 /// Declares the enum, the list and the registry from one table.
 macro_rules! mutants {
@@ -128,15 +128,15 @@ mutants! {
 /// The kind of harm that a deliberate bug does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum MutantClass {
-    /// Some checker must call a run invalid.
+    /// Some checker must judge a run invalid.
     Safety,
     /// The starvation or liveness checks must report it.
     Liveness,
     /// The state checks or counters must report it.
     Leak,
-    /// An assertion of the core must end the node, and the run must report the crash.
+    /// An assertion in the core must crash the node, and the run must report the crash.
     Crash,
-    /// No black-box history can show it, so runs must stay clean.
+    /// No black-box history can reveal it, so runs must stay clean.
     Control,
 }
 

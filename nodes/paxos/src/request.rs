@@ -1,9 +1,9 @@
-//! Requests of clients, and outcomes that state exactly what is known.
+//! Client requests, and outcomes that state exactly what is known.
 
 use crate::ballot::Ballot;
 use crate::ids::{Key, NodeId, OpId, Value};
 
-/// A request of a client.
+/// A client request.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ClientRequest {
     /// The operation's id.
@@ -30,7 +30,7 @@ pub enum Call {
     },
     /// A compare-and-set.
     Cas {
-        /// The value that the register must have. `None` for a register that was never written.
+        /// The value that the register must have. `None` if it must never have been written.
         expected: Option<Value>,
         /// The new value.
         new: Value,
@@ -60,25 +60,24 @@ impl Call {
 /// Whether another request of the same operation may have an effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Provenance {
-    /// The operation's first request. The client sends the operation again only after this request was answered, or
-    /// its time limit has certainly passed, or the node's process has ended. A client that does not want to wait so
-    /// long uses [`Provenance::Resent`] from the start.
+    /// The operation's first request. The client resends the operation only after this request has been answered, its
+    /// time limit has certainly passed, or the node's process has ended. A client that cannot wait that long uses
+    /// [`Provenance::Resent`] from the start.
     First,
-    /// The first request, with a birth: a ballot that the client had seen before. Newer ballots are better. A row
-    /// that has forgotten aborted ids refuses operations that may be among them, and operations without a birth
+    /// The first request, with a birth: a ballot that the client had seen before. The newer, the better: a row that
+    /// has forgotten aborted ids refuses any operation that may be among them, and an operation without a birth
     /// always may be.
     FirstAfter {
-        /// The birth. The fate query must use the same one. All ballots of the operation are above it.
+        /// The birth. The fate query must use the same one. All ballots of the operation are above the birth.
         born: Ballot,
     },
     /// Another request of the same operation was sent before, with an unknown outcome, or may be sent while this one
     /// runs. The operation still happens at most once. The outcome is never "not applied" or "condition not met",
     /// since the other request may still apply it.
     Resent {
-        /// The birth, the same in all requests of the operation: a ballot that is lower than every ballot that
-        /// its first coordinator could have used for it. A ballot that came from that coordinator's process before the operation was sent is
-        /// suitable, since the ballots of a process only rise. [`Ballot::ZERO`] if none is known: a row that has
-        /// forgotten ids then refuses the retry.
+        /// The birth, the same in all requests of the operation: a ballot lower than any that its first coordinator could have used for it.
+        /// A ballot received from that coordinator's process before the operation was sent is suitable, since the ballots of a process only
+        /// rise. [`Ballot::ZERO`] if none is known: a row that has forgotten ids then refuses the retry.
         ///
         /// All coordinators of the operation use ballots above the birth, so the row's memory reaches back far enough
         /// iff it reaches back to the birth.
@@ -102,7 +101,7 @@ impl Provenance {
 pub enum Outcome {
     /// The write or CAS happened, exactly once.
     Applied,
-    /// The read happened and saw this value. `None` for a register that was never written.
+    /// The read happened and saw this value. `None` if the register has never been written.
     Read {
         /// The value seen.
         current: Option<Value>,
@@ -141,9 +140,9 @@ pub enum Fate {
     Applied,
     /// The operation did not take effect, and never will.
     NotApplied,
-    /// The operation is older than those that the row remembers.
+    /// The operation is older than any that the row remembers.
     Evicted,
-    /// A later operation of the same client is in the row, so the entry of this one is gone if it existed.
+    /// A later operation of the same client is in the row, so any entry of this one is gone.
     Superseded,
 }
 
@@ -160,8 +159,8 @@ pub enum NotAppliedWhy {
     Superseded,
     /// A fate query declared the id aborted.
     Aborted,
-    /// The operation may be one of those that were declared aborted and whose ids the row has forgotten, since it is
-    /// older than these ids.
+    /// The operation may have been declared aborted and then forgotten: it is older than aborted ids that the row has
+    /// forgotten.
     TooOld,
     /// The operation was outbid for longer than the contention timeout, and nothing was proposed for it.
     Contention,
@@ -194,9 +193,10 @@ pub enum UnknownWhy {
     Evicted,
     /// An earlier request of the same operation may still be running at another node.
     ResentElsewhere,
-    /// A fate query found the key's queue full, or its time ran out in the queue.
+    /// A fate query found the key's queue full, or timed out in the queue.
     Busy,
-    /// The operation was proposed, and may have been declared aborted since. Aborts of that age are forgotten.
+    /// The operation was proposed, and may have been declared aborted since. The row no longer remembers aborts of
+    /// that age.
     TooOld,
     /// The operation was proposed, and then outbid for longer than the contention timeout.
     Contention,
@@ -270,7 +270,7 @@ pub enum Phase {
     Learn,
     /// Waiting a random time after being outbid.
     Backoff,
-    /// Finished without its own update, or found to be applied already.
+    /// Finished without its own update, or found to be already applied.
     Done,
     /// Forwarded to the holder of a lease.
     Forwarded,
@@ -303,14 +303,14 @@ impl Phase {
     }
 }
 
-/// How an outcome came about. Every reply includes it, so that no logs are needed.
+/// How an outcome came about. Every reply includes it, so diagnosis needs no logs.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Diagnostics {
     /// The operation.
     pub op: OpId,
     /// The phase of the operation when it was answered.
     pub phase: Phase,
-    /// The last ballot used; [`Ballot::ZERO`] if none.
+    /// The last ballot used, or [`Ballot::ZERO`] if none.
     pub ballot: Ballot,
     /// Promises received at that ballot.
     pub promises: u32,
@@ -326,7 +326,7 @@ pub struct Diagnostics {
     pub repaired_op: Option<OpId>,
     /// Number of attempts. Each has its own ballot.
     pub rounds: u32,
-    /// Message round trips begun. Prepare, read, refresh, propose and learn count one each.
+    /// Message round trips begun. Prepare, read, refresh, propose and learn each count as one.
     pub round_trips: u32,
     /// Attempts that were outbid.
     pub preempted: u32,
@@ -336,7 +336,7 @@ pub struct Diagnostics {
     pub backoff_ns: u64,
     /// Number of replicas known to have learned the operation's own update.
     pub learned_by: u32,
-    /// The lease holder that the operation was forwarded to, if it was.
+    /// The lease holder to which the operation was forwarded, if any.
     pub forwarded_to: Option<NodeId>,
 }
 

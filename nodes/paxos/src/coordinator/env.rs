@@ -1,4 +1,4 @@
-//! The environment of a coordinator during one step: time, randomness, the outbox, the node's clock.
+//! The environment of a coordinator during one step: time, randomness, the outbox and the node's clock.
 
 use crate::action::{Action, Actions, Point, Sync};
 use crate::backoff::Latencies;
@@ -26,11 +26,11 @@ pub(crate) struct Shared {
     pub(crate) me: u32,
     pub(crate) clock: BallotClock,
     pub(crate) counters: Counters,
-    /// Requests of this node to its own acceptor, handled before the step ends. Holds at most one for each message of
+    /// Requests from this node to its own acceptor, handled before the step ends. Holds at most one per message of
     /// the step.
     pub(crate) to_self: VecDeque<Message>,
-    /// Slots of the keys that have a promised ballot ready for use, oldest first. Trimmed to `prepared_keys` of the
-    /// settings at the end of each step.
+    /// Slots of the keys with a promised ballot ready for use, oldest first. Trimmed to the `prepared_keys` setting
+    /// at the end of each step.
     pub(crate) prepared_keys: VecDeque<u32>,
     /// Latencies of this node's recent rounds.
     pub(crate) latencies: Latencies,
@@ -38,21 +38,21 @@ pub(crate) struct Shared {
     pub(crate) next_io: u64,
     /// All batches up to this one are durable.
     pub(crate) durable: IoId,
-    /// The batch with this process's incarnation. Until it is durable, no ballot may leave: after a crash the next
-    /// process would take the same incarnation, and could make the same ballot.
+    /// The batch with this process's incarnation. Until it is durable, no ballot may be sent: after a crash, the next
+    /// process would take the same incarnation and could generate the same ballot.
     pub(crate) birth: IoId,
     /// Size of the state in bytes by kind, updated with every change.
     pub(crate) state: StateBytes,
     pub(crate) prune: PruneQueue,
     pub(crate) expiry: Expiry,
-    /// When the housekeeping timer expires. The end of time if none is set.
+    /// When the housekeeping timer expires. `MonoTime(u64::MAX)` if none is set.
     pub(crate) housekeeping_at: MonoTime,
     pub(crate) leases: Leases,
     /// Actions that leases have requested. Empty between steps; kept to reuse its memory.
     pub(crate) lease_out: Vec<LeaseAction>,
     /// Number of operations that this process has forwarded to holders.
     pub(crate) forwards: u64,
-    /// For each member, by position: the forwards that were seen from it.
+    /// For each member, by position: the forwards received from it.
     pub(crate) windows: Vec<ForwardWindow>,
     pub(crate) reply_tracker: ReplyTracker,
 }
@@ -75,7 +75,7 @@ impl<R: Rng + ?Sized> Env<'_, R> {
         self.shared.members.quorum()
     }
 
-    /// Largest number of rejects with which a quorum is still possible.
+    /// Largest number of rejects that still leaves a quorum possible.
     pub(crate) fn tolerable_rejects(&self) -> u32 {
         self.shared.members.count() - self.shared.members.quorum()
     }
@@ -110,8 +110,9 @@ impl<R: Rng + ?Sized> Env<'_, R> {
         self.out.push(Action::Send { to, message, after });
     }
 
-    /// Sends to all members that are not in `except`. The own acceptor comes last, so that the messages leave before
-    /// this node's disk has work. Announces `first` after the first other node and `all` at the end.
+    /// Sends to all members that are not in `except`. This node's own acceptor comes last, so that the messages leave
+    /// before this node writes to disk. Announces `first` after the send to the first other node, and `all` at the
+    /// end.
     pub(crate) fn broadcast(&mut self, key: &Key, tag: Tag, body: &Body, except: NodeSet, first: Option<Point>, all: Option<Point>) {
         let me = self.shared.me;
         let mut first = first;
@@ -146,7 +147,7 @@ impl<R: Rng + ?Sized> Env<'_, R> {
         io_id
     }
 
-    /// Counts a reply that is no longer needed. It has no other effect.
+    /// Counts a reply that is no longer needed, and otherwise ignores it.
     pub(crate) fn ignore_answer<T>(&mut self) -> Option<T> {
         self.shared.counters.answers_ignored += 1;
         None

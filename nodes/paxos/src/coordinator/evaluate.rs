@@ -1,4 +1,4 @@
-//! Evaluates an operation on the newest row, at this ballot. Every attempt evaluates again.
+//! Evaluates an operation on the newest row, at the attempt's ballot. Every attempt evaluates again.
 
 use super::env::Env;
 use super::state::Coordination;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 /// The result of evaluating an operation on the newest row.
 pub(super) enum Evaluation {
-    /// The condition holds: the operation's own update comes next.
+    /// The condition holds: the operation's own update is proposed next.
     Own,
     /// A read, or a CAS whose condition does not hold. `current` is the value to return, once no older update can be
     /// chosen after the reply.
@@ -29,7 +29,7 @@ impl Coordination {
             Call::Write { .. } => None,
             Call::Cas { expected, .. } => Some(expected),
         };
-        // This comes before the condition: a retry that finds its own id was applied already, and its condition may
+        // This comes before the condition: if a retry finds its own id, it was already applied, and its condition may
         // fail because of its own update.
         if let Some(outcome) = self.look_up(data, env) {
             return Evaluation::End(outcome);
@@ -40,7 +40,7 @@ impl Coordination {
         }
     }
 
-    /// The outcome that the row's table already holds, if any.
+    /// The outcome already recorded in the row's table, if any.
     fn look_up<R: Rng + ?Sized>(&self, data: &RowData, env: &Env<'_, R>) -> Option<Outcome> {
         if env.mutants().has(Mutant::BlindRetry) {
             return None;
@@ -62,7 +62,7 @@ impl Coordination {
         }
     }
 
-    /// The outcome of an operation that only reads the value of this row.
+    /// The outcome of an operation that only needs to read this row's value.
     pub(crate) fn outcome_with_value<R: Rng + ?Sized>(&self, data: &RowData, env: &Env<'_, R>) -> Outcome {
         match self.evaluate(data, env) {
             Evaluation::Refused { current } => self.refused_outcome(current),
@@ -89,8 +89,8 @@ impl Coordination {
             (Call::Write { .. } | Call::Cas { .. }, Provenance::First | Provenance::FirstAfter { .. }) => {
                 Outcome::ConditionNotMet { current }
             }
-            // The fence does not cover another coordinator that still runs the operation: it can prepare a higher
-            // ballot, evaluate the condition later, and apply the operation after all.
+            // The fence does not stop another coordinator that is still running the operation: that one can prepare a
+            // higher ballot, evaluate the condition later, and still apply the operation.
             (Call::Write { .. } | Call::Cas { .. }, Provenance::Resent { .. }) => Outcome::Unknown { why: UnknownWhy::ResentElsewhere },
         }
     }
@@ -115,13 +115,13 @@ impl Coordination {
     }
 }
 
-/// A stamp for an update of this row, at `floor_us` or later. It is above those of all existing entries, so that
-/// entries are in the order of their stamps regardless of the ballots.
+/// A stamp for an update of this row, at `floor_us` or later. It is above the stamps of all existing entries, so the
+/// entries stay in stamp order whatever the ballots.
 pub(super) fn stamp_above(data: &RowData, floor_us: u64) -> u64 {
     data.dedupe.newest().map_or(floor_us, |newest| floor_us.max(newest.proposed_us.saturating_add(1)))
 }
 
-/// A hash of the request: FNV-1a. It must be equal on every node and in every build, since rows store it.
+/// FNV-1a hash of the request. It must be the same on every node and in every build, since rows store it.
 pub(crate) fn request_hash(request: &ClientRequest) -> u64 {
     let mut hash = Fnv(0xcbf2_9ce4_8422_2325);
     hash.bytes(request.key.as_bytes());

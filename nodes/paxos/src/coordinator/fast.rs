@@ -2,23 +2,23 @@
 //!
 //! In this mode, every proposal also requests the promise of the coordinator's next ballot. Once a quorum has
 //! accepted at b and promised b', the coordinator knows the newest row and may propose at b' without a prepare. All
-//! operations that wait for the key join that proposal: they are evaluated in order, each on the row that the
-//! previous one leaves, and one whole row is proposed for all of them.
+//! operations that wait for the key join that proposal: they are evaluated in order, each on the row that results
+//! from the previous one, and a single whole row is proposed for all of them.
 //!
 //! **Why it is safe.**
 //! 1. *The row is the newest below b'.* A quorum accepted it at b and promised b' in one durable step each, so
-//!    nothing is chosen between the two: see `act_on_chosen`. Or a quorum promised b' in a prepare, nothing was
-//!    unfinished, and nothing was proposed at b' since.
+//!    nothing is chosen between the two: see `act_on_chosen`. Or a quorum promised b' in a prepare, no update was
+//!    unfinished, and nothing has been proposed at b' since.
 //! 2. *Never an empty update.* The row of b may be accepted and not yet learned anywhere. An empty update at b' would
-//!    overwrite it at the acceptors, and no coordinator could repair it any more. So a read or a refused condition
-//!    proposes the whole row once more, which also serves as its fence.
+//!    overwrite it at the acceptors, and no coordinator could repair it any longer. So a read or a refused condition
+//!    proposes the whole row again, which also serves as its fence.
 //! 3. *A ballot carries one update.* A ballot leaves the cache before it is used. Without a quorum of accepts,
 //!    neither the ballot nor the row is used again: some replica may have accepted the update, or another coordinator
-//!    may have written since. The operations continue one by one, with a full prepare, and those whose update was in
-//!    the proposal count as proposed.
-//! 4. *A process that starts has no such ballot*: prepared ballots are never stored on disk.
-//! 5. *A reply from the middle of a batch* is sent only when the whole row is chosen: all of it happens at one
-//!    ballot, in the order of the batch.
+//!    may have written since. The operations continue one by one, each with a full prepare, and those with an update
+//!    in the proposal count as proposed.
+//! 4. *A freshly started process has no such ballot*: prepared ballots are never written to disk.
+//! 5. *A reply from the middle of a batch* is sent only once the whole row is chosen: the batch takes effect at one
+//!    ballot, in order.
 
 use super::env::Env;
 use super::evaluate::{Evaluation, stamp_above};
@@ -57,8 +57,8 @@ impl ProposalBuilder {
         Self { data, prepared, stamp_us, updates: 0, members: Vec::new() }
     }
 
-    /// Whether another operation fits. The limit keeps a proposal small, and leaves room for entries of earlier
-    /// operations in the table.
+    /// Whether another operation fits. The limit keeps proposals small and leaves room in the table for entries of
+    /// earlier operations.
     pub(crate) fn has_room<R: Rng + ?Sized>(&self, env: &Env<'_, R>) -> bool {
         let config = &env.shared.config;
         let most = (config.dedupe_entries.min(config.aborted_entries) / 2).max(1);
@@ -75,7 +75,7 @@ impl ProposalBuilder {
         self.data.value.as_ref()
     }
 
-    /// Adds an operation: evaluates it on the row that the previous ones leave.
+    /// Adds an operation, evaluating it on the row that results from the previous ones.
     pub(crate) fn add_op<R: Rng + ?Sized>(&mut self, mut op: Coordination, env: &Env<'_, R>) {
         let decision = match op.evaluate(&self.data, env) {
             Evaluation::Own => {
@@ -91,7 +91,7 @@ impl ProposalBuilder {
         self.members.push(op);
     }
 
-    /// Proposes the row. Returns the ballot if the batch is empty.
+    /// Proposes the row. If the batch is empty, returns the unused ballot.
     pub(crate) fn propose_batch<R: Rng + ?Sized>(mut self, key: &Key, env: &mut Env<'_, R>) -> Result<InFlightBatch, Prepared> {
         let Some(first) = self.members.iter().find(|op| op.is_own()).or(self.members.first()) else {
             return Err(self.prepared);
@@ -131,7 +131,7 @@ pub(crate) struct InFlightBatch {
     pub(crate) tag: Tag,
     /// Promised along with each accept.
     pub(crate) next: Ballot,
-    /// The row before the proposal, and after it.
+    /// The row before and after the proposal.
     pub(crate) before: Row,
     pub(crate) after: Arc<RowData>,
     pub(crate) update: Update,
@@ -161,7 +161,7 @@ impl InFlightBatch {
         Body::Propose { update: self.update.clone(), next: Some(self.next) }
     }
 
-    /// Handles a reply to this very proposal from the member at `place`.
+    /// Handles a reply to exactly this proposal from the member at `place`.
     pub(crate) fn on_answer<R: Rng + ?Sized>(&mut self, place: u32, message: &Message, env: &mut Env<'_, R>) -> BatchStatus {
         match &message.body {
             Body::Accepted => {
@@ -213,7 +213,7 @@ impl InFlightBatch {
         if self.answers.no.count() > env.tolerable_rejects() {
             return BatchStatus::Outbid;
         }
-        // As in any round, the other replicas may still form a quorum, but only for a short time.
+        // As in any round, the other replicas may still form a quorum, but they get only a short time for it.
         self.wake = self.wake.min(env.now.after_ns(env.shared.config.reject_grace_ns));
         BatchStatus::Waiting
     }
@@ -223,8 +223,8 @@ impl InFlightBatch {
         self.wake.min(self.deadline)
     }
 
-    /// Handles the passing of time. Removes the members whose time is up, which are answered according to what is
-    /// known.
+    /// Handles the passing of time. Removes the operations whose time is up and answers them with what is known so
+    /// far.
     pub(crate) fn on_timer<R: Rng + ?Sized>(&mut self, key: &Key, env: &mut Env<'_, R>) -> (BatchStatus, Vec<Coordination>) {
         let late: Vec<Coordination> = self.members.extract_if(.., |op| env.now >= op.deadline).collect();
         self.deadline = self.members.iter().map(|op| op.deadline).min().unwrap_or(MonoTime(u64::MAX));
@@ -261,8 +261,8 @@ impl InFlightBatch {
         (results, Prepared { ballot: self.next, row: Row { learned: ballot, data: self.after } })
     }
 
-    /// Gives up a failed batch: its members continue individually. Mutants keep the prepared ballot, which is the
-    /// bug.
+    /// Gives up a failed batch: its operations continue individually. The mutant keeps the prepared ballot, which is
+    /// the bug.
     pub(crate) fn abandon<R: Rng + ?Sized>(self, env: &mut Env<'_, R>) -> (Vec<Coordination>, Option<Prepared>) {
         let mut members = self.members;
         for op in &mut members {
@@ -291,7 +291,7 @@ impl Coordination {
         let diagnostics = &mut self.diagnostics;
         diagnostics.ballot = ballot;
         diagnostics.rounds += 1;
-        // Each operation waits for a whole round trip. The node's counter counts their shared one once.
+        // Each operation waits for a whole round trip. The node's counter counts the shared round trip only once.
         diagnostics.round_trips += 1;
         (diagnostics.promises, diagnostics.accepts, diagnostics.rejects) = (quorum, 0, 0);
     }

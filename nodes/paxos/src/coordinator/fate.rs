@@ -1,20 +1,20 @@
-//! Fate queries: a query that ensures that its own result stays true.
+//! Fate queries, which make sure that their own result stays true.
 //!
-//! The query runs like a write, at a ballot above all ballots seen. Unfinished updates are finished first, and if the
-//! queried operation is one of them, it has been applied. Otherwise an update is proposed and learned that keeps the
-//! value and records the id as aborted.
+//! The query runs like a write, at a ballot above all ballots seen. Unfinished updates are finished first. If the
+//! queried operation is among them, it has been applied. Otherwise the query proposes an update that keeps the value
+//! and records the id as aborted.
 //!
 //! **Why "not applied" stays true.** Let the abort be chosen at ballot f.
 //! 1. *Proposals of the operation below f* cannot be chosen any more: by claim 1 of the parent module, every update
-//!    chosen below f was in the row that f was built on, and the operation was not; and every row chosen after f is
-//!    built on f's.
-//! 2. *Proposals above f* are evaluated on a row that contains f's, so the coordinator finds the id aborted and
-//!    proposes nothing. A fence alone would not be enough: it stops ballots below f. But a coordinator that was
-//!    stopped, or a request that waited in a socket or was forwarded twice, could make a ballot above f, find a row
-//!    without the id, and apply the operation.
-//! 3. *The table may forget the abort.* Then the operation's `born` is at or below the watermark of aborts, since the
-//!    abort's stamp is above it (`observe_birth`), and it is refused as too old. A deadline could not replace this: that
-//!    of a late request begins when the request arrives.
+//!    chosen below f was in the row that f was built on, and the operation was not among them. Every row chosen after
+//!    f is built on f's row.
+//! 2. *Proposals above f* are evaluated on a row that includes the abort, so the coordinator finds the id aborted and
+//!    proposes nothing. A fence alone would not be enough, since it stops only ballots below f. A coordinator that
+//!    was paused, or one that gets a request that waited in a socket or was forwarded twice, could use a ballot above
+//!    f, find a row without the id, and apply the operation.
+//! 3. *The table may forget the abort.* Then the operation's `born` is at or below the abort watermark, since the
+//!    abort's stamp is above `born` (`observe_birth`), and the operation is refused as too old. A deadline could not
+//!    replace this check: the deadline of a late request starts when the request arrives.
 
 use super::env::Env;
 use super::evaluate::Evaluation;
@@ -27,7 +27,7 @@ use crate::row::{OpFate, RowData};
 use rand::Rng;
 
 impl Coordination {
-    /// Looks up the operation `of` in the newest row, and proposes to abort it if it is not there.
+    /// Looks up the operation `of` in the newest row, and proposes to abort it if the row does not contain it.
     pub(super) fn evaluate_fate<R: Rng + ?Sized>(&self, of: OpId, born: Ballot, data: &RowData, env: &Env<'_, R>) -> Evaluation {
         let end_with = |fate| Evaluation::End(Outcome::Fate { fate });
         let entry = data.dedupe.entries.iter().rev();

@@ -1,4 +1,4 @@
-//! Operations forwarded to the holder of a lease, at the node that forwarded them.
+//! Operations that this node has forwarded to the holder of a lease.
 
 use super::env::Env;
 use super::lease_state::ForwardHistory;
@@ -16,7 +16,7 @@ pub(crate) struct ForwardedOp {
     pub(crate) waiting: Waiting,
     serial: u64,
     to: NodeId,
-    /// Diagnostics of the operation from before it was forwarded.
+    /// Diagnostics collected before the operation was forwarded.
     diagnostics: Box<Diagnostics>,
 }
 
@@ -39,8 +39,8 @@ impl ForwardedOp {
             serial,
             lease,
             call: request.call.clone(),
-            // Less than the remaining time, so that "not applied" arrives in time and the holder is not taken for
-            // silent.
+            // Less than the remaining time, so that a "not applied" reply arrives in time and the holder does not
+            // count as silent.
             timeout_ns: waiting.deadline.since_ns(env.now) / 8 * 7,
             provenance: request.provenance,
             born_us: waiting.history.born_us.unwrap_or(0),
@@ -95,14 +95,14 @@ impl ForwardedOp {
     /// The holder has refused the operation and will never accept it, so it is coordinated here.
     pub(crate) fn into_waiting(self) -> Waiting {
         let ForwardHistory { born_us, open, forwards } = self.waiting.history;
-        // Only this node could have proposed anything for it.
+        // Only this node can have proposed anything for the operation.
         let history = ForwardHistory { born_us: born_us.filter(|_| open), open, forwards };
         Waiting { history, ..self.waiting }
     }
 }
 
 impl Coordination {
-    /// Converts an operation that another lease holds off into a forwarded one.
+    /// Converts an operation held off by another node's lease into a forwarded one.
     pub(crate) fn forward<R: Rng + ?Sized>(self, lease: LeaseBallot, env: &mut Env<'_, R>) -> ForwardedOp {
         let open = self.proposals.is_open(env.shared.disproof());
         let Coordination { origin, request, deadline, began, timer, armed, diagnostics, leased, .. } = self;

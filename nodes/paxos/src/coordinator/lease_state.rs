@@ -5,19 +5,20 @@ use crate::ids::MonoTime;
 use crate::lease::LeaseBallot;
 use crate::lease::holder::HeldLease;
 
-/// Handling of an operation before it was queued here, by another node or by this one.
+/// What happened to an operation, at this node or another, before it was queued here.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct ForwardHistory {
     /// Time of a ballot that is lower than all ballots used for the operation.
     pub(crate) born_us: Option<u64>,
     /// Whether an earlier proposal for it may still be chosen.
     pub(crate) open: bool,
-    /// Number of times that it was forwarded. An operation from another node is never forwarded again.
+    /// Number of times the operation was forwarded. An operation from another node is never forwarded again.
     pub(crate) forwards: u8,
 }
 
 impl ForwardHistory {
-    /// Largest number of times that an operation is forwarded. Holders do not change so often.
+    /// Maximum number of times an operation is forwarded. Holders do not change more often than that during one
+    /// operation.
     const MAX_FORWARDS: u8 = 3;
 
     /// Whether this node must coordinate the operation, even if another node holds the range.
@@ -34,37 +35,39 @@ impl ForwardHistory {
 /// Lease state of one operation.
 #[derive(Debug, Clone)]
 pub(crate) struct LeaseContext {
-    /// This node's lease that was running when the attempt's last quorum round was sent.
+    /// This node's lease at the time the attempt's last quorum round was sent.
     pub(super) under: Option<HeldLease>,
     /// Whether this node has proposed anything for the operation, including repairs.
     pub(super) proposed: bool,
     /// Ballot of the row that the outcome is based on.
     pub(crate) row: Ballot,
-    /// Whether this attempt was refused, and by which lease. `Some(None)` is a grantor's wait after its restart.
+    /// Whether this attempt was refused, and by which lease. `Some(None)`: a grantor is still waiting after its
+    /// restart.
     pub(super) busy: Option<Option<LeaseBallot>>,
     /// How long the grantor will keep refusing, in nanoseconds.
     pub(super) remaining_ns: u64,
     /// The holder to forward the operation to, if any.
     pub(crate) forward_to: Option<LeaseBallot>,
-    /// Handling of the operation before it was queued here.
+    /// What happened to the operation before it was queued here.
     pub(super) history: ForwardHistory,
-    /// Ballot of the node's own row when the operation began.
+    /// Ballot of this node's own row when the operation began.
     began: Ballot,
 }
 
-/// Evidence that this node's own row for a key is the newest while a lease runs.
+/// Evidence that this node's own row for a key stays the newest while a lease runs.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FreshRow {
-    /// The grant. The row must not be read after the grant ends, nor if the lease was released in the meantime.
+    /// The grant. The row must not be read after the grant has ended or the lease has been released.
     pub(super) under: HeldLease,
     /// Ballot of the row.
     pub(super) row: Ballot,
 }
 
 impl FreshRow {
-    /// Whether this still applies to this row, under the lease that is running now.
+    /// Whether the evidence still holds for this row, under the current lease.
     pub(crate) fn is_valid(&self, row: Ballot, running: Option<HeldLease>, now: MonoTime) -> bool {
-        // It must be the same lease without a gap: one that was released and acquired again has other grants.
+        // It must be the same lease without a gap: a lease that was released and reacquired rests on different
+        // grants.
         self.row == row && now < self.under.until && running.is_some_and(|running| running.from == self.under.from)
     }
 }

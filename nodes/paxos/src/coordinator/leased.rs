@@ -16,16 +16,17 @@ use rand::{Rng, RngExt};
 pub(crate) const LEASE_TIMERS: u32 = u32::MAX - 1;
 
 impl Coordination {
-    /// Called when a round that asks a quorum begins: remembers whether it is sent under a lease.
+    /// Called at the start of a quorum round: remembers whether it is sent under a lease.
     ///
     /// **Why a row may be read locally** until `until` once such a round has reached its quorum. Let the round have
     /// ballot b, sent after a quorum G had granted the lease, and let an update of another node be chosen later, at
-    /// b'. The accepts of that update share a member g with G. While its grant runs, g accepts nothing from other
-    /// nodes, so g had accepted the update before it granted. The other node's promises are older still, so they are
-    /// older than every reply to this round. Its promising quorum shares a member with this round's, which promised
-    /// b' first, so b' < b. And everything chosen below b is in the row that this round was evaluated on or produced
-    /// (claim 1). It must be *this* grant: an extension may be granted by another quorum, and an accept could slip
-    /// through between the two. So the row is read only while that grant runs, and not longer because of a later one.
+    /// b'. The quorum that accepts the update shares a member g with G. While its grant runs, g accepts nothing from
+    /// other nodes, so g accepted the update before it granted. The promises for b' are older still, so they precede
+    /// every reply to this round. The quorum that promised b' shares a member with this round's quorum, and that
+    /// member promised b' first, so b' < b. And everything chosen below b is in the row that this round was evaluated
+    /// on or produced (claim 1). It must be *this* grant: an extension may be granted by another quorum, and an
+    /// accept could slip in between the two. So the row is read only while that grant runs, and a later grant does
+    /// not prolong this.
     pub(super) fn note_lease<R: Rng + ?Sized>(&mut self, env: &Env<'_, R>) {
         self.leased.busy = None;
         self.leased.under = match env.shared.config.lease.mode {
@@ -41,9 +42,10 @@ impl Coordination {
         self.note_lease(env);
     }
 
-    /// What is known about the node's own row after the operation has ended or was forwarded. If the outcome is based
-    /// on a quorum, the row stays the newest while the lease runs under which the round was sent. If nothing was
-    /// proposed, nothing changes. Otherwise some replica may have accepted an update that the row does not have.
+    /// What is known about this node's own row after the operation has ended or been forwarded. If the outcome is
+    /// based on a quorum, the row remains the newest while the lease under which the round was sent is running. If
+    /// nothing was proposed, nothing changes. Otherwise some replica may have accepted an update that is missing from
+    /// the row.
     pub(crate) fn fresh_after(&self, outcome: Option<&Outcome>, before: Option<FreshRow>) -> Option<FreshRow> {
         match outcome {
             Some(Outcome::Applied | Outcome::Read { .. } | Outcome::ConditionNotMet { .. } | Outcome::Fate { .. }) => {
@@ -55,7 +57,7 @@ impl Coordination {
         }
     }
 
-    /// Whether no proposal of the operation can be in flight, so that local reads need not wait for it.
+    /// Whether no proposal of the operation can be in flight. Local reads then need not wait for the operation.
     pub(crate) fn has_proposed_nothing(&self) -> bool {
         !self.leased.proposed
     }
@@ -80,7 +82,7 @@ impl Coordination {
             self.leased.forward_to = env.may_forward(holder).then_some(holder);
         }
         // The lease may be released at any time, so the wait does not last until its end. It is random, so that the
-        // operations do not all retry together.
+        // operations do not all retry simultaneously.
         let turn_ns = env.shared.config.lease.turn_ns();
         let longest = turn_ns.min(self.leased.remaining_ns).max(turn_ns / 8).max(1);
         Some(longest / 2 + env.rng.random_range(0..=longest / 2))
@@ -101,8 +103,7 @@ impl<R: Rng + ?Sized> Env<'_, R> {
     fn carry_out(&mut self, action: LeaseAction) {
         match action {
             LeaseAction::Send { to, message } => {
-                // The lease limits must be durable before anything is granted, and so must the incarnation of this
-                // process.
+                // The lease limits and this process's incarnation must be durable before anything is granted.
                 let after = (self.shared.birth > self.shared.durable).then_some(self.shared.birth);
                 self.shared.counters.messages_sent += 1;
                 self.out.push(Action::SendLease { to, message, after });
@@ -172,8 +173,8 @@ impl<R: Rng + ?Sized> Env<'_, R> {
         self.may_forward(other.ballot).then_some(other.ballot)
     }
 
-    /// Whether operations are forwarded to this holder. A silent holder gets none, since the outcomes of forwarded
-    /// operations would be unknown. Operations that wait until its lease has run out do not have that problem.
+    /// Whether operations are forwarded to this holder. Nothing is forwarded to a silent holder, since the outcomes
+    /// would be unknown. Operations that wait for its lease to run out do not have that problem.
     fn may_forward(&self, holder: LeaseBallot) -> bool {
         let config = &self.shared.config;
         let patience_ns = config.resend_after_ns.saturating_mul(2);
@@ -182,7 +183,7 @@ impl<R: Rng + ?Sized> Env<'_, R> {
             && !self.shared.reply_tracker.is_silent(holder.node, self.now, patience_ns)
     }
 
-    /// Updates what is known about a holder's lease from its own reply.
+    /// Updates what this node knows about a holder's lease, from the holder's own reply.
     pub(crate) fn note_holder(&mut self, key: &Key, lease: Option<(LeaseBallot, u64)>, node: NodeId) {
         let Some(range) = self.shared.leases.range_of(key) else {
             return;
@@ -198,7 +199,7 @@ impl<R: Rng + ?Sized> Env<'_, R> {
 
     /// The reply to a Paxos request that is refused because of a lease or a wait after a restart.
     pub(crate) fn lease_refusal(&mut self, from: NodeId, message: &Message) -> Option<Message> {
-        // A lease restricts who may prepare and propose, and nothing else.
+        // A lease only restricts who may prepare and propose.
         let (request, accept) = if let Body::Prepare { .. } = message.body {
             (RequestKind::Prepare, false)
         } else if let Body::Propose { .. } = message.body {
@@ -208,7 +209,7 @@ impl<R: Rng + ?Sized> Env<'_, R> {
         };
         let range = match self.shared.leases.range_of(&message.key) {
             Some(range) => range,
-            // Leases are off now, but the wait for those of an earlier process is not over.
+            // Leases are now off, but those granted by an earlier process may still be running.
             None if self.shared.leases.is_waiting_after_restart(self.now) => RangeId(0),
             None => return None,
         };

@@ -27,7 +27,7 @@ enum Kind {
 }
 
 impl PlainOp {
-    /// Sends the request to the replicas that take part. Replies are recognized by the operation and `attempt`.
+    /// Sends the request to the participating replicas. Replies are matched by operation id and `attempt`.
     pub(crate) fn begin<R: Rng + ?Sized>(
         token: ClientToken,
         request: PlainRequest,
@@ -67,7 +67,7 @@ impl PlainOp {
         self.tag == tag
     }
 
-    /// Handles a replica's reply. Returns the outcome once there are enough.
+    /// Handles a replica's reply. Returns the outcome once there are enough replies.
     pub(crate) fn answer(&mut self, place: u32, got: Option<Option<Cell>>) -> Option<Outcome> {
         match (&mut self.kind, got) {
             (Kind::Put, None) => {}
@@ -90,8 +90,8 @@ impl PlainOp {
         })
     }
 
-    /// Diagnostics: a put counts the replicas that have stored it as accepts, a get counts those that have replied as
-    /// promises.
+    /// The diagnostics: for a put, replicas that have stored it count as accepts; for a get, replicas that have
+    /// replied count as promises.
     pub(crate) fn diagnostics(&self) -> Box<Diagnostics> {
         let mut diagnostics = Box::new(Diagnostics::new(self.tag.op, self.needed));
         (diagnostics.phase, diagnostics.round_trips) = (Phase::Cheap, 1);

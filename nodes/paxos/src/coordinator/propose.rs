@@ -1,4 +1,4 @@
-//! Rounds 3 and 4: acting on the newest row, and on a quorum of accepts.
+//! Rounds 3 and 4: acts on the newest row, and on a quorum of accepts.
 
 use super::env::Env;
 use super::evaluate::{Evaluation, stamp_above};
@@ -38,30 +38,31 @@ impl Coordination {
         None
     }
 
-    /// The same for modes in which only whole rows are proposed. The row is the newest of a promising quorum.
+    /// The same for modes that propose only whole rows. The row is the newest one reported by a promising quorum.
     ///
-    /// **No refresh.** All members need to report the row only for an *empty* update, since it can hide an older one
-    /// from a later coordinator (claim 2). A whole row hides nothing, since it contains the row that it builds on.
+    /// **No refresh.** Only an *empty* update requires all members to report the row, since it can hide an older
+    /// update from a later coordinator (claim 2). A whole row hides nothing, since it contains the row that it builds
+    /// on.
     ///
-    /// **No fence** before a read is answered, if no member reported an accepted update above the row. Each update
-    /// chosen before this prepare has an accepting quorum that shares a member with the promising one. That member
-    /// reported the update, or a row that contains it. So it is in this row, and the read misses nothing that any
-    /// client has been answered. The row itself is chosen, so no later read sees less. Another coordinator can still
-    /// finish an update below this ballot that no member reported. Such an update has not been answered to any client
-    /// yet, and comes after this read. But an empty update above the row may hide a chosen one, so in that case the
-    /// row is proposed again. The same applies if this operation has proposed before: its outcome states that none of
-    /// those proposals will happen any more.
+    /// **No fence** before a read is answered, if no member reported an accepted update above the row. The quorum
+    /// that accepted any update chosen before this prepare shares a member with the promising quorum. That member
+    /// reported the update, or a row that contains it. So this row contains the update, and the read misses nothing
+    /// that has been acknowledged to any client. The row itself is chosen, so no later read sees less. Another
+    /// coordinator can still finish an update below this ballot that no member reported. Such an update has not been
+    /// acknowledged to any client yet, and is ordered after this read. But an empty update above the row may hide a
+    /// chosen one, so in that case the row is proposed again. The same applies if this operation has proposed before,
+    /// since its outcome claims that none of those proposals will ever take effect.
     pub(super) fn act_on_promised<R: Rng + ?Sized>(&mut self, row: &Row, hidden: Hidden, env: &mut Env<'_, R>) -> Option<Outcome> {
         if self.is_too_late(env) {
             return Some(self.on_deadline(env));
         }
         self.leased.row = row.learned;
         if row.learned > self.have && env.shared.config.lease.mode == LeaseMode::Read {
-            // Nothing else refreshes this node, and a local read is served only from a row stored here.
+            // Nothing else brings this node up to date, and local reads are served only from the row stored here.
             let me = env.shared.me;
             env.send(me, &self.request.key, self.tag, Body::Learn { row: row.clone() });
         }
-        // The node that forwarded the operation may have proposed it too.
+        // The node that forwarded the operation may also have proposed it.
         let untouched = hidden == Hidden::Nothing && self.proposals.first_us.is_none() && !self.proposals.earlier_open;
         let data = self.with_cell(row);
         match self.evaluate(&data, env) {
@@ -81,13 +82,14 @@ impl Coordination {
         None
     }
 
-    /// The row has just been chosen at this attempt's ballot, and the replicas that accepted it promised `next`.
+    /// Called when the row has just been chosen at this attempt's ballot, and the replicas that accepted it promised
+    /// `next`.
     ///
     /// Safety: no prepare is needed at `next`. A quorum accepted the row and promised `next` in one step each, so
-    /// nothing can be chosen between the two ballots: a replica that accepted something there did so either before,
-    /// and then it rejected the row, or after, against its promise. The row is the newest for `next` as if a prepare
-    /// had reported it. And for a read or a refused CAS it is its own fence: nothing below its ballot can be chosen
-    /// any more.
+    /// nothing can be chosen between the two ballots: a replica that accepted something in between did so either
+    /// earlier, and then it rejected the row, or later, and then it broke its promise. So the row is the newest for
+    /// `next`, as if a prepare had reported it. For a read or a refused CAS, the row is its own fence: nothing below
+    /// its ballot can be chosen any longer.
     fn act_on_chosen<R: Rng + ?Sized>(&mut self, row: &Row, next: Ballot, env: &mut Env<'_, R>) -> Option<Outcome> {
         if self.is_too_late(env) {
             return Some(self.on_deadline(env));
@@ -113,16 +115,16 @@ impl Coordination {
         }
     }
 
-    /// Whether time is up although the timer has not expired yet: a process that was stopped handles messages before
-    /// its timers. Nothing new may be proposed then. Otherwise
+    /// Whether time is up although the timer has not fired yet: a process that was stopped handles messages before
+    /// timers when it resumes. Nothing new may be proposed then. Otherwise
     ///   n1 stops; the client gives up and sends again to n2, which applies the operation;
     ///   the row forgets it; n1 continues, does not find it in the row, and applies it again.
     pub(crate) fn is_too_late<R: Rng + ?Sized>(&self, env: &Env<'_, R>) -> bool {
         env.now >= self.deadline
     }
 
-    /// The content of a row as clients of this node see it: with the put stored by this node's own replica, if that
-    /// is newer.
+    /// The content of a row as clients of this node see it: overlaid with the put stored by this node's own replica,
+    /// if the put is newer.
     fn with_cell(&self, row: &Row) -> Arc<RowData> {
         overlay(&row.data, row.learned.micros, self.cell.as_ref())
     }
@@ -133,8 +135,8 @@ impl Coordination {
         self.propose(ProposeGoal::Own(own), env);
     }
 
-    /// Records the row that the outcome will be based on. A quorum decides about the row no earlier than `since`: see
-    /// `told_along`.
+    /// Records the row that the outcome will be based on. A quorum decides on the row no earlier than `since`: see
+    /// `answer_piggybacked`.
     fn set_basis(&mut self, row: &Arc<RowData>, since: MonoTime) {
         self.basis = Some(Basis { row: row.clone(), since });
     }
@@ -168,7 +170,8 @@ impl Coordination {
         env.broadcast(&self.request.key, self.tag, &body, NodeSet::EMPTY, first, all);
     }
 
-    /// Whether another proposal is likely to follow soon. Ballots that may repeat cannot be promised in advance.
+    /// Whether another proposal is likely to follow soon. Never with a mutant whose ballots may repeat, since those
+    /// cannot be promised in advance.
     fn requests_next_promise<R: Rng + ?Sized>(&self, goal: &ProposeGoal, env: &Env<'_, R>) -> bool {
         let follows = match goal {
             ProposeGoal::Repair(_) => env.shared.config.rounds.replies_before_learn(),
@@ -207,7 +210,7 @@ impl Coordination {
     }
 
     /// Handles a chosen proposal in the modes that reply at this point. Replicas learn it later, and the next prepare
-    /// repairs it where they have not.
+    /// repairs it if they have not.
     fn on_chosen<R: Rng + ?Sized>(&mut self, goal: ProposeGoal, next: Option<Ballot>, env: &mut Env<'_, R>) -> Option<Outcome> {
         let points = match &goal {
             ProposeGoal::Own(_) => (Some(Point::AfterLearnFirst), Some(Point::AfterLearnAll)),
@@ -241,7 +244,7 @@ impl Coordination {
         }
     }
 
-    /// Round 4: the update is chosen, so replicas are sent the learn messages.
+    /// Round 4: the update is chosen, so this sends the learn messages.
     fn begin_learn<R: Rng + ?Sized>(&mut self, goal: LearnGoal, data: Arc<RowData>, env: &mut Env<'_, R>) {
         let row = Row { learned: self.tag.ballot, data };
         env.enqueue_prune(&self.request.key, &row);
@@ -282,7 +285,7 @@ impl Coordination {
                 if env.mutants().has(Mutant::NoReprepareAfterRefresh) {
                     return self.act_on(&row, env);
                 }
-                // Wait for all of them, then prepare again: the promises must report the row (claim 2).
+                // Wait for all lagging members, then prepare again: the promises must report the row (claim 2).
                 if self.answers.count >= all {
                     self.begin_attempt(env);
                 }

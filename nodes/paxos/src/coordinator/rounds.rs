@@ -1,5 +1,5 @@
 //! Rounds 1 and 2, prepare and read, and the handling of replies. Each handler takes one reply and returns the
-//! outcome if the operation ends.
+//! outcome if the reply ends the operation.
 
 use super::env::Env;
 use super::evaluate::request_hash;
@@ -15,8 +15,8 @@ use crate::request::{Call, Diagnostics, InvalidWhy, Outcome, Provenance, Unknown
 use crate::row::{Accepted, Row, Update};
 use rand::Rng;
 
-/// Largest amount by which a client can advance the ballot clock: a day. Without a limit, a wrong birth could push
-/// the clock to its end. The outcome of a resent operation that was born later stays unknown.
+/// Maximum amount by which a client can advance the ballot clock, in microseconds: one day. Without a limit, a wrong
+/// birth could push the clock to its end. The outcome of a resent operation with a later birth stays unknown.
 const MAX_BORN_AHEAD_US: u64 = 86_400_000_000;
 
 /// The content of a promise.
@@ -27,7 +27,7 @@ struct Promised {
 }
 
 impl Coordination {
-    /// Starts an operation whose turn it is. `own` is this node's acceptor for the key.
+    /// Starts an operation when its turn comes. `own` is this node's acceptor for the key.
     pub(crate) fn new<R: Rng + ?Sized>(waiting: Waiting, own: &Acceptor, env: &mut Env<'_, R>) -> (Self, Option<Outcome>) {
         let Waiting { origin, request, deadline, arrived: _, timer, armed, history } = waiting;
         let op = request.op;
@@ -63,8 +63,8 @@ impl Coordination {
     }
 
     /// Ensures that all stamps of an operation are above its birth ballot: a row's table then forgets none of its
-    /// entries before the watermark passes that ballot. The same holds for the entry that declares it aborted, which
-    /// its fate query makes.
+    /// entries before the watermark passes that ballot. The same holds for the entry with which its fate query
+    /// declares it aborted.
     fn observe_birth<R: Rng + ?Sized>(&self, env: &mut Env<'_, R>) -> Option<Outcome> {
         let born = match self.request.call {
             Call::Read => return None,
@@ -82,7 +82,7 @@ impl Coordination {
         None
     }
 
-    /// Round 1: makes a new ballot and sends prepare to all.
+    /// Round 1: generates a new ballot and sends prepare to all.
     pub(crate) fn begin_attempt<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) {
         let ballot = env.next_ballot();
         self.set_ballot(ballot, env);
@@ -180,9 +180,9 @@ impl Coordination {
     /// A quorum has promised. Unfinished updates are finished first.
     fn on_promised<R: Rng + ?Sized>(&mut self, promises: Promises, own: &Acceptor, env: &mut Env<'_, R>) -> Option<Outcome> {
         let Promises { learned: base, accepted, reported, newest } = promises;
-        // Only the highest accepted entry counts, including empty ones: an empty one is the fence of a coordinator
-        // that had seen everything below it, and an entry that it hides was never chosen. If a lower entry were
-        // repaired instead,
+        // Only the accepted update with the highest ballot counts, even if it is empty: an empty one is the fence of
+        // a coordinator that had seen everything below it, so an update that it hides was never chosen. If a lower
+        // update were repaired instead,
         //   cas refused (fence at 5), repair of 4
         // would change the row after the reply (CASSANDRA-12126).
         let pending = accepted.filter(|held| held.ballot > base && !env.mutants().has(Mutant::IgnoreAccepted));
@@ -190,7 +190,8 @@ impl Coordination {
         if let Some(Accepted { ballot, update }) = pending {
             let excused = env.mutants().has(Mutant::PromiseOnEqual) || env.mutants().has(Mutant::AcceptKeepsPromisedLow);
             // Invariant: a promise reports only updates below its ballot. Otherwise repair would propose an update at
-            // a lower ballot than it was accepted at. Promises of other nodes that break it were refused.
+            // a lower ballot than the one at which it was accepted. Promises from other nodes that break this rule
+            // have already been refused.
             assert!(excused || ballot < self.tag.ballot, "promised {} with {ballot} accepted", self.tag.ballot);
             match update {
                 Update::Empty => {}
@@ -250,8 +251,8 @@ impl Coordination {
         if let Some(row) = newer.filter(|row| row.learned > newest.learned) {
             *newest = row;
         }
-        // A quorum of rows may lack the newest: the replica that reported it in its promise may be slower than the
-        // others.
+        // A quorum of rows may not include the newest: the replica that reported it in its promise may be slower than
+        // the others.
         if self.answers.count < env.quorum() || newest.learned < *base {
             return None;
         }
@@ -262,14 +263,15 @@ impl Coordination {
         self.on_rows(row, behind, env)
     }
 
-    /// Whether the newest row is the newest promised one. Invariant (claim 1 above): it is, as long as no node lies. If
-    /// not, an update was chosen that no member of the promising quorum had seen.
+    /// Whether the newest row is the newest promised one. Invariant (claim 1 of the parent module): it is, as long as
+    /// no node lies. If it is not, an update was chosen that no member of the promising quorum had seen.
     fn is_base<R: Rng + ?Sized>(&self, row: &Row, base: Ballot, env: &Env<'_, R>) -> bool {
         row.learned == base || !env.mutants().is_none()
     }
 
-    /// The replies of different nodes contradict each other. An assertion would let one lying node end all others, so
-    /// the attempt is given up, which is always safe, and counted: a correct cluster never counts one.
+    /// The replies of different nodes contradict each other. An assertion would let one lying node crash all others.
+    /// So the attempt is given up, which is always safe, and the contradiction is counted: in a correct cluster the
+    /// counter stays at zero.
     fn on_contradiction<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) -> Option<Outcome> {
         env.shared.counters.contradictions += 1;
         self.outbid(env)
@@ -297,15 +299,15 @@ impl Coordination {
             (State::Prepare(_) | State::Read { .. } | State::Propose { .. }, _)
             | (State::Refresh { .. } | State::Learn { .. } | State::Backoff | State::Batched { .. }, _) => false,
         };
-        // A reject that names this very ballot is the reply to a second copy of the prepare: the first one was
-        // promised, and that reply counts.
+        // A reject that names exactly this ballot answers a second copy of the prepare: the first copy got a promise,
+        // and that reply counts.
         if !meant || seen == self.tag.ballot {
             return env.ignore_answer();
         }
         self.answers.no.insert(place);
         self.diagnostics.rejects = self.answers.no.count();
         let spare = if env.mutants().has(Mutant::NackAllIsFail) && matches!(self.state, State::Propose { .. }) {
-            // The mutant waits for all rejects, since it takes them for proof.
+            // The mutant waits for all rejects, since it treats them as proof.
             env.shared.members.count() - 1
         } else {
             env.tolerable_rejects()
@@ -313,8 +315,8 @@ impl Coordination {
         if self.answers.no.count() > spare {
             return self.outbid(env);
         }
-        // Another coordinator has a higher ballot. The other replicas may still form a quorum, but if one of them is
-        // down they never will, and waiting out the whole timeout would be pointless.
+        // Another coordinator has a higher ballot. The other replicas may still form a quorum. But if one of them is
+        // down they may not, and waiting out the whole timeout would be pointless.
         let grace = env.now.after_ns(env.shared.config.reject_grace_ns);
         if grace < self.wake {
             self.wake = grace;
@@ -323,8 +325,8 @@ impl Coordination {
         None
     }
 
-    /// Tracks what is known about the last own proposal, even after this coordinator has moved on. It decides between
-    /// "not applied" and "unknown".
+    /// Tracks replies to the operation's last own proposal, even after this coordinator has moved on. They decide
+    /// between "not applied" and "unknown".
     fn note_proposal(&mut self, place: u32, message: &Message) {
         let Some(last) = self.proposals.last.as_mut().filter(|last| last.tag == message.tag) else {
             return;

@@ -20,10 +20,10 @@ pub(crate) struct Waiting {
     pub(crate) origin: Origin,
     pub(crate) request: ClientRequest,
     pub(crate) deadline: MonoTime,
-    /// When it arrived at this node, and its timer.
+    /// When the request arrived at this node, and its timer.
     pub(crate) arrived: MonoTime,
     pub(crate) timer: TimerId,
-    /// When the timer expires. The end of time if none is set.
+    /// When the timer expires. `MonoTime(u64::MAX)` if none is set.
     pub(crate) armed: MonoTime,
     pub(crate) history: ForwardHistory,
 }
@@ -43,12 +43,12 @@ pub(crate) struct Coordination {
     pub(crate) round_began: MonoTime,
     /// When the current round must be sent again, or the backoff ends.
     pub(crate) wake: MonoTime,
-    /// Time to wait for the first try of a round. Doubles when an attempt fails because replies are missing: on a
-    /// slower link, every reply would otherwise arrive too late.
+    /// How long a round waits for replies before it is first resent, in nanoseconds. Doubles when an attempt fails
+    /// for lack of replies: on a slower link, every reply would otherwise arrive too late.
     pub(crate) patience_ns: u64,
-    /// Ballot of this node's own row, at the event being handled.
+    /// Ballot of this node's own row at the time of the event being handled.
     pub(crate) have: Ballot,
-    /// The put stored by this node's own replica, if it is newer than its row, at the same event.
+    /// The put stored by this node's own replica at that time, if it is newer than the replica's row.
     pub(crate) cell: Option<Cell>,
     /// A promised ballot to keep when the operation ends.
     pub(crate) prepared: Option<Prepared>,
@@ -63,7 +63,8 @@ pub(crate) struct Coordination {
     pub(crate) basis: Option<Basis>,
 }
 
-/// A row that is the newest at some moment after `since`, once the operation based on it is answered.
+/// The row on which an outcome is based. Once the operation is answered, the row is known to have been the newest at
+/// some moment after `since`.
 #[derive(Debug, Clone)]
 pub(crate) struct Basis {
     pub(crate) row: Arc<RowData>,
@@ -188,7 +189,7 @@ impl Answers {
 pub(crate) struct Proposals {
     /// Stamp of the operation's first own update that was proposed, see [`crate::DedupeEntry`].
     pub(crate) first_us: Option<u64>,
-    /// Whether some proposal before the last may still be repaired, and so take effect.
+    /// Whether some proposal before the last one may still be repaired and so take effect.
     pub(crate) earlier_open: bool,
     /// The last proposal.
     pub(crate) last: Option<Proposal>,
@@ -245,8 +246,8 @@ impl Disproof {
         if proposal.accepted.count() > 0 || proposal.rejected.count() < self.members {
             return false;
         }
-        // All members rejected. That is proof only if each received one copy: with two copies, the first may have
-        // been accepted and its reply lost, while the second was rejected because of a higher promise.
+        // All members rejected. That is proof only if each member received a single copy. With two copies, the first
+        // may have been accepted and its reply lost, and the second rejected because of a higher promise.
         self.mutants.has(Mutant::NackAllIsFail) || (self.links == Links::NeverDuplicate && proposal.sent == SendCount::Once)
     }
 }
@@ -272,13 +273,13 @@ impl Coordination {
         }
     }
 
-    /// The outcome of an operation that ends without being applied or refused, according to what is known: "not
-    /// applied" only with proof.
+    /// The outcome, given what is known, of an operation that ends without being applied or refused. "Not applied"
+    /// requires proof.
     pub(crate) fn interrupted_outcome(&self, disproof: Disproof, why: NotAppliedWhy, unknown: UnknownWhy) -> Outcome {
         match self.request.call {
-            // A read has no effect that could come later.
+            // A read cannot take effect later.
             Call::Read => return Outcome::NotApplied { why },
-            // The fate stays open, regardless of the query's own proposals.
+            // The fate remains open, whatever the query itself has proposed.
             Call::Fate { .. } => return Outcome::Unknown { why: unknown },
             Call::Write { .. } | Call::Cas { .. } => {}
         }
@@ -294,7 +295,7 @@ impl Coordination {
         let answered = matches!(outcome, Outcome::Applied | Outcome::Read { .. } | Outcome::ConditionNotMet { .. } | Outcome::Fate { .. });
         let by_round = match phase {
             Phase::Learn | Phase::Fence => true,
-            // The update is chosen, and answered before it is learned.
+            // The update is chosen, and the reply is sent before the update is learned.
             Phase::Propose => matches!(outcome, Outcome::Applied | Outcome::Fate { .. }),
             Phase::Queued
             | Phase::Prepare
@@ -320,7 +321,7 @@ impl ClientRequest {
         match (&self.call, self.provenance) {
             // A read cannot take effect later.
             (Call::Read, _) => Outcome::NotApplied { why },
-            // "Not applied" would be taken for a statement about the queried operation.
+            // "Not applied" would be misread as a statement about the queried operation.
             (Call::Fate { .. }, _) => Outcome::Unknown { why: UnknownWhy::Busy },
             (_, Provenance::First | Provenance::FirstAfter { .. }) => Outcome::NotApplied { why },
             // This request did nothing, but the earlier one may still take effect.

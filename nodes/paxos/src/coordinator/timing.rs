@@ -44,8 +44,9 @@ impl Coordination {
         ended
     }
 
-    /// Ensures that a timer expires at `wake` or the deadline. A timer set for later is kept and ignored, and one set
-    /// for earlier checks again. So a round needs no separate timer.
+    /// Ensures that a timer expires at `wake` or the deadline. A timer set for a later time is left in place and
+    /// ignored when it fires, and one set for an earlier time checks again and rearms. So rounds need no separate
+    /// timers.
     pub(crate) fn arm<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) {
         let at = self.wake.min(self.deadline);
         if at < self.armed {
@@ -54,7 +55,7 @@ impl Coordination {
         }
     }
 
-    /// Begins a new round: it may take `patience_ns` before it is sent again.
+    /// Begins a new round, which is resent after `patience_ns` without enough replies.
     pub(super) fn begin_round<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) {
         self.answers = Default::default();
         self.diagnostics.rejects = 0;
@@ -126,7 +127,7 @@ impl Coordination {
     /// Handles a round with too few replies in time, or the end of the backoff.
     fn on_wake<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) -> Option<Outcome> {
         if self.answers.no.count() > 0 && matches!(self.state, State::Prepare(_) | State::Read { .. } | State::Propose { .. }) {
-            // The grace after a reject is over, and there is no quorum.
+            // The grace period after a reject has ended without a quorum.
             return self.outbid(env);
         }
         let again = self.answers.resends < env.shared.config.resends_per_round;
@@ -141,8 +142,8 @@ impl Coordination {
             }
             // The shared proposal has a separate timer.
             State::Batched { .. } => return None,
-            // A replica that had promised, and whose reply was lost, would reject a second prepare at the same
-            // ballot. A higher one costs no more.
+            // A replica whose promise was lost on the way would reject a second prepare at the same ballot. A higher
+            // ballot costs no more.
             State::Prepare(_) => return self.give_up_attempt(env),
             State::Read { newest, .. } => (Body::Read { have: newest.learned }, heard),
             State::Refresh { row, behind } => (Body::Learn { row: row.clone() }, heard.union(behind.complement())),
@@ -162,7 +163,7 @@ impl Coordination {
         None
     }
 
-    /// Handles a round that was sent as often as allowed.
+    /// Handles a round that has used up its resends.
     fn give_up_round<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) -> Option<Outcome> {
         match &self.state {
             // The update is chosen. The next coordinator finishes the learning.
@@ -182,14 +183,15 @@ impl Coordination {
 
     pub(crate) fn give_up_attempt<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) -> Option<Outcome> {
         env.shared.counters.resends += 1;
-        // Limited, since otherwise an operation that hit a partition would wait long after it has healed.
+        // Limited, because otherwise an operation that hit a partition would keep waiting long after the partition
+        // has healed.
         let most = env.shared.config.resend_after_ns.saturating_mul(2);
         self.patience_ns = self.patience_ns.saturating_mul(2).min(most);
         self.begin_attempt(env);
         None
     }
 
-    /// The outcome when time is up, according to what is known.
+    /// The outcome when time is up, based on what is known so far.
     pub(crate) fn on_deadline<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) -> Outcome {
         let not_applied = NotAppliedWhy::TimeoutBeforePropose;
         match &self.state {

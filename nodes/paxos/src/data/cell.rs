@@ -1,26 +1,27 @@
 //! The last-write-wins path: `put` and `get`, without Paxos.
 //!
 //! As in Cassandra, a plain write and a conditional one share a key, and each replica independently keeps the one
-//! with the newer time stamp: a put has the wall clock of its coordinator, a row the time of the ballot at which it
-//! was chosen. So a put can hide an acknowledged conditional write, be hidden by one that never saw it, and be
-//! visible at some replicas only. Plain writes have these properties, so mixing them with conditional ones on one key
-//! is an error. The workload `mixed` exists to show that checkers catch it.
+//! with the newer time stamp: a put is stamped with its coordinator's wall clock, and a row with the time of the
+//! ballot at which it was chosen. So a put can hide an acknowledged conditional write, be hidden by one that never
+//! saw it, and be visible at some replicas only. Plain writes have these properties, so mixing them with conditional
+//! ones on one key is an error. The `mixed` workload shows that checkers catch this error.
 //!
 //! How the two paths interact:
-//! - a replica keeps the newest put as a [`Cell`] beside its row, for as long as it is newer than the row;
+//! - a replica keeps the newest put as a [`Cell`] alongside its row, as long as the put is newer than the row;
 //! - a Paxos operation is evaluated on its coordinator's newest row, overlaid with the cell of the coordinator's
 //!   *own* replica, and the row it proposes contains that value. Paxos messages carry no cells, so the cells of other
 //!   replicas are not considered;
-//! - a node that has a put makes ballots above it, so any operation that saw a put is newer than the put;
-//! - the row that is repaired, refreshed or learned is the proposed one, without the cell.
+//! - a node that has stored a put generates ballots above it, so any operation that saw the put is newer than the
+//!   put;
+//! - repair, refresh and learn use the proposed row, without any cell.
 //!
 //! **Without puts nothing changes.** Only a put creates a cell. Without a cell, every reply of a replica and every
-//! step of a coordinator is the same as without this module. And a put changes neither promise nor accepted update
-//! nor learned ballot, so the guarantees of Paxos for its own operations hold in any case.
+//! step of a coordinator is the same as without this module. And since a put changes neither the promise nor the
+//! accepted update nor the learned ballot, the guarantees of Paxos for its own operations always hold.
 //!
-//! **Lifetime of a cell.** A cell is replaced by a newer put or a newer row, and by nothing else: pruning and expiry
-//! apply to Paxos state, and a cell is the value of the key. Neither gets nor background work copy it to a replica
-//! that missed it. A Paxos write that has seen the cell copies it, as part of the row.
+//! **Lifetime of a cell.** Only a newer put or a newer row replaces a cell: pruning and expiry apply to Paxos state,
+//! whereas a cell is the value of the key. Neither gets nor background work copies it to a replica that missed it. A
+//! Paxos write that has seen the cell spreads its value as part of the row.
 
 use crate::ids::{Key, NodeId, OpId, Value};
 use crate::row::{Row, RowData};
@@ -38,7 +39,7 @@ pub struct Cell {
 }
 
 impl Cell {
-    /// Whether the cell hides a row that was chosen at a ballot of this time. With equal times the row wins.
+    /// Whether the cell hides a row that was chosen at a ballot of this time. If the times are equal, the row wins.
     #[must_use]
     pub fn hides(&self, learned_us: u64) -> bool {
         self.us > learned_us
@@ -59,8 +60,8 @@ pub(crate) fn newest_cell(row: &Row, cell: Option<&Cell>) -> Option<Cell> {
     }
 }
 
-/// The content of a row, with a put's value in its place if the put is newer than `learned_us`. Paxos operations are
-/// evaluated on it, and the next row is built from it.
+/// The content of a row, with its value replaced by that of a put if the put is newer than `learned_us`. Paxos
+/// operations are evaluated on it, and the next row is built from it.
 pub(crate) fn overlay(data: &Arc<RowData>, learned_us: u64, cell: Option<&Cell>) -> Arc<RowData> {
     match cell.filter(|cell| cell.hides(learned_us)) {
         Some(cell) => Arc::new(RowData { value: Some(cell.value.clone()), ..(**data).clone() }),
@@ -71,7 +72,7 @@ pub(crate) fn overlay(data: &Arc<RowData>, learned_us: u64, cell: Option<&Cell>)
 /// A request on the last-write-wins path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlainRequest {
-    /// Identifies the request in the reply. No row remembers it.
+    /// Identifies the request in the reply. Rows do not record it.
     pub op: OpId,
     /// The register.
     pub key: Key,
@@ -98,8 +99,8 @@ pub enum PlainCall {
 /// The number of replicas that must reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Level {
-    /// One replica. A put is sent to all and answered when the first has it durably. A get asks the coordinator's own
-    /// replica.
+    /// One replica. A put is sent to all and answered once the first has stored it durably. A get reads from the
+    /// coordinator's own replica.
     One,
     /// A quorum of replicas.
     Quorum,

@@ -21,8 +21,8 @@ impl MonoTime {
     }
 }
 
-/// A reading of the wall clock, in microseconds since 1970. It may jump, drift and go back: it is used only for
-/// ballots, and only their liveness depends on it.
+/// A reading of the wall clock, in microseconds since 1970. It may jump, drift and go backwards: it is used only for
+/// ballots, where only liveness depends on it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WallTime(pub u64);
 
@@ -36,14 +36,14 @@ impl fmt::Display for NodeId {
     }
 }
 
-/// Id of one logical operation over all its attempts. A client has one open operation at a time and counts `seq` up.
-/// After an operation with an unknown outcome, the client stops using its number, or sends a fate query before the
-/// next operation.
+/// Id of one logical operation over all its attempts. A client has one open operation at a time and increments `seq`
+/// for each. After an unknown outcome, the client either retires its number or sends a fate query before the next
+/// operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OpId {
-    /// The client (a logical process), unique over the life of the data.
+    /// The client (a logical process), unique over the lifetime of the data.
     pub client: u64,
-    /// Position of the operation in the client's sequence. The first has 1.
+    /// Position of the operation in the client's sequence, starting at 1.
     pub seq: u64,
 }
 
@@ -58,7 +58,7 @@ impl fmt::Display for OpId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClientToken(pub u64);
 
-/// Id of a batch of records. Ids increase by one per batch of a process, and batches are written in this order.
+/// Id of a batch of records. Ids increase by one with each batch of a process, and batches are written in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct IoId(pub u64);
 

@@ -1,4 +1,4 @@
-//! The data types of the core. The crate root re-exports these modules, so that paths are short.
+//! The data types of the core. The crate root re-exports these modules to keep paths short.
 
 pub mod ballot;
 pub mod cell;

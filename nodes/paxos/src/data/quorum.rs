@@ -6,7 +6,7 @@ use crate::mutants::{Mutant, Mutants};
 /// Largest number of members: a [`NodeSet`] is one word.
 pub const MAX_MEMBERS: usize = 64;
 
-/// All nodes of the cluster, in the order that every set refers to.
+/// All nodes of the cluster, in the order used by every [`NodeSet`].
 #[derive(Debug, Clone)]
 pub struct Members {
     nodes: Vec<NodeId>,
@@ -14,12 +14,12 @@ pub struct Members {
 }
 
 impl Members {
-    /// Sorts the members. At most [`MAX_MEMBERS`], which [`crate::Config::validate`] checks.
+    /// Sorts the members. There are at most [`MAX_MEMBERS`], as [`crate::Config::validate`] checks.
     #[must_use]
     pub fn new(mut nodes: Vec<NodeId>, mutants: Mutants) -> Self {
         nodes.sort_unstable();
         let half = u32::try_from(nodes.len() / 2).expect("at most 64 members");
-        // Two majorities share a member. Two halves may not, and both could choose an update.
+        // Two majorities always share a member. Two halves may not, and each could choose a different update.
         let quorum = if mutants.has(Mutant::QuorumTooSmall) { half.max(1) } else { half + 1 };
         Self { nodes, quorum }
     }
@@ -42,7 +42,7 @@ impl Members {
         &self.nodes
     }
 
-    /// Position of a node in every [`NodeSet`]. `None` if it is not a member.
+    /// Position of a node in every [`NodeSet`]. `None` if the node is not a member.
     #[must_use]
     pub fn place(&self, node: NodeId) -> Option<u32> {
         self.nodes.binary_search(&node).ok().and_then(|at| u32::try_from(at).ok())

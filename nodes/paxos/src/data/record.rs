@@ -1,4 +1,4 @@
-//! State that must survive a crash. A log is a list of records, and so is a snapshot.
+//! State that must survive a crash. Both logs and snapshots are lists of records.
 
 use crate::ballot::Ballot;
 use crate::cell::Cell;
@@ -6,8 +6,8 @@ use crate::ids::Key;
 use crate::lease::LeaseLimits;
 use crate::row::{Accepted, Row};
 
-/// One durable change. Replay is monotone: a record that is older than the current state has no effect, so a snapshot
-/// may overlap with the log that follows it, and records may be repeated.
+/// One durable change. Replay is monotone: a record older than the current state has no effect, so a snapshot may
+/// overlap with the log that follows it, and records may be repeated.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Record {
     /// A process of this node started with this incarnation. Durable before its first message.
@@ -28,11 +28,11 @@ pub enum Record {
         key: Key,
         /// The update and its ballot.
         accepted: Accepted,
-        /// The lowest ballot that is still accepted: the update's own, or the coordinator's next one if that was promised
-        /// along with the update.
+        /// The lowest ballot still accepted: the update's own, or the coordinator's next one if it was promised together
+        /// with the update.
         promised: Ballot,
     },
-    /// The update accepted at this ballot is chosen, and learned. Written lazily, right after the record of that
+    /// The update accepted at this ballot was chosen and learned. Written lazily, right after the record of that
     /// update.
     Chosen {
         /// The register.
@@ -40,27 +40,27 @@ pub enum Record {
         /// The ballot.
         ballot: Ballot,
     },
-    /// A chosen row was learned. Row and learned ballot rise together, the update accepted at or below is cleared,
-    /// and the promise rises to at least the learned ballot. All of this is one record, so that no crash can separate
-    /// the changes.
+    /// A chosen row was learned. The row and the learned ballot advance together, any update accepted at or below
+    /// that ballot is cleared, and the promise rises to at least that ballot. All this is one record, so that no
+    /// crash can separate the changes.
     Learned {
         /// The register.
         key: Key,
         /// The row and the ballot at which it was chosen.
         row: Row,
     },
-    /// The longest leases that this node may grant from now on. Durable before the first one is granted, since a
+    /// The longest leases that this node may grant from now on. Durable before the first lease is granted, since a
     /// later process must wait that long.
     LeaseLimits(LeaseLimits),
     /// Every replica has learned a row at this ballot or above, and the accepted copy was dropped.
     Pruned {
         /// The register.
         key: Key,
-        /// Updates accepted at or below it are dropped.
+        /// Updates accepted at or below this ballot are dropped.
         ballot: Ballot,
     },
-    /// Every ballot of this time or an earlier one is rejected, for all keys. A snapshot contains this in place of
-    /// expired promises.
+    /// Every ballot of this time or earlier is rejected, for all keys. Snapshots contain this instead of expired
+    /// promises.
     Floor {
         /// The time in microseconds.
         micros: u64,
@@ -79,18 +79,18 @@ pub enum Record {
         /// Highest ballot promised; [`Ballot::ZERO`] if `accepted` or `row` imply it, or if it
         /// has expired below the floor.
         promised: Ballot,
-        /// The accepted update that is not yet learned, or the copy of a learned one.
+        /// The accepted update not yet learned, or the copy of a learned one.
         accepted: Option<Accepted>,
-        /// The row that was learned last.
+        /// The most recently learned row.
         row: Row,
     },
 }
 
-/// Declares the kinds of state once, with the operations on all of them.
+/// Declares each kind of state once, and derives the operations on all of them.
 macro_rules! state_bytes {
     ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// Size of a node's state in bytes, by kind, counted as the sum of the sizes of fields (an estimate of the
-        /// memory and of the snapshot, without container overhead).
+        /// Size of a node's state in bytes, by kind: the sum of field sizes, which estimates memory use and snapshot
+        /// size without container overhead.
         #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
         pub struct StateBytes {
             /// Number of keys with any state.
@@ -107,7 +107,7 @@ macro_rules! state_bytes {
                 0 $(+ self.$name)*
             }
 
-            /// Replaces the share of a key that has changed: subtracts `before` and adds `after`.
+            /// Updates the totals for a key that has changed: subtracts `before` and adds `after`.
             pub fn replace(&mut self, before: &StateBytes, after: &StateBytes) {
                 self.keys = self.keys + after.keys - before.keys;
                 self.rows = self.rows + after.rows - before.rows;
@@ -122,10 +122,10 @@ state_bytes! {
     data,
     /// Learned ballots, and promised ones that nothing else implies.
     promise,
-    /// Accepted updates: pending ones, and copies that are neither pruned nor expired.
+    /// Accepted updates: pending ones, and copies not yet pruned or expired.
     accepted,
     /// Tables of operation ids.
     dedupe,
-    /// Decisions that wait to be pruned.
+    /// Decisions waiting to be pruned.
     queue,
 }

@@ -8,15 +8,15 @@ use std::sync::Arc;
 /// A chosen row at a replica.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Row {
-    /// The ballot at which the row was **chosen**, not the one that first proposed it: with the latter, an older
-    /// update that some replica has accepted could look newer than the row and be revived.
+    /// The ballot at which the row was **chosen**, not the one at which it was first proposed: with the latter, an
+    /// older update that some replica has accepted could look newer than the row and be revived.
     pub learned: Ballot,
     /// The content, shared.
     pub data: Arc<RowData>,
 }
 
 impl Row {
-    /// The row of a key that was never written.
+    /// The row of a key that has never been written.
     #[must_use]
     pub fn absent() -> Self {
         Self { learned: Ballot::ZERO, data: Arc::new(RowData::default()) }
@@ -24,10 +24,10 @@ impl Row {
 }
 
 /// The content of a row. Every update, refresh and snapshot carries all of it: a replica that is brought up to date
-/// with one update must get the earlier operation ids too.
+/// by a single update must also get the earlier operation ids.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct RowData {
-    /// Number of updates that led to this row. 0 for a key that was never written.
+    /// Number of updates that led to this row. 0 for a key that has never been written.
     pub version: u64,
     /// The register's value.
     pub value: Option<Value>,
@@ -38,7 +38,7 @@ pub struct RowData {
 /// The content of a proposal.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Update {
-    /// Changes nothing. Once accepted by a quorum, it is a fence: no update below it can be chosen any more
+    /// Changes nothing. Once accepted by a quorum, it is a fence: no update below it can be chosen any longer
     /// (CASSANDRA-12126).
     Empty,
     /// A whole new row.
@@ -54,24 +54,24 @@ pub struct Accepted {
     pub update: Update,
 }
 
-/// The newest applied operation of each client, and the ids that were declared aborted. Oldest entries come first.
-/// Each kind has its own limit.
+/// The newest applied operation of each client, and the ids declared aborted. Oldest entries come first. Each kind
+/// has its own limit.
 ///
 /// **Eviction.** The entries are in the order of their stamps, which rise along the chain of rows. The oldest entry
-/// is evicted first, and the watermark is its stamp. An operation whose own first proposal has a stamp above the
-/// watermark cannot be among the evicted, since its entry would have that stamp or a higher one. At or below the
-/// watermark nothing is known, and a retry is refused. So the limit costs certainty only for operations that are
-/// older than all remembered ones, and a fresh one is never refused. An order by client number or sequence would not
+/// is evicted first, and the watermark is its stamp. An operation whose first proposal has a stamp above the
+/// watermark cannot have been evicted, since its entry would have that stamp or a higher one. At or below the
+/// watermark nothing is known, and a retry is refused. So the limit costs certainty only for operations older than
+/// all remembered ones, and a new operation is never refused. Ordering by client or sequence number would not
 /// guarantee that.
 ///
-/// **Aborts** have a separate watermark, since they must stop requests that have not run at all: a frame that waited
-/// in a stopped node's socket is processed as if it were new, long after its id was declared aborted and forgotten.
-/// Such a frame is recognized by its birth: every request may carry a ballot `born`, the same in all copies of the
-/// operation and in the fate query, and the stamp of the abort is above it. So an id whose abort was forgotten has a
-/// `born` below the watermark of aborts, and is refused ([`Lookup::TooOld`]). Requests without `born` count as born at
-/// time zero. If an abort shared the entry or the watermark of its client's later operations,
+/// **Aborts** have a separate watermark, since they must stop requests that have not yet run at all: a frame that
+/// waited in a stopped node's socket is processed as if it were new, long after its id was declared aborted and
+/// forgotten. Such a frame is recognized by its birth: every request may carry a ballot `born`, the same in all copies
+/// of the operation and in the fate query, and the stamp of the abort is above it. So an id whose abort was forgotten
+/// has a `born` below the abort watermark, and is refused ([`Lookup::TooOld`]). Requests without `born` count as born
+/// at time zero. If an abort shared an entry or a watermark with its client's later operations,
 ///   abort c1.5; c1.6 applied, in its place; c1.6 evicted; the late frame of c1.5
-/// would be applied after all.
+/// would still be applied.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Dedupe {
     /// Oldest first. At most one applied entry per client, and one for each id declared aborted.
@@ -82,7 +82,7 @@ pub struct Dedupe {
     pub aborted_watermark_us: u64,
 }
 
-/// Largest number of entries in a table.
+/// Maximum number of entries in a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DedupeLimits {
     /// Entries of applied operations, one per client.
@@ -96,14 +96,14 @@ pub struct DedupeLimits {
 pub struct DedupeEntry {
     /// The operation.
     pub op: OpId,
-    /// Hash of the request. The same id with another hash is a client's error. 0 for an abort, since the fate query
+    /// Hash of the request. The same id with a different hash is a client error. 0 for an abort, since the fate query
     /// does not know the request.
     pub request_hash: u64,
     /// Stamp of the operation, in microseconds. It is not below the time of the ballot at which the operation was
     /// proposed, nor below any ballot that its coordinator had made or seen by then, and above the stamps of the row
     /// that it was proposed on. Operations proposed together share a stamp. (A ballot promised in advance is older
-    /// than the operation. Its time alone could be below the birth that a client gives for a retry, and the retry
-    /// would count as remembered after it was forgotten.)
+    /// than the operation. Its time alone could be below the birth that a client gives for a retry, and the row would
+    /// claim to remember an operation it has forgotten.)
     pub proposed_us: u64,
     /// The fate of the operation.
     pub fate: OpFate,
@@ -119,13 +119,13 @@ pub enum OpFate {
 }
 
 impl Dedupe {
-    /// The newest operation in the row: the one whose update created it.
+    /// The newest operation in the row: the one that created it.
     #[must_use]
     pub fn newest(&self) -> Option<&DedupeEntry> {
         self.entries.last()
     }
 
-    /// Looks up an operation. `proposed_us` is a time at or below the stamps of all its own updates that can have
+    /// Looks up an operation. `proposed_us` is a time no later than the stamp of any of its own updates that may have
     /// been proposed, or `None` if none was. `born_us` is the time of its birth ballot, or 0 if its requests have
     /// none.
     #[must_use]
@@ -152,7 +152,7 @@ impl Dedupe {
         }
     }
 
-    /// Returns the table with one more operation, within the limits.
+    /// Returns the table with one more operation, trimmed to the limits.
     #[must_use]
     pub fn with(&self, entry: DedupeEntry, limits: DedupeLimits) -> Dedupe {
         let replaced = |held: &DedupeEntry| {
@@ -191,8 +191,9 @@ impl Dedupe {
     }
 
     /// Returns the table without the applied entries first proposed at or before `cutoff_us`, or `None` if nothing
-    /// can be removed. Stops at the first abort. Aborts do not expire by time, so a client whose requests have no
-    /// birth is not refused forever, and the last entry of a non-empty table is always that of its version.
+    /// can be removed. Stops at the first abort: aborts do not expire by time, so that a client whose requests have
+    /// no birth is not refused forever. Stopping there also ensures that the last entry of a non-empty table is
+    /// always the one of the operation that created the row.
     #[must_use]
     pub fn expired(&self, cutoff_us: u64) -> Option<Dedupe> {
         let old = self.entries.iter().take_while(|entry| entry.proposed_us <= cutoff_us && entry.fate == OpFate::Applied);
@@ -221,7 +222,7 @@ pub enum Lookup {
     Known(OpFate),
     /// The operation's id is in the row, for a different request.
     OtherRequest,
-    /// A later operation of the same client is in the row, so the entry of this one is gone if it existed.
+    /// A later operation of the same client is in the row, so any entry of this one is gone.
     Superseded,
     /// The operation may have been in the row: entries of that age were evicted.
     Evicted,

@@ -1,23 +1,23 @@
 //! Expiry of Paxos state (`paxos_ttl_us`), based on ballots.
 //!
-//! A node follows the newest ballot it has made or seen. State whose ballot is older than that by more than the time
-//! to live has expired: promises, accepted copies of learned rows, and the oldest entries of the tables of operation
-//! ids. The clocks of nodes are not used, so expiry does not depend on when and where a record was written (otherwise
-//! two updates can win: Scylla #6149, mutant `ttl-by-local-time`).
+//! A node follows the newest ballot it has made or seen. State whose ballot is older by more than the time to live
+//! has expired: promises, accepted copies of learned rows, and the oldest entries of the tables of operation ids.
+//! Node clocks are not used, so expiry does not depend on when and where a record was written (otherwise two updates
+//! can win: Scylla #6149, mutant `ttl-by-local-time`).
 //!
 //! **The floor.** Before a node drops anything, it raises its floor to the cutoff, and from then on rejects every
-//! prepare, read and propose at or below it, for all keys. So dropping a promise has no effect: ballots that it had
-//! refused are still refused. The floor only rises and only rejects, which any replica may do at any time. It is
-//! written to disk with the snapshot that omits the expired state. Until then, the log still contains the promises
+//! prepare, read and propose at or below it, for all keys. So dropping a promise is harmless: the ballots it refused
+//! are still refused. The floor only ever rises, and all it does is reject, which any replica may do at any time. It
+//! is written to disk with the snapshot that omits the expired state. Until then, the log still contains the promises
 //! themselves.
 //!
 //! **State that never expires.** An accepted update above the learned ballot, empty or not: it may be chosen, or be
-//! the fence against one that must not be. The learned ballot, which every promise reports. The entry of an aborted
-//! operation, and those after it.
+//! the fence that keeps an older one from being chosen. The learned ballot, which every promise reports. The entry of
+//! an aborted operation, and all entries after it.
 //!
 //! **Different tables.** Each replica drops entries independently, so rows with the same learned ballot can differ,
-//! but only in expired entries. The watermark of each table covers its lost entries. A coordinator may use either
-//! row: in one it finds the entry and knows the outcome, in the other it finds the watermark and reports an unknown
+//! but only in expired entries. The watermark of each table covers its dropped entries. A coordinator may use either
+//! row: in one it finds the entry and the outcome, in the other it finds the watermark and reports an unknown
 //! outcome. Neither reports "absent" for an applied operation, and the next update is built on one of them, including
 //! its watermark.
 
@@ -45,28 +45,28 @@ fn keys_per_turn(keys: u64, ttl_us: u64) -> u64 {
 }
 
 /// Duration of a sweep over this many keys, in nanoseconds: a quarter of the time to live, unless the limits on keys
-/// per turn make it longer or shorter. Sweeps follow each other without a pause.
+/// per turn make it longer or shorter. Sweeps run back to back.
 #[must_use]
 pub fn sweep_ns(keys: u64, ttl_us: u64) -> u64 {
     keys.div_ceil(keys_per_turn(keys, ttl_us)) * TURN_NS
 }
 
 impl<R: Rng + ?Sized> Env<'_, R> {
-    /// Whether a ballot must be rejected regardless of its key.
+    /// Whether a ballot must be rejected for every key.
     pub(crate) fn is_below_floor(&self, ballot: Ballot) -> bool {
         let floor_us = self.shared.expiry.floor_us;
         floor_us > 0 && ballot.micros <= floor_us
     }
 
-    /// The reject for such a ballot. It names the highest ballot below the floor, so that the sender's next one is
-    /// above the floor.
+    /// The reject for a ballot at or below the floor. It names the highest such ballot, so that the sender's next one
+    /// is above the floor.
     pub(crate) fn reject_by_floor(&mut self, request: RequestKind) -> Answer {
         self.shared.counters.below_floor += 1;
         let seen = Ballot { micros: self.shared.expiry.floor_us, node: NodeId(u16::MAX), nonce: u64::MAX };
         Answer { body: Body::Reject { request, seen }, record: None }
     }
 
-    /// Whether a turn of the sweep is worthwhile.
+    /// Whether another turn of the sweep could drop anything.
     pub(crate) fn may_expire(&self) -> bool {
         let expiry = &self.shared.expiry;
         self.ttl_us().is_some() && self.shared.clock.last_micros() > expiry.swept_us

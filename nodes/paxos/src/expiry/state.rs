@@ -3,12 +3,12 @@
 /// The progress of the sweep over the keys.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Expiry {
-    /// Every ballot of this time or an earlier one is rejected.
+    /// Every ballot of this time or earlier is rejected, in microseconds.
     pub(super) floor_us: u64,
     /// Index of the next key to check.
     pub(super) cursor: usize,
-    /// The newest ballot when the current sweep began, and when the last complete one began. A node that has seen no
-    /// newer ballot since has nothing new to drop.
+    /// Time of the newest ballot when the current sweep began, and when the last complete one began. If the node has
+    /// seen no newer ballot since, there is nothing new to drop.
     pub(super) sweep_us: u64,
     pub(super) swept_us: u64,
 }

@@ -1,4 +1,4 @@
-//! The holding role: for one range at one node, requesting, holding, extending and releasing a lease.
+//! The holding role, for one range at one node: requesting, holding, extending and releasing a lease.
 
 use super::message::LeaseBallot;
 use crate::ids::MonoTime;
@@ -7,16 +7,16 @@ use crate::quorum::NodeSet;
 /// The state of a (possible) holder for one range.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Holder {
-    /// The lease that the node holds. Its time may be over.
+    /// The lease held by this node. It may have expired.
     pub held: Option<HeldLease>,
     /// The current attempt to get or extend the lease.
     pub attempt: Option<LeaseAttempt>,
-    /// Earliest time of the next attempt: after a refusal, or to let other nodes have their turn.
+    /// Earliest time of the next attempt. Delayed after a refusal, and to give other nodes a turn.
     pub not_before: MonoTime,
-    /// Time at which the lease is released because other nodes wait for it.
+    /// Time at which the lease is released because other nodes are waiting for it.
     pub yield_at: Option<MonoTime>,
-    /// While operations are forwarded: when [`LeaseBody::Wanted`](super::message::LeaseBody::Wanted) notices began to
-    /// arrive repeatedly, and when the last one arrived.
+    /// While operations are forwarded: the start of the current series of
+    /// [`LeaseBody::Wanted`](super::message::LeaseBody::Wanted) notices, and the time of the last one.
     pub wanted: Option<(MonoTime, MonoTime)>,
     /// The last known lease of another node.
     pub seen: Option<OtherLease>,
@@ -27,13 +27,13 @@ pub struct Holder {
 pub struct HeldLease {
     /// The ballot of the newest grant.
     pub ballot: LeaseBallot,
-    /// Start of the time during which the lease has been held without a gap.
+    /// Start of the period for which the lease has been held without a gap.
     pub from: MonoTime,
     /// End of the lease, by the holder's clock.
     pub until: MonoTime,
 }
 
-/// The known state of another node's lease. It is a hint: only progress depends on it.
+/// What is known about another node's lease. This is only a hint: safety does not depend on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OtherLease {
     /// Ballot of the lease, which names the holder's process.
@@ -47,7 +47,7 @@ pub struct OtherLease {
 pub struct LeaseAttempt {
     /// Ballot of the attempt.
     pub ballot: LeaseBallot,
-    /// When the attempt began. It is given up after a while.
+    /// When the attempt began. An attempt that takes too long is given up.
     pub began: MonoTime,
     /// Phase of the attempt.
     pub phase: AttemptPhase,

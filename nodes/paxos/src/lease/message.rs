@@ -5,11 +5,11 @@ use super::settings::LeaseMode;
 use crate::ids::NodeId;
 use std::fmt;
 
-/// Orders the attempts to get a lease, and names the holder. No two attempts share a ballot: a process counts `run`
-/// up, two processes of a node differ in `restarts`, and two nodes differ in `node`.
+/// Orders the attempts to get a lease, and names the holder. No two attempts share a ballot: each process increments
+/// `run`, two processes of a node differ in `restarts`, and two nodes differ in `node`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LeaseBallot {
-    /// Counts attempts. Raised above every run seen.
+    /// Number of the attempt. Raised above every run seen.
     pub run: u64,
     /// Incarnation of the requesting process.
     pub restarts: u32,
@@ -20,8 +20,7 @@ pub struct LeaseBallot {
 impl LeaseBallot {
     /// Below the ballot of every attempt.
     pub const ZERO: LeaseBallot = LeaseBallot { run: 0, restarts: 0, node: NodeId(0) };
-    /// Highest run that is accepted. A message with a higher one is invalid, since it could push the count to its
-    /// end.
+    /// Highest run accepted. A message with a higher one is invalid, since it could push the counter to its maximum.
     pub const MAX_RUN: u64 = 1 << 62;
 }
 
@@ -45,14 +44,14 @@ pub struct LeaseMessage {
 /// Requests, replies and two notices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LeaseBody {
-    /// Asks whether the range is free, and to grant nothing below this ballot any more.
+    /// Asks whether the range is free, and requests a promise to grant nothing below this ballot.
     Prepare,
     /// The promise, with the running grant, if any.
     Promise {
         /// Ballot of the running grant, and its remaining time in nanoseconds.
         granted: Option<(LeaseBallot, u64)>,
     },
-    /// Asks to grant the range to the ballot's node.
+    /// Requests a grant of the range to the ballot's node.
     Propose {
         /// Duration of the lease from receipt, in nanoseconds.
         time_ns: u64,
@@ -71,6 +70,6 @@ pub enum LeaseBody {
     },
     /// The holder no longer uses the lease, and releases the grant at this ballot.
     Release,
-    /// Notice to the holder: requests of other nodes were refused because of this grant.
+    /// Notice to the holder: other nodes' requests have been refused because of this grant.
     Wanted,
 }

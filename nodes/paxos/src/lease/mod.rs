@@ -1,19 +1,19 @@
 //! Leases: for a bounded time, only one node coordinates a range of keys.
 //!
 //! `PaxosLease` (Trencseni, Gazsó, Reinhardt 2012): a node asks all members, and holds a range once a quorum has
-//! granted it. Grants are not stored on disk, since a lease is over before a restarted grantor grants anything: after
-//! a restart, a grantor refuses for as long as the longest lease that it can ever have granted.
+//! granted it. Grants are not stored on disk. Instead, a restarted grantor refuses all requests for as long as the
+//! longest lease it can ever have granted, so any earlier lease has ended before it grants again.
 //!
-//! **Why no two nodes hold a range at the same time.** A grantor never gives a range that it has granted to another
-//! node before the grant has ended by the grantor's clock, or its holder has released it. A holder relies on its
-//! lease only once it has a quorum of grants, and only for `T (1 - rho) / (1 + rho)` from *before* the request was
-//! sent, so this time is within each of the grants as long as no clock is off by more than `rho`. Two quorums share a
-//! grantor, which would have had two grants at the same time. The first phase (prepare, promise) is only for
-//! progress: without it, three nodes could each keep collecting one grant. Safety does not depend on it, so a promise
-//! need not survive a restart.
+//! **Why no two nodes hold a range at the same time.** Once a grantor has granted a range, it never grants the range
+//! to another node until the grant has ended by the grantor's clock or its holder has released it. A holder relies on
+//! its lease only once it has a quorum of grants, and only for `T (1 - rho) / (1 + rho)` from *before* the request
+//! was sent, so this time lies within every one of those grants as long as no clock's rate is off by more than `rho`.
+//! Two quorums share a grantor, which would have to have made two grants at the same time. The first phase (prepare,
+//! promise) serves only progress: without it, three nodes could each keep collecting one grant. Safety does not
+//! depend on it, so a promise need not survive a restart.
 //!
 //! Modules in reading order:
-//! - [`settings`]: duration of leases, drift of clocks, number of ranges;
+//! - [`settings`]: lease duration, clock drift, number of ranges;
 //! - [`message`]: messages between nodes about leases;
 //! - [`grantor`]: the granting role;
 //! - [`holder`]: the holding role: requesting, holding, extending and releasing;
@@ -31,12 +31,12 @@ pub use table::{LeaseAction, Leases, Refusal};
 
 use crate::ids::{Key, MonoTime};
 
-/// A range of keys: its number, below [`LeaseSettings::ranges`].
+/// Number of a key range, below [`LeaseSettings::ranges`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RangeId(pub u16);
 
 impl RangeId {
-    /// The range of a key. It is the same on every node and in every build (FNV-1a), since nodes that disagreed would
+    /// The range of a key. It is the same on every node and in every build (FNV-1a): if nodes disagreed, they would
     /// lease different keys under one name.
     #[must_use]
     pub fn of(key: &Key, ranges: u16) -> RangeId {
@@ -44,13 +44,14 @@ impl RangeId {
         for byte in key.as_bytes() {
             hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
         }
-        // A low bit of this hash depends only on the same and lower bits of the bytes, so the high half is folded in.
+        // Each low bit of this hash depends only on bits of the input bytes at the same position or below, so the
+        // high half is folded in.
         let folded = hash ^ (hash >> 32);
         RangeId(u16::try_from(folded % u64::from(ranges.max(1))).expect("below a u16"))
     }
 }
 
-/// A change of a lease, reported by its holder. Times are those of the node's own monotonic clock.
+/// A change of a lease, reported by its holder. Times are from the node's own monotonic clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LeaseEvent {
     /// The kind of change.
@@ -59,9 +60,9 @@ pub struct LeaseEvent {
     pub range: RangeId,
     /// The ballot of the grant.
     pub ballot: LeaseBallot,
-    /// Start of the time during which the node has held the range without a gap.
+    /// Start of the period for which the node has held the range without a gap.
     pub from: MonoTime,
-    /// When the lease ends unless it is extended or released. For an end: when it ended.
+    /// When the lease ends unless it is extended or released. If it has ended: when it ended.
     pub until: MonoTime,
 }
 
@@ -79,9 +80,9 @@ pub enum LeaseChange {
 /// Why a lease ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum EndWhy {
-    /// The time of the lease was over.
+    /// The lease ran out.
     Expired,
-    /// The lease was released because other nodes wait for the range and operations are not forwarded.
+    /// The lease was released because other nodes were waiting for the range and operations are not forwarded.
     Yielded,
     /// The lease was released because the node is stopping.
     Stopped,

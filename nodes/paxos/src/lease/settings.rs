@@ -1,4 +1,4 @@
-//! Settings of leases: duration, drift of clocks, number of ranges.
+//! Lease settings: duration, clock drift, number of ranges.
 
 /// What a holder may do under a lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -28,7 +28,8 @@ impl LeaseMode {
 /// How a coordinator handles an operation on a range that another node holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Forward {
-    /// It waits until the range is free. A holder then releases a range soon after it learns that other nodes wait.
+    /// It waits until the range is free. In this mode, a holder releases a range soon after learning that other nodes
+    /// are waiting.
     Off,
     /// It forwards the operation to the holder.
     On,
@@ -45,7 +46,7 @@ impl Forward {
     }
 }
 
-/// Settings of leases. They must be the same on all nodes of a cluster.
+/// Lease settings. They must be the same on all nodes of a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LeaseSettings {
     /// What a holder may do under a lease.
@@ -54,17 +55,18 @@ pub struct LeaseSettings {
     pub time_ns: u64,
     /// Drift bound rho, parts per million: no monotonic clock runs faster than `1 + rho` or slower than `1 - rho`.
     pub drift_ppm: u32,
-    /// Number of ranges that keys are divided into.
+    /// Number of ranges into which keys are divided.
     pub ranges: u16,
-    /// How operations on ranges of other nodes are handled.
+    /// How operations on ranges held by other nodes are handled.
     pub forward: Forward,
 }
 
-/// Shortest lease in nanoseconds. A shorter one would spend all its time on requests.
+/// Shortest lease in nanoseconds. A shorter lease would spend all its time on requests.
 pub const MIN_LEASE_NS: u64 = 10_000_000;
-/// Longest lease in nanoseconds, ten minutes: a restarted grantor refuses for this long.
+/// Longest lease in nanoseconds, ten minutes: a restarted grantor refuses requests for this long.
 pub const MAX_LEASE_NS: u64 = 600_000_000_000;
-/// Largest drift bound in parts per million: with clocks off by half, a holder can use a third of the granted time.
+/// Largest drift bound in parts per million: with clock rates off by half, a holder can use a third of the granted
+/// time.
 pub const MAX_DRIFT_PPM: u32 = 500_000;
 /// Largest number of ranges.
 pub const MAX_RANGES: u16 = 4_096;
@@ -78,8 +80,8 @@ impl Default for LeaseSettings {
 impl LeaseSettings {
     /// How long a holder may rely on a grant, by its own clock: `T (1 - rho) / (1 + rho)`, in nanoseconds.
     ///
-    /// The holder's clock may run at `1 - rho` and the grantor's at `1 + rho`. Then `t` on the first takes `t / (1 -
-    /// rho)` of real time, and `T` on the second only `T / (1 + rho)`.
+    /// The holder's clock may run at `1 - rho` and the grantor's at `1 + rho`. Then a duration `t` on the holder's
+    /// clock takes `t / (1 - rho)` of real time, and `T` on the grantor's only `T / (1 + rho)`.
     #[must_use]
     pub fn usable_ns(&self) -> u64 {
         let rho = u128::from(self.drift_ppm);
@@ -87,15 +89,15 @@ impl LeaseSettings {
         u64::try_from(scaled).expect("at most the lease time")
     }
 
-    /// A holder that learns that other nodes wait keeps a range at least this long from when it acquired it, and a
-    /// waiting node retries about this often, in nanoseconds. It is a sixteenth of the lease time: several nodes must
-    /// get their turn within the time of a lease, and a turn must be worth its cost of two round trips.
+    /// Length of a turn, in nanoseconds. A holder keeps a range for at least this long after acquiring it, even if
+    /// other nodes are waiting, and a waiting node retries about this often. It is a sixteenth of the lease time:
+    /// several nodes must get a turn within one lease time, and a turn must be worth its cost of two round trips.
     #[must_use]
     pub fn turn_ns(&self) -> u64 {
         self.time_ns / 16
     }
 
-    /// How long this node may have to wait after a restart with these settings.
+    /// The limits that these settings impose on grants, and so on this node's wait after a restart.
     #[must_use]
     pub fn limits(&self) -> LeaseLimits {
         match self.mode {

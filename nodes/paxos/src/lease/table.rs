@@ -10,7 +10,7 @@ use crate::mutants::{Mutant, Mutants};
 use crate::quorum::{Members, NodeSet};
 use rand::{Rng, RngExt};
 
-/// Work that leases request.
+/// Work requested by leases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LeaseAction {
     /// Send a message to another node.
@@ -46,7 +46,7 @@ pub struct Leases {
     settings: LeaseSettings,
     /// Limits on grants, and on the wait after a restart.
     limits: LeaseLimits,
-    /// Limits on what an earlier process may have granted.
+    /// Limits on the leases that an earlier process may have granted.
     inherited: LeaseLimits,
     mutants: Mutants,
     members: Members,
@@ -56,15 +56,15 @@ pub struct Leases {
     holders: Vec<Holder>,
     last_run: u64,
     booted: bool,
-    /// Earliest time of a grant.
+    /// Earliest time at which this node grants a lease.
     grants_from: MonoTime,
-    /// Earliest time of a prepare or accept of Paxos.
+    /// Earliest time at which this node answers a Paxos prepare or accept.
     paxos_from: MonoTime,
     stopping: bool,
 }
 
 impl Leases {
-    /// The leases of the member at position `me`, before its start.
+    /// Creates the leases of the member at position `me`, not yet started.
     #[must_use]
     pub fn new(settings: LeaseSettings, members: Members, me: u32, mutants: Mutants) -> Self {
         let ranges = if settings.mode == LeaseMode::Off { 0 } else { usize::from(settings.ranges) };
@@ -92,14 +92,14 @@ impl Leases {
     }
 
     /// Starts the process with this incarnation. Returns the limits that must be durable before anything is granted,
-    /// if they are not yet.
+    /// unless they already are.
     pub fn start(&mut self, incarnation: u32) -> Option<LeaseLimits> {
         self.incarnation = incarnation;
         self.limits = self.inherited.max(self.settings.limits());
         (self.limits != self.inherited).then_some(self.limits)
     }
 
-    /// Limits on what may have been granted so far.
+    /// Limits on the leases that may have been granted so far.
     #[must_use]
     pub fn limits(&self) -> LeaseLimits {
         self.limits
@@ -111,8 +111,8 @@ impl Leases {
         &self.settings
     }
 
-    /// Sets the time, and begins to wait out the grants of an earlier process. Those grants ran by this clock, or by
-    /// its predecessor, which is the same one, so a full term from now is enough.
+    /// Sets the current time, and begins to wait out the grants of an earlier process. Those grants were timed by
+    /// this machine's monotonic clock too, so a full term from now is enough.
     pub fn boot(&mut self, now: MonoTime) {
         if !self.booted {
             self.booted = true;
@@ -152,7 +152,7 @@ impl Leases {
         }
         let other = self.other(range, now);
         let holder = &mut self.holders[at];
-        // An attempt whose replies were lost must not block the next one.
+        // An attempt whose replies were lost must not block the next attempt.
         if holder.attempt.is_some_and(|attempt| now.since_ns(attempt.began) > self.settings.time_ns / 2) {
             holder.attempt = None;
         }
@@ -185,7 +185,7 @@ impl Leases {
         }
     }
 
-    /// Records that the holder has said it no longer holds the range.
+    /// Records the holder's statement that it no longer holds the range.
     pub fn forget_other(&mut self, range: RangeId, node: NodeId) {
         if let Some(holder) = self.holders.get_mut(usize::from(range.0)) {
             holder.seen = holder.seen.filter(|seen| seen.ballot.node != node);
@@ -212,7 +212,8 @@ impl Leases {
         Some(Refusal { holder: Some(grant.ballot), remaining_ns: grant.until.since_ns(now) })
     }
 
-    /// Whether the wait after a restart applies to Paxos at all, for keys without leases: the setting may be off now.
+    /// Whether the wait after a restart also covers Paxos requests for keys without leases, since leases may now be
+    /// off.
     #[must_use]
     pub fn is_waiting_after_restart(&self, now: MonoTime) -> bool {
         now < self.paxos_from
@@ -236,12 +237,12 @@ impl Leases {
         self.last_run = self.last_run.max(message.ballot.run);
         match message.body {
             LeaseBody::Prepare | LeaseBody::Propose { .. } | LeaseBody::Release => {
-                // A released range is free, so nodes that wait for it may request it.
+                // A released range is free, so a node waiting for it may request it.
                 if message.body == LeaseBody::Release {
                     let holder = &mut self.holders[usize::from(message.range.0)];
                     holder.seen = holder.seen.filter(|seen| seen.ballot != message.ballot);
                 }
-                // Only the requesting node itself may ask for a lease or release it.
+                // A node may only request or release leases for itself.
                 if message.ballot.node == from
                     && let Some(body) = self.serve(message, now)
                 {
@@ -253,7 +254,7 @@ impl Leases {
         }
     }
 
-    /// Handles the timer of a range: a lease has ended, or is to be released.
+    /// Handles the timer of a range: a lease has ended or is due for release.
     pub fn timer(&mut self, range: RangeId, now: MonoTime, out: &mut Vec<LeaseAction>) {
         let Some(holder) = self.holders.get(usize::from(range.0)) else {
             return;
@@ -264,7 +265,7 @@ impl Leases {
         self.note_expiry(range, now, out);
     }
 
-    /// Releases all leases and requests no more, since the node is stopping.
+    /// Releases all leases and requests no new ones, since the node is stopping.
     pub fn stop(&mut self, now: MonoTime, out: &mut Vec<LeaseAction>) {
         self.stopping = true;
         for at in 0..self.holders.len() {
@@ -336,7 +337,7 @@ impl Leases {
             (LeaseBody::Promise { granted }, AttemptPhase::Prepare) if granted.is_none_or(|(held, _)| held.node == me) => {
                 attempt.yes.insert(place);
                 if attempt.yes.count() >= quorum {
-                    // The holder's term starts before the request leaves, a grantor's term later.
+                    // The holder's term starts before the request is sent, and a grantor's term starts later.
                     attempt.phase = AttemptPhase::Propose { sent: now };
                     (attempt.yes, attempt.no) = (NodeSet::EMPTY, NodeSet::EMPTY);
                     let body = LeaseBody::Propose { time_ns: self.settings.time_ns, mode: self.settings.mode };
@@ -381,8 +382,8 @@ impl Leases {
         out.push(LeaseAction::Timer { range, at: until });
     }
 
-    /// Handles too many refusals: retries later, at a random time, so that nodes that outbid each other do not stay
-    /// in lockstep.
+    /// Handles too many refusals: retries later, at a random time, so that nodes outbidding each other do not stay in
+    /// lockstep.
     fn give_up<R: Rng + ?Sized>(&mut self, range: RangeId, now: MonoTime, rng: &mut R) {
         let turn_ns = self.settings.turn_ns();
         let holder = &mut self.holders[usize::from(range.0)];
@@ -390,7 +391,7 @@ impl Leases {
         holder.not_before = now.after_ns(turn_ns / 4 + rng.random_range(0..=turn_ns));
     }
 
-    /// Handles a notice that requests of other nodes were refused because of this node's lease.
+    /// Handles a notice that other nodes' requests were refused because of this node's lease.
     fn on_wanted(&mut self, range: RangeId, now: MonoTime, out: &mut Vec<LeaseAction>) {
         let turn_ns = self.settings.turn_ns();
         let holder = &mut self.holders[usize::from(range.0)];
@@ -398,8 +399,8 @@ impl Leases {
             return;
         };
         if self.settings.forward == Forward::On {
-            // Most of these nodes forward to this one and only learned of the lease late. A node that continues to be
-            // refused cannot reach this node, and would starve while all others are served.
+            // Most of these nodes learned of the lease late, and forward to this one from then on. A node that keeps
+            // being refused cannot reach this node, and would starve while all others are served.
             let since = holder.wanted.filter(|(_, last)| now.since_ns(*last) <= 3 * turn_ns).map_or(now, |(since, _)| since);
             holder.wanted = Some((since, now));
             if now.since_ns(since) < 4 * turn_ns {
@@ -415,13 +416,13 @@ impl Leases {
         }
     }
 
-    /// Stops using the lease, *then* releases it: nothing is done under the lease from the first line on.
+    /// Stops using the lease, *then* releases it: nothing is done under the lease after the first line.
     fn step_down(&mut self, range: RangeId, now: MonoTime, why: EndWhy, out: &mut Vec<LeaseAction>) {
         let turn_ns = self.settings.turn_ns();
         let holder = &mut self.holders[usize::from(range.0)];
         let (held, attempt) = (holder.held.take(), holder.attempt.take());
         (holder.yield_at, holder.wanted) = (None, None);
-        // Other nodes have waited, so they come first.
+        // Other nodes have been waiting, so they go first.
         holder.not_before = now.after_ns(2 * turn_ns);
         if let Some(HeldLease { ballot, from, .. }) = held {
             out.push(LeaseAction::Event(LeaseEvent { what: LeaseChange::Ended(why), range, ballot, from, until: now }));

@@ -12,12 +12,12 @@ use crate::row::{Accepted, Row, Update};
 
 pub use tag::Tag;
 
-/// A message between two nodes about one key. Coordinators send requests, and replies echo the request's tag.
+/// A message between two nodes about one key. Coordinators send requests, and each reply echoes its request's tag.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Message {
     /// The register.
     pub key: Key,
-    /// The attempt and operation that this belongs to.
+    /// The attempt and operation to which this belongs.
     pub tag: Tag,
     /// The request or reply.
     pub body: Body,
@@ -28,29 +28,29 @@ pub struct Message {
 pub enum Body {
     /// Round 1: promise to accept nothing below the tag's ballot.
     Prepare {
-        /// `Some`: the promise carries the replica's row if it is newer than this one of the coordinator's, and no
-        /// read round follows. `None`: the row is read in a separate round.
+        /// `Some`: the promise carries the replica's row if it is newer than the coordinator's, whose ballot this is,
+        /// and no read round follows. `None`: the row is read in a separate round.
         have: Option<Ballot>,
     },
     /// The promise is durable. The fields are the replica's state when it gave the promise.
     Promise {
         /// The ballot promised before. [`Ballot::ZERO`] if there was none.
         old_promise: Ballot,
-        /// The update accepted last, if it is not learned yet.
+        /// The last accepted update, if it is not yet learned.
         accepted: Option<Accepted>,
-        /// Ballot of the row learned last. [`Ballot::ZERO`] if there is none.
+        /// Ballot of the last learned row. [`Ballot::ZERO`] if there is none.
         learned: Ballot,
-        /// That row, if the prepare requested it and it is newer than the coordinator's row.
+        /// The row itself, if the prepare requested it and it is newer than the coordinator's row.
         newer: Option<Row>,
     },
     /// Round 2: read the row.
     Read {
-        /// Ballot of the coordinator's row. The reply omits that row and older ones.
+        /// Ballot of the coordinator's row. The reply omits the replica's row if it is not newer.
         have: Ballot,
     },
     /// Reply to a read.
     RowRead {
-        /// Ballot of the row learned last.
+        /// Ballot of the last learned row.
         learned: Ballot,
         /// The row itself, if it is newer than the coordinator's row.
         newer: Option<Row>,
@@ -70,15 +70,16 @@ pub enum Body {
         /// The chosen row with the ballot at which it was chosen.
         row: Row,
     },
-    /// Round 4 without a reply: the update accepted at the tag's ballot is chosen. A replica that has accepted
-    /// another update or none is brought up to date by a later update.
+    /// Round 4 without a reply: the update accepted at the tag's ballot is chosen. A replica that has accepted a
+    /// different update, or none, is brought up to date by a later update.
     Chosen,
     /// A row at least as new as the one sent is durable.
     Learned {
         /// Ballot of the row that was sent.
         learned: Ballot,
     },
-    /// Not on the critical path: every replica has durably learned a row at this ballot or above.
+    /// Off the critical path: every replica has durably learned a row at this ballot or above, so the accepted copy
+    /// can be dropped.
     Prune {
         /// The ballot.
         ballot: Ballot,
@@ -88,16 +89,16 @@ pub enum Body {
         /// The ballot that was sent.
         pruned: Ballot,
     },
-    /// A higher ballot was promised before the request. For [`RequestKind::Prepare`], an equal one causes a reject as
-    /// well.
+    /// A higher ballot was promised before the request. For [`RequestKind::Prepare`], an equal ballot is also
+    /// rejected.
     Reject {
         /// The kind of the rejected request.
         request: RequestKind,
         /// Highest ballot this replica has seen for the key.
         seen: Ballot,
     },
-    /// The request is refused, whatever its ballot: another node holds a lease on the key's range, or the replica
-    /// waits after its restart. Nothing was promised or accepted.
+    /// The request is refused, whatever its ballot: another node holds a lease on the key's range, or the replica is
+    /// still waiting after its restart. Nothing was promised or accepted.
     Busy {
         /// The kind of the refused request.
         request: RequestKind,
@@ -126,7 +127,7 @@ pub enum Body {
     Get,
     /// Reply to a get: the newer of row and cell.
     Got {
-        /// The value and its time. `None` if the key was never written.
+        /// The value and its time. `None` if the key has never been written.
         cell: Option<Cell>,
     },
 }

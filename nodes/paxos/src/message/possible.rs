@@ -1,5 +1,5 @@
-//! What a correct node can have sent. A message that none can have sent is refused before it reaches any state, so it
-//! never meets an assertion: those are for this node's own mistakes.
+//! Checks whether a correct node can have sent a message. Any other message is refused before it reaches any state,
+//! so that it cannot trip an assertion: assertions are for this node's own bugs.
 //!
 //! Plausible lies remain possible, such as a promise that omits an accepted update. Paxos assumes that nodes fail by
 //! stopping, not by lying.
@@ -10,14 +10,14 @@ use crate::config::Config;
 use crate::lease::{LeaseBallot, LeaseBody, LeaseMessage};
 use crate::row::{Accepted, Row, RowData, Update};
 
-/// Bound on versions of rows and numbers of forwards. Nothing counts up to it.
+/// Bound on row versions and forward serial numbers, too large to be reached by counting.
 const MAX_COUNT: u64 = 1 << 62;
 
 /// Whether a correct node can have sent this message.
 pub(crate) fn is_possible(message: &Message, config: &Config) -> bool {
     let Message { key, tag, body } = message;
     let sizes = !key.is_empty() && key.len() <= config.max_key_bytes;
-    // Deliberate bugs break these relations on purpose. What they do is for the checker to find.
+    // Deliberate bugs break these relations, and it is the checker's job to find the consequences.
     let related = !config.mutants.is_none() || are_related(tag.ballot, body);
     sizes && is_believable(tag.ballot) && has_believable_numbers(tag.ballot, body) && related
 }
@@ -42,9 +42,9 @@ fn is_believable_row(row: &Row) -> bool {
     is_believable(row.learned) && is_believable_data(&row.data)
 }
 
-/// Whether all numbers are within bounds that leave room for arithmetic, and a ballot that is promised in advance is higher than the
-/// current one. This must hold with deliberate bugs too: the control `non-unique-nonce` repeats ballots, which is safe as long as none is
-/// promised twice.
+/// Whether all numbers are within bounds that leave room for arithmetic, and any ballot to be promised in advance is higher than the
+/// current one. This must also hold with deliberate bugs: the control `non-unique-nonce` repeats ballots, which is safe as long as none
+/// is promised twice.
 fn has_believable_numbers(ballot: Ballot, body: &Body) -> bool {
     match body {
         Body::Accepted | Body::Chosen | Body::PutDone | Body::Get => true,
@@ -89,7 +89,7 @@ pub(crate) fn is_possible_lease(message: &LeaseMessage) -> bool {
 /// Whether the ballots of a reply fit together, as the rules of the acceptor require.
 fn are_related(ballot: Ballot, body: &Body) -> bool {
     if let Body::Promise { old_promise, accepted, learned, newer } = body {
-        // A promise is given only above everything that was promised, accepted or learned before.
+        // A promise is given only above everything promised, accepted or learned before.
         let held = accepted.as_ref().is_none_or(|held: &Accepted| held.ballot < ballot);
         return *old_promise < ballot && *learned < ballot && held && is_row_at(newer.as_ref(), *learned);
     }
@@ -99,7 +99,7 @@ fn are_related(ballot: Ballot, body: &Body) -> bool {
     true
 }
 
-/// Whether a row that is sent along is the one that was learned.
+/// Whether the row in the message, if any, has the learned ballot.
 fn is_row_at(row: Option<&Row>, learned: Ballot) -> bool {
     row.is_none_or(|row| row.learned == learned && !learned.is_zero())
 }

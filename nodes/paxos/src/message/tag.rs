@@ -1,4 +1,4 @@
-//! The tag of a message: the attempt that it belongs to.
+//! The tag of a message: the attempt to which it belongs.
 
 use crate::ballot::Ballot;
 use crate::ids::OpId;

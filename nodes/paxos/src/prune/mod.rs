@@ -1,14 +1,14 @@
 //! Pruning, off the critical path: drops accepted copies once every replica has learned a decision.
 //!
-//! The coordinator of a decision keeps it in a bounded queue until its key has had no newer one for a while (the
-//! copies of a hot key are overwritten anyway, and a newer decision replaces the older one in the queue). By then,
-//! the replies to its learn round have shown which replicas have the row. The others are sent it again. When all n
-//! replicas have it durably, all are asked to drop the copy, and when all n have done so, the slot is free. A node
-//! that is down keeps slots occupied, and is asked about each less and less often. When no slot is free, a decision
-//! is not pruned at all, which is counted.
+//! The coordinator of a decision keeps it in a bounded queue until its key has had no newer decision for a while.
+//! (The copies of a hot key are overwritten anyway, and a newer decision replaces the older one in the queue.) By
+//! then, the replies to the learn round have shown which replicas have the row, and the row is resent to the others.
+//! When all n replicas have it durably, they are all asked to drop the copy, and when all n have done so, the slot is
+//! freed. A node that is down keeps slots occupied, and is asked about each of them less and less often. If no slot
+//! is free, a decision is not pruned at all, and this is counted.
 //!
 //! **Why it is safe.** A replica drops only a copy at or below its own learned ballot, and every reader ignores such
-//! a copy, since its content is in the row. The ballots stay. If they were dropped too,
+//! a copy, since its content is in the row. The ballots are kept. If they were dropped as well,
 //!   chosen(b=4), learn(4) to r3 is late, chosen(b=5) and learned by all, prune, learn(4) arrives
 //! would bring back the older row (Scylla #6154, mutant `prune-drops-ballot`).
 
@@ -28,9 +28,9 @@ use std::cmp::Reverse;
 
 pub use self::queue::PRUNE_SLOT_BYTES;
 
-/// Slots checked per turn. Limits the messages that one turn sends.
+/// Maximum number of slots checked per turn, which limits the messages sent in one turn.
 const SLOTS_PER_TURN: usize = 256;
-/// An unanswered slot is retried after `prune_after_ns`, doubled at most this often.
+/// An unanswered slot is retried after `prune_after_ns`, doubled at most this many times.
 const MAX_DOUBLINGS: u32 = 6;
 
 impl<R: Rng + ?Sized> Env<'_, R> {
@@ -113,7 +113,7 @@ impl<R: Rng + ?Sized> Env<'_, R> {
             let Some(Reverse((_, at, number))) = queue.due.pop() else {
                 return;
             };
-            // The slot was freed, is in use again, or was leaked by a mutant. This entry no longer applies to it.
+            // The slot was freed, is in use again, or was leaked by a mutant. This entry no longer applies.
             let Some(slot) = queue.slots[at as usize].as_ref().filter(|slot| slot.number == number) else {
                 continue;
             };

@@ -9,7 +9,7 @@ use std::collections::BinaryHeap;
 use std::hash::{Hash, Hasher};
 use std::mem::size_of;
 
-/// Size of a decision that waits to be pruned, in bytes, without its key.
+/// Size of a decision waiting to be pruned, in bytes, without its key.
 pub const PRUNE_SLOT_BYTES: usize = size_of::<Slot>();
 
 /// Decisions waiting to be pruned. One slot per key.
@@ -18,16 +18,16 @@ pub(crate) struct PruneQueue {
     pub(super) slots: Vec<Option<Slot>>,
     pub(super) free: Vec<u32>,
     pub(super) by_key: FxHashMap<Key, u32>,
-    /// Entries (time, slot, use), one for each occupied slot, at or before the time it is due.
+    /// Entries (time, slot, use), one for each occupied slot. The time is no later than when the slot is due.
     pub(super) due: BinaryHeap<Reverse<(MonoTime, u32, u64)>>,
-    /// Total number of uses of slots.
+    /// Total number of slot uses so far.
     pub(super) uses: u64,
 }
 
 #[derive(Debug, Clone)]
 pub(super) struct Slot {
     pub(super) key: Key,
-    /// The decided row. Members without a row at least as new are sent it.
+    /// The decided row. It is sent to members that do not have a row at least as new.
     pub(super) row: Row,
     /// Number of this use of the slot. Entries of `due` for earlier uses are ignored.
     pub(super) number: u64,
@@ -36,7 +36,7 @@ pub(super) struct Slot {
     pub(super) due: MonoTime,
 }
 
-/// The progress of a decision, with the members that have replied.
+/// The pruning step of a decision, with the members that have replied in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Step {
     Learning(NodeSet),

@@ -1,6 +1,6 @@
-//! The counters of a node. They only rise, from the start of the process.
+//! The counters of a node. They start at zero with the process and only increase.
 
-/// Declares the counters once, with the operations on all of them.
+/// Declares each counter once, and derives the operations on all of them.
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)*) => {
         /// Counters of one replica since its process started.
@@ -24,7 +24,7 @@ macro_rules! counters {
 }
 
 counters! {
-    /// Requests taken from clients.
+    /// Requests received from clients.
     requests,
     /// Replies with [`crate::Outcome::Applied`].
     applied,
@@ -49,11 +49,11 @@ counters! {
     round_trips,
     /// Attempts that were outbid.
     preempted,
-    /// Unfinished earlier updates that were finished.
+    /// Unfinished earlier updates finished by this node.
     repairs,
     /// Refreshes of lagging replicas.
     refreshes,
-    /// Rounds sent again because replies were missing.
+    /// Rounds resent because replies were missing.
     resends,
     /// Time spent in backoff, in nanoseconds.
     backoff_ns,
@@ -63,47 +63,47 @@ counters! {
     messages_received,
     /// Replies that were late, duplicated, or meant for an earlier process.
     answers_ignored,
-    /// Dropped messages that no correct node sends (from a non-member, or with impossible contents).
+    /// Messages dropped because no correct node sends them (from a non-member, or with impossible contents).
     messages_refused,
     /// Attempts given up because the replies of different nodes contradicted each other. Always 0 among correct nodes.
     contradictions,
-    /// Promises given.
+    /// Promises made.
     promises,
     /// Updates accepted.
     accepts,
     /// Rows learned.
     learns,
-    /// Rejects given.
+    /// Rejects sent.
     rejects,
-    /// Batches of records handed to the disk.
+    /// Batches of records handed to the disk writer.
     batches,
     /// Records in these batches.
     records,
-    /// Requests of other nodes refused because of a lease, or after a restart.
+    /// Other nodes' requests refused because of a lease, or during the wait after a restart.
     busy_given,
-    /// Times that another node's lease delayed an operation of this node.
+    /// Times another node's lease delayed an operation of this node.
     held_off,
     /// Operations forwarded to a holder.
     forwards_sent,
     /// Forwarded operations accepted from other nodes.
     forwards_taken,
-    /// Forwarded operations refused because this node did not hold the range (any more).
+    /// Forwarded operations refused because this node did not hold the range, or no longer held it.
     forwards_refused,
-    /// Reads answered from the node's own row under a read lease, without a message.
+    /// Reads answered from the node's own row under a read lease, without sending a message.
     local_reads,
     /// Leases acquired.
     leases_acquired,
     /// Leases extended.
     leases_extended,
-    /// Leases that ended because their time was over or they were released.
+    /// Leases that expired or were released.
     leases_ended,
     /// Accepted copies dropped by this node because every replica had learned the row.
     pruned,
-    /// Decisions for which the prune queue had no free slot, so that their copies stay.
+    /// Decisions not pruned because the prune queue had no free slot.
     prune_dropped,
-    /// Messages sent again for the prune queue.
+    /// Messages resent by the prune queue.
     prune_resends,
-    /// Keys whose state has expired, counted each time.
+    /// Times that a key's state expired.
     expired,
     /// Requests rejected because their ballot was at or below the floor (also in `rejects`).
     below_floor,
@@ -111,13 +111,13 @@ counters! {
     puts,
     /// Gets begun, on the last-write-wins path.
     gets,
-    /// Operations answered together with another one on the same key, whose round decided for them too.
+    /// Operations answered from the result of another operation's round on the same key.
     told_along,
-    /// Times that a free key was reserved for clients that had just been refused.
+    /// Times a free key was reserved for clients that had just been refused.
     held_open,
-    /// Times that an operation that could only be refused was delayed behind an update.
+    /// Times an operation that could only be refused was delayed behind an update.
     kept_back,
-    /// Operations begun while another on the same key was running in this node. Always 0 in a correct node: one
+    /// Operations begun while another one on the same key was running in this node. Always 0 in a correct node: one
     /// operation per key runs at a time.
     overlaps,
 }

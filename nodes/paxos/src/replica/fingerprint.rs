@@ -1,9 +1,9 @@
-//! Fingerprints of states, for tools that explore them. They cover the state that later steps depend on, and nothing
-//! else.
+//! State fingerprints, for tools that explore the state space. A fingerprint covers exactly the state on which later
+//! steps depend.
 //!
-//! Two paths to the same state differ in counts, measurements and waiting times. So counters, latencies, diagnostics,
-//! the numbers of batches and timers, and all times are omitted. Each type is destructured field by field, so that a
-//! new field does not compile until its author has decided whether it matters here.
+//! Different paths to the same state differ in counts, measurements and waiting times. So counters, latencies,
+//! diagnostics, the numbers of batches and timers, and all times are omitted. Each type is destructured field by
+//! field, so that adding a field breaks compilation until its author has decided whether it matters here.
 
 use crate::config::{Links, Queue};
 use crate::coordinator::{Coordination, InFlightBatch, Proposals, Shared, Waiting};
@@ -14,14 +14,14 @@ use crate::slot::Slot;
 use std::hash::{Hash, Hasher};
 
 impl Replica {
-    /// Hashes all state that later steps depend on, except time: replicas with the same settings and equal states
+    /// Hashes all state on which later steps depend, except time. Replicas with the same settings and equal states
     /// have the same hash, whatever their history. This requires that
-    /// - a timer expires only when it has work to do, and late enough for everything it was set for,
+    /// - a timer fires only when it has work to do, and late enough for everything it was set for,
     /// - backoff does not depend on measured latencies, nothing expires, and the wall clock is stopped.
     ///
     /// # Panics
-    /// With leases, with a fair queue, or while puts and gets of the last-write-wins path are running, since these
-    /// depend on time.
+    /// Panics with leases, with a fair queue, or while last-write-wins puts and gets are running, since these depend
+    /// on time.
     pub fn fingerprint<H: Hasher>(&self, state: &mut H) {
         let Replica { shared, keys, own_answers, started } = self;
         assert!(shared.config.queue == Queue::Fifo, "a fair queue goes by the clock, which is left out here");
@@ -134,7 +134,7 @@ fn fingerprint_coordination<H: Hasher>(coordination: &Coordination, shared: &Sha
         proposals,
         diagnostics: _,
         leased: _,
-        // Only a fair queue answers other operations with it.
+        // Only a fair queue answers other operations from it.
         basis: _,
     } = coordination;
     (origin, request, cell, prepared, tag, at, answers).hash(state);
@@ -144,7 +144,7 @@ fn fingerprint_coordination<H: Hasher>(coordination: &Coordination, shared: &Sha
     }
     let Proposals { first_us, earlier_open, last } = proposals;
     (first_us, earlier_open).hash(state);
-    // The replies to the last proposal matter only where rejects can prove something.
+    // The replies to the last proposal matter only if rejects can prove something.
     let provable = shared.config.links == Links::NeverDuplicate || shared.config.mutants.has(Mutant::NackAllIsFail);
     if provable { last.hash(state) } else { last.is_some().hash(state) }
 }

@@ -1,4 +1,4 @@
-//! The whole node: acceptor and coordinator of every key, and how it handles an event.
+//! The whole node: the acceptor and coordinator of every key, and how the node handles an event.
 
 pub mod counters;
 mod fingerprint;
@@ -63,8 +63,8 @@ use std::collections::VecDeque;
 pub struct Replica {
     pub(crate) shared: Shared,
     pub(crate) keys: Keys,
-    /// Replies from this node's acceptor to this node's coordinator that wait for the disk, oldest first. At most one
-    /// for each request that this node has sent to itself.
+    /// Replies from this node's acceptor to this node's coordinator that are waiting for the disk, oldest first. At
+    /// most one per request that this node has sent to itself.
     pub(crate) own_answers: VecDeque<(IoId, Message)>,
     pub(crate) started: bool,
 }
@@ -74,7 +74,7 @@ impl Replica {
     /// and then [`Replica::step`] for each event.
     ///
     /// # Errors
-    /// An invalid setting.
+    /// Returns an error if a setting is invalid.
     pub fn new(config: Config) -> Result<Self, ConfigError> {
         config.validate()?;
         let members = Members::new(config.members.clone(), config.mutants);
@@ -107,10 +107,10 @@ impl Replica {
         Ok(Self { shared, keys: Keys::default(), own_answers: VecDeque::new(), started: false })
     }
 
-    /// Replays one persisted record, of a snapshot or of the log, in the order written.
+    /// Replays one persisted record from a snapshot or the log. Records must be passed in the order written.
     ///
     /// # Panics
-    /// After [`Replica::start`].
+    /// Panics if called after [`Replica::start`].
     pub fn recover(&mut self, record: Record) {
         assert!(!self.started, "records are recovered before the start");
         let mutants = self.shared.config.mutants;
@@ -146,15 +146,15 @@ impl Replica {
         let before = acceptor.bytes();
         change(acceptor);
         self.shared.state.replace(&before, &acceptor.bytes());
-        // A ballot below the highest promise would only be rejected, first of all by this node itself.
+        // A ballot below the highest promise would only be rejected, starting with this node itself.
         self.shared.clock.observe(acceptor.promised());
     }
 
-    /// Ends recovery: takes a new incarnation and requests that it be persisted. Requests of this process carry
-    /// `after` until it is durable.
+    /// Ends recovery: takes a new incarnation and requests that it be persisted. Requests from this process carry
+    /// `after` until the incarnation is durable.
     ///
     /// # Panics
-    /// When called twice.
+    /// Panics if called twice.
     pub fn start(&mut self, out: &mut Actions) {
         assert!(!self.started, "a replica starts once");
         self.started = true;
@@ -164,7 +164,7 @@ impl Replica {
         self.shared.birth = out.persist(&mut self.shared.next_io, record, Sync::Required);
         self.shared.counters.records += 1;
         self.shared.counters.batches += 1;
-        // In the same batch, since nothing may be granted before it is durable.
+        // In the same batch, since nothing may be granted before the limits are durable.
         if let Some(limits) = self.shared.leases.start(incarnation) {
             out.persist(&mut self.shared.next_io, Record::LeaseLimits(limits), Sync::Required);
             self.shared.counters.records += 1;
@@ -174,10 +174,10 @@ impl Replica {
     /// Advances the replica by one event. It uses no clock, socket or global randomness: the same events, times and
     /// random numbers give the same actions.
     ///
-    /// `now` never goes back within a process; `wall` may.
+    /// `now` must never go backwards within a process, but `wall` may.
     ///
     /// # Panics
-    /// Before [`Replica::start`], and on a broken invariant.
+    /// Panics if called before [`Replica::start`], and on a broken invariant.
     pub fn step<R: Rng + ?Sized>(&mut self, now: MonoTime, wall: WallTime, event: Event, rng: &mut R, out: &mut Actions) {
         assert!(self.started, "a replica is started before its first step");
         out.begin_step();
@@ -222,7 +222,7 @@ impl Replica {
                 None => {}
             }
         }
-        // The key that has had a prepared ballot for the longest time makes room. Its next operation costs a prepare.
+        // The key that has had a prepared ballot the longest loses it. Its next operation costs a prepare.
         while env.shared.prepared_keys.len() > env.shared.config.prepared_keys {
             if let Some(place) = env.shared.prepared_keys.pop_front() {
                 keys.slots[place as usize].forget_prepared();
@@ -231,13 +231,13 @@ impl Replica {
         env.arm_housekeeping();
     }
 
-    /// All state as records, in an order that depends only on the history of events: a snapshot. It replaces the log
-    /// up to the newest [`crate::Action::Persist`] emitted (durable or not). Together with the later batches, it
-    /// recovers the same replica.
+    /// A snapshot: the whole state as records, in an order that depends only on the history of events. It replaces
+    /// the log up to the newest [`crate::Action::Persist`] emitted, durable or not. Together with the later batches,
+    /// it recovers the same replica.
     pub fn snapshot(&self) -> impl Iterator<Item = Record> + '_ {
         let incarnation = Record::Incarnation { incarnation: self.incarnation() };
         let limits = Some(self.shared.leases.limits()).filter(|limits| *limits != LeaseLimits::default());
-        // This comes before the states, since they omit promises that only the floor replaces.
+        // The floor comes before the states, since they omit promises that only the floor replaces.
         let floor = Some(self.shared.expiry.floor_us()).filter(|floor_us| *floor_us > 0);
         let floor = floor.map(|micros| Record::Floor { micros });
         let states = self.keys.slots.iter().flat_map(|slot| {
@@ -253,8 +253,7 @@ impl Replica {
         self.shared.state
     }
 
-    /// The same, counted again over all keys: for tests, which compare the two. The figure for the prune queue is
-    /// copied.
+    /// The same, recomputed over all keys, so that tests can compare the two. The prune queue's size is copied.
     #[must_use]
     pub fn count_state_bytes(&self) -> StateBytes {
         let mut sum = StateBytes { queue: self.shared.state.queue, ..StateBytes::default() };
@@ -271,8 +270,7 @@ impl Replica {
         self.shared.prune.len()
     }
 
-    /// The floor in microseconds: every ballot of this time or an earlier one is rejected. 0 if nothing has expired
-    /// yet.
+    /// The floor in microseconds: every ballot of this time or earlier is rejected. 0 if nothing has expired yet.
     #[must_use]
     pub fn floor_us(&self) -> u64 {
         self.shared.expiry.floor_us()
@@ -290,13 +288,13 @@ impl Replica {
         &self.shared.config
     }
 
-    /// Incarnation of this process. 0 before [`Replica::start`] of the first one.
+    /// Incarnation of this process. 0 before the first process calls [`Replica::start`].
     #[must_use]
     pub fn incarnation(&self) -> u32 {
         self.shared.clock.incarnation()
     }
 
-    /// The row that this replica learned last for a key. Not linearizable: for tools and tests.
+    /// The row most recently learned by this replica for a key. Not linearizable: for tools and tests.
     #[must_use]
     pub fn row(&self, key: &Key) -> Option<&Row> {
         self.keys.find(key).map(|at| self.keys.slots[at].acceptor.row())
@@ -308,7 +306,7 @@ impl Replica {
         self.keys.find(key).and_then(|at| self.keys.slots[at].acceptor.cell())
     }
 
-    /// The update that this replica has accepted for a key and not learned. For tools and tests.
+    /// The update that this replica has accepted but not learned for a key. For tools and tests.
     #[must_use]
     pub fn accepted(&self, key: &Key) -> Option<&Accepted> {
         self.keys.find(key).and_then(|at| self.keys.slots[at].acceptor.accepted())

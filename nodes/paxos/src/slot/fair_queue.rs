@@ -1,18 +1,18 @@
-//! Fair turns for the operations that wait for one key.
+//! Fair turns for the operations waiting for one key.
 //!
-//! In order of arrival, the last winner of a compare-and-set key keeps winning: it knows the value, and queues behind
-//! losers that do not. Each of them learns the value when its turn comes, and by the time it returns, the winner has
-//! changed the value again. Three rules prevent that.
-//! 1. *Piggybacked refusal*: when an operation ends, its reply decides for others too. Operations that waited before
-//!    its deciding round began, and that only need to return the value, are answered with it. No operation is
-//!    coordinated only to be refused.
-//! 2. *Turns*: the client whose last turn is the longest ago comes first. Where proposals are shared, only an update
-//!    counts as a turn.
-//! 3. *Reservation*: if all waiting clients have had a turn more recently than one that has just been refused, the
-//!    key stays free for a moment, so that this client can return with the value it has learned. The reservation
-//!    lasts half as long as the round took, so that a success costs at most half a round more, or, with a prepared
-//!    ballot, as long as clients have recently taken (see `reply_throttle`). It becomes rarer while no client
-//!    returns.
+//! With first come, first served, the last winner of a compare-and-set key keeps winning: it has the current value,
+//! and queues behind losers that do not. Each loser learns the value when its turn comes, and by the time it returns,
+//! the winner has changed the value again. Three rules prevent this.
+//! 1. *Piggybacked refusal*: when an operation ends, its result also answers others. Operations that were waiting
+//!    before its deciding round began, and that only need to return the value, are answered with it. No operation is
+//!    coordinated just to be refused.
+//! 2. *Turns*: the client whose last turn was longest ago goes first. If proposals are shared, only an update counts
+//!    as a turn.
+//! 3. *Reservation*: if all waiting clients have had a turn more recently than a client that has just been refused,
+//!    the key stays free briefly, so that this client can return with the value it has learned. The reservation lasts
+//!    half as long as the round took, so a success costs at most half a round more. With a prepared ballot, it lasts
+//!    as long as clients have recently taken to return (see `reply_throttle`). Reservations become rarer while no
+//!    client returns.
 
 use super::Slot;
 use super::returns::Returns;
@@ -24,25 +24,26 @@ use crate::request::{Call, Outcome, Provenance};
 use rand::Rng;
 use std::collections::VecDeque;
 
-/// Number of clients per key whose last turn is remembered.
+/// Maximum number of clients per key whose last turn is remembered.
 const MAX_CLIENTS: usize = 128;
-/// Longest reservation of a key, in nanoseconds.
+/// Maximum duration of a reservation, in nanoseconds.
 const MAX_RESERVATION_NS: u64 = 5_000_000;
-/// After this many reservations in a row that no client used, only one chance in `2^n` is taken.
+/// After `n` unused reservations in a row, only one opportunity in `2^n` is taken. This caps `n`.
 const MAX_MISSES: u32 = 6;
 
 /// The turns of the clients of a key.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct FairQueue {
-    /// Clients in the order of their last turn, the latest last.
+    /// Clients in order of their last turn, the most recent last.
     turn_order: VecDeque<u64>,
-    /// Clients that were refused last and have not returned yet, their initial number, and when they were answered.
+    /// The most recently refused clients that have not returned yet, their initial number, and when they were
+    /// answered.
     awaited: Vec<u64>,
     answered: usize,
     answered_at: MonoTime,
-    /// Number of clients that returned before `until`.
+    /// Number of clients that returned in time.
     in_time: usize,
-    /// Whether the key is reserved for them, until when for all of them, and until when for the first.
+    /// Whether the key is reserved for these clients, until when for all of them, and until when for the first.
     reserved: bool,
     all_until: MonoTime,
     until: MonoTime,
@@ -50,13 +51,13 @@ pub(crate) struct FairQueue {
     armed: MonoTime,
     /// Statistics on how many clients return.
     pub(super) returns: Returns,
-    /// Number of reservations in a row that no client used, and number of chances skipped because of that.
+    /// Number of unused reservations in a row, and number of opportunities skipped because of them.
     misses: u32,
     skipped: u32,
 }
 
 impl FairQueue {
-    /// Rank of a client's last turn. Later turns have higher ranks, and a client without a turn has 0.
+    /// Rank of a client's last turn. Later turns have higher ranks, and a client that has had no turn has rank 0.
     fn rank(&self, client: u64) -> usize {
         self.turn_order.iter().rposition(|known| *known == client).map_or(0, |at| at + 1)
     }
@@ -74,8 +75,8 @@ impl FairQueue {
         !self.reserved || self.awaited.is_empty()
     }
 
-    /// Records that a client has queued an operation, and whether the operation uses the value that the client was
-    /// sent.
+    /// Records that a client has queued an operation, and whether the operation uses the value last sent to the
+    /// client.
     pub(super) fn on_arrival(&mut self, client: u64, has_learned: bool, now: MonoTime) {
         if let Some(at) = self.awaited.iter().position(|known| *known == client) {
             self.awaited.swap_remove(at);
@@ -135,8 +136,8 @@ impl Slot {
         }
     }
 
-    /// Records the turns of a shared proposal: only updates count. If a refusal counted as a turn, a client that
-    /// returns with the value would be behind others that have read it in the meantime.
+    /// Records the turns of a shared proposal: only updates count. If a refusal counted as a turn, a client returning
+    /// with the value would be behind others that have read the value since.
     pub(super) fn note_batch_turns(&mut self) {
         let members = self.batch.as_ref().map_or(&[][..], |batch| &batch.members);
         if members.len() + self.turns.turn_order.len() < 2 {
@@ -147,10 +148,11 @@ impl Slot {
         }
     }
 
-    /// Answers the waiting operations that the end of `leader` decides too. Returns the clients that were refused.
+    /// Answers the waiting operations that are also decided by the end of `leader`. Returns the clients that were
+    /// refused.
     ///
-    /// Safety: the row was the newest at some moment between the sending of the deciding round and its quorum, since
-    /// a proposal at that ballot was chosen, or a quorum promised it and reported nothing newer. An operation that
+    /// Safety: the row was the newest at some moment between the start of the deciding round and its quorum, since a
+    /// proposal at that ballot was chosen, or a quorum promised it and reported nothing newer. An operation that
     /// waited here before that round was sent takes effect at that moment, right after the leader, and may be
     /// answered at any later time. Only operations for which nothing was ever proposed are refused here, since a
     /// refusal says that they will never take effect.
@@ -194,16 +196,17 @@ impl Slot {
         refused
     }
 
-    /// Reserves the key for refused clients, which may return with the value they have learned: `all_ns` for all of
-    /// them, and up to `one_ns` if none has returned by then.
+    /// Reserves the key for refused clients, which may return with the value they have learned. Waits `all_ns` for
+    /// all of them, and up to `one_ns` if none has returned by then.
     pub(super) fn reserve_for<R: Rng + ?Sized>(&mut self, refused: Vec<u64>, all_ns: u64, one_ns: u64, env: &Env<'_, R>) {
         if env.shared.config.queue == Queue::Fair {
             self.turns.reserve(refused, env.now, all_ns, one_ns);
         }
     }
 
-    /// Whether the key is still reserved for a client whose turn is before those of all waiting ones. With a prepared
-    /// ballot, it stays reserved for all expected clients, since operations in one proposal are decided together.
+    /// Whether the key is still reserved for a client whose turn comes before that of every waiting client. With a
+    /// prepared ballot, the key stays reserved for all expected clients, since operations in one proposal are decided
+    /// together.
     pub(super) fn is_reserved<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) -> bool {
         if self.turns.has_no_reservation() || self.queue.is_empty() || !self.retries.is_empty() {
             return false;
@@ -241,7 +244,7 @@ fn partition(queue: VecDeque<Waiting>, takes: impl Fn(&Waiting) -> bool) -> (Vec
     (turn_order, kept)
 }
 
-/// Whether an operation only needs to return this value, and nothing that was ever proposed for it can be chosen.
+/// Whether an operation only needs to return this value, and nothing ever proposed for it can be chosen.
 pub(super) fn only_needs_value(waiting: &Waiting, value: Option<&crate::Value>) -> bool {
     let fresh = matches!(waiting.request.provenance, Provenance::First | Provenance::FirstAfter { .. }) && !waiting.history.open;
     match &waiting.request.call {
@@ -252,7 +255,7 @@ pub(super) fn only_needs_value(waiting: &Waiting, value: Option<&crate::Value>) 
 }
 
 impl Coordination {
-    /// Takes over the round figures of the leader.
+    /// Copies the leader's round figures.
     fn copy_round_figures(&mut self, leader: &Coordination) {
         let (mine, theirs) = (&mut self.diagnostics, &leader.diagnostics);
         mine.ballot = theirs.ballot;

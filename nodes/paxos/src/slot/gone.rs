@@ -1,4 +1,4 @@
-//! Operations whose client has gone.
+//! Operations whose client has disconnected.
 
 use super::{Slot, refuse};
 use crate::coordinator::{Coordination, Env};
@@ -7,13 +7,13 @@ use crate::ids::{ClientToken, MonoTime};
 use crate::request::NotAppliedWhy;
 use rand::Rng;
 
-/// How long an operation that has proposed its update may continue without its client. Giving it up at once would be
-/// as safe, but an unfinished proposal costs the next operation on the key a repair.
+/// How long an operation that has proposed its update may continue without its client, in nanoseconds. Giving it up
+/// immediately would be just as safe, but an unfinished proposal costs the next operation on the key a repair.
 const FINISH_NS: u64 = 1_000_000_000;
 
 impl Slot {
-    /// Ends the operation of a client that has gone, at once or soon. Its reply still comes, since the shell counts
-    /// on one for each request.
+    /// Ends the operation of a client that has disconnected, immediately or soon. A reply is still emitted, since the
+    /// shell expects one for each request.
     pub(crate) fn on_client_gone<R: Rng + ?Sized>(&mut self, token: ClientToken, env: &mut Env<'_, R>) {
         let origin = Origin::Client(token);
         if let Some(at) = self.queue.iter().position(|waiting| waiting.origin == origin) {
@@ -39,7 +39,7 @@ impl Slot {
 }
 
 impl Coordination {
-    /// Moves the time limit to now, or to a moment from now if the operation may have proposed something.
+    /// Moves the time limit to now, or to a little later if the operation may have proposed something.
     fn shorten<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) {
         let grace_ns = if self.has_proposed_nothing() { 0 } else { FINISH_NS };
         self.deadline = self.deadline.min(env.now.after_ns(grace_ns));

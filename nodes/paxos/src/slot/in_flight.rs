@@ -1,4 +1,4 @@
-//! The fast path of a key: which operations join a proposal, and what follows from its result.
+//! The fast path of a key: selects the operations that join a proposal, and handles its result.
 
 use super::Slot;
 use super::refuse;
@@ -59,8 +59,8 @@ impl Slot {
         }
     }
 
-    /// Returns the next operation in turn. Those that have been tried before come first. Operations that end before
-    /// they begin are answered here.
+    /// Returns the next operation in turn. Operations that have been tried before come first. Operations that end
+    /// before they begin are answered here.
     pub(super) fn next_waiting<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) -> Option<Coordination> {
         if let Some(op) = self.retries.pop_front() {
             return Some(op);
@@ -162,7 +162,7 @@ impl Slot {
     /// Continues the operations one by one, in order, before those that have not been tried yet.
     fn abandon<R: Rng + ?Sized>(&mut self, batch: InFlightBatch, status: BatchStatus, env: &mut Env<'_, R>) {
         let (members, kept) = batch.abandon(env);
-        // The proposal may still be chosen, and then this node's own row is not the newest.
+        // The proposal may still be chosen, in which case this node's own row is not the newest.
         self.fresh = None;
         for mut op in members.into_iter().rev() {
             op.arm(env);
@@ -194,7 +194,7 @@ impl Slot {
         }
     }
 
-    /// Drops the prepared ballot, because other keys need the room. The next operation on this key prepares again.
+    /// Drops the prepared ballot, because other keys need the space. The next operation on this key prepares again.
     pub(crate) fn forget_prepared(&mut self) {
         self.prepared = None;
         self.listed = false;
@@ -204,7 +204,7 @@ impl Slot {
         let Some(due) = self.batch.as_ref().map(InFlightBatch::due) else {
             return;
         };
-        // One timer serves many batches: it expires early, checks, and is set again.
+        // One timer serves many batches: it may fire early, check, and be set again.
         if due < self.batch_timer_armed {
             self.batch_timer_armed = due;
             env.timer(TimerId { slot: self.place, serial: BATCH_SERIAL }, due);

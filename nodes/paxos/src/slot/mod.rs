@@ -26,20 +26,20 @@ use std::collections::VecDeque;
 pub(crate) struct Slot {
     pub(crate) key: Key,
     pub(crate) acceptor: Acceptor,
-    /// The newest batch that contains a record of this key. No reply may leave before it is durable, even one that
-    /// changes nothing: a duplicate propose can arrive while the first is still on its way to the disk, and its reply
-    /// makes the same claim.
+    /// The newest batch that contains a record of this key. No reply may be sent before it is durable, even a reply
+    /// that changes nothing: a duplicate propose can arrive while the first is still on its way to the disk, and its
+    /// reply makes the same claim.
     pub(crate) newest_io: IoId,
-    /// The newest batch with a lazily learned row. A reply that claims to have the row must wait for it, and must
-    /// ensure that it is synced.
+    /// The newest batch with a lazily learned row. A reply that claims to have the row must wait for this batch, and
+    /// must ensure that it is synced.
     pub(crate) lazy_io: IoId,
     /// The operations being coordinated. There is at most one, except with a mutant.
     pub(crate) active: Vec<Coordination>,
     /// A proposal at a ballot promised in advance, and the operations that share it.
     pub(crate) batch: Option<InFlightBatch>,
-    /// When the timer of the key's batches expires. The end of time if none is set.
+    /// When the timer of the key's batches expires. `MonoTime(u64::MAX)` if none is set.
     pub(crate) batch_timer_armed: MonoTime,
-    /// Operations whose shared proposal failed, in their order. At most as many as fit in one proposal.
+    /// Operations whose shared proposal failed, in their original order. At most as many as fit in one proposal.
     pub(crate) retries: VecDeque<Coordination>,
     /// Waiting operations, in order of arrival. At most `queue_per_key`.
     pub(crate) queue: VecDeque<Waiting>,
@@ -94,8 +94,7 @@ impl Slot {
 
     /// Takes a client's request: runs it if the key is free, and queues it otherwise.
     ///
-    /// Only one operation per key runs at a time: two coordinators in one node would only outbid each other, and
-    /// first come, first served is fair within the node.
+    /// Only one operation per key runs at a time, since two coordinators in one node would only outbid each other.
     ///
     /// `history` is the history of an operation that another node forwarded.
     pub(crate) fn admit<R: Rng + ?Sized>(&mut self, origin: Origin, request: ClientRequest, history: ForwardHistory, env: &mut Env<'_, R>) {
@@ -138,7 +137,7 @@ impl Slot {
         TimerId { slot: self.place, serial: self.next_serial }
     }
 
-    /// Takes a client's put or get. It does not wait, since puts and gets have no order among other operations.
+    /// Takes a client's put or get. It does not wait, since puts and gets are not ordered with other operations.
     pub(crate) fn admit_plain<R: Rng + ?Sized>(&mut self, token: ClientToken, request: PlainRequest, env: &mut Env<'_, R>) {
         if self.plain_ops.len() >= env.shared.config.queue_per_key {
             env.shared.counters.queue_full += 1;
@@ -206,7 +205,7 @@ impl Slot {
         let unsynced = match &answer.body {
             Body::Promise { .. } => mutants.has(Mutant::PromiseNotSynced),
             Body::Accepted => mutants.has(Mutant::AcceptNotSynced),
-            // No reply relies on it: a copy that a crash brings back only takes up space again.
+            // No reply relies on it: a copy restored by a crash only takes up space again.
             Body::Pruned { .. } => true,
             _ => false,
         };
@@ -236,11 +235,11 @@ impl Slot {
 
     /// Learns the update accepted at this ballot, which is chosen. No reply is sent, so nothing waits for the disk.
     ///
-    /// Safety: a promise or a row that reports this row before it is durable makes no claim that a crash could
+    /// Safety: a promise or a read reply that reports this row before it is durable makes no claim that a crash could
     /// invalidate. The row remains chosen. And if a promise is based on it (claim 2 of `coordinator`: a fence above
     /// it may then be accepted here), the record of that promise comes later in the log, so the sync that releases
-    /// the promise covers this one too. A crash before that sync undoes row and promise together, as if the message
-    /// had arrived later.
+    /// the promise also covers the row's record. A crash before that sync undoes the row and the promise together, as
+    /// if the message had arrived later.
     fn learn_lazily<R: Rng + ?Sized>(&mut self, ballot: Ballot, env: &mut Env<'_, R>) {
         if let Some(record) = self.acceptor.chosen(&self.key, ballot, env.mutants()) {
             env.shared.counters.learns += 1;
@@ -249,7 +248,7 @@ impl Slot {
     }
 
     /// For a reply that changes nothing but claims that the row is durable, while the row is still on its way to the
-    /// disk and no sync was requested: writes the row once more, so that there is a sync to wait for.
+    /// disk and no sync was requested: writes the row again, so that there is a sync to wait for.
     fn record_for_claim<R: Rng + ?Sized>(&self, answer: &Body, env: &Env<'_, R>) -> Option<Record> {
         let claims = matches!(answer, Body::Accepted | Body::Learned { .. }) && self.lazy_io > env.shared.durable.max(self.newest_io);
         claims.then(|| Record::Learned { key: self.key.clone(), row: self.acceptor.row().clone() })
@@ -272,7 +271,7 @@ impl Slot {
         }
     }
 
-    /// Forwards an operation that a lease holds off to the holder, if allowed, and starts the next one.
+    /// Forwards an operation held off by a lease to the lease's holder, if allowed, and starts the next one.
     fn forward_held_off<R: Rng + ?Sized>(&mut self, at: usize, env: &mut Env<'_, R>) {
         if let Some(holder) = self.active[at].leased.forward_to.take() {
             let leaving = self.active.swap_remove(at);
@@ -394,10 +393,11 @@ impl Slot {
 
     /// The result of a read from this node's own row, if a read lease allows it.
     ///
-    /// Safety: the row is the newest while the lease runs under which the last quorum round was sent (see
+    /// Safety: the row is the newest while the lease under which the last quorum round was sent is running (see
     /// `note_lease`), if it is still the row on which that round was evaluated and no proposal is in flight here.
-    /// `now` was read after the request arrived, so the read is correct at `now` and may be answered at any later
-    /// time: `now` is between the client's request and its reply, however long this process sleeps in between.
+    /// `now` was read after the request arrived, so the read is linearized at `now` and may be answered at any later
+    /// time: `now` lies between the client's request and its reply, however long this process is suspended in
+    /// between.
     fn local_read<R: Rng + ?Sized>(&self, request: &ClientRequest, env: &Env<'_, R>) -> Option<Outcome> {
         let own = self.acceptor.row();
         let holds = self.fresh?.is_valid(own.learned, env.own_lease(&self.key), env.now);
@@ -407,14 +407,14 @@ impl Slot {
         (reads && holds && !pending).then(|| Outcome::Read { current: newest_cell(own, self.acceptor.cell()).map(|cell| cell.value) })
     }
 
-    /// Answers or returns an operation that needs no coordination at this node, or no longer needs it.
+    /// Answers an operation, or returns it to its sender, if it needs no coordination at this node or no longer does.
     fn answer_or_return<R: Rng + ?Sized>(&self, waiting: Waiting, env: &mut Env<'_, R>) -> Option<Waiting> {
         if let Some(current) = self.local_read(&waiting.request, env) {
             self.answer_locally(waiting, current, env);
             return None;
         }
-        // The lease ended while the operation waited. Nothing was done for it yet, so the node that forwarded it may
-        // continue with it.
+        // The lease ended while the operation waited. Nothing has been done for it yet, so the node that forwarded it
+        // may continue with it.
         if let (Origin::Node { to, serial, tag }, None) = (waiting.origin, env.own_lease(&self.key)) {
             env.shared.counters.forwards_refused += 1;
             env.send_to(to, &self.key, tag, Body::NotHolder { serial });
@@ -428,7 +428,7 @@ impl Slot {
 fn refuse<R: Rng + ?Sized>(waiting: Waiting, why: NotAppliedWhy, env: &mut Env<'_, R>) {
     let diagnostics = Box::new(Diagnostics::new(waiting.request.op, env.quorum()));
     let outcome = match waiting.request.call {
-        // The operation was coordinated here before it was forwarded, and what was proposed for it then may still be
+        // The operation was coordinated here before it was forwarded, and an update proposed for it then may still be
         // chosen.
         Call::Write { .. } | Call::Cas { .. } if waiting.history.open => Outcome::Unknown { why: UnknownWhy::Timeout },
         Call::Read | Call::Write { .. } | Call::Cas { .. } | Call::Fate { .. } => waiting.request.unserved_outcome(why),

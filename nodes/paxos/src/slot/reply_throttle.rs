@@ -1,11 +1,11 @@
 //! Reply throttling: limits how many refused clients are answered at the same time.
 //!
 //! A proposal at a prepared ballot carries all waiting operations, but of many compare-and-sets that expect the same
-//! value only one can succeed. If all losers are answered together, all of them return, one succeeds, and so on: each
-//! success costs as many attempts as there are clients. So after an update, only as many are answered as are needed
-//! for one of them to return, in the order of turns. The others keep waiting, and learn a newer value when it is
-//! their turn. The number depends on how many of the recently answered clients returned: if none does, all of them
-//! are answered.
+//! value, only one can succeed. If all losers are answered together, all of them return, one succeeds, and so on:
+//! each success costs as many attempts as there are clients. So after an update, only as many losers are answered, in
+//! turn order, as are needed for one of them to return. The others keep waiting, and learn a newer value when their
+//! turn comes. The number depends on how many of the recently answered clients have returned: if none have, all
+//! losers are answered.
 //!
 //! Safety: a delayed operation has not begun. It is evaluated when it joins a proposal, as if it had just arrived.
 
@@ -17,11 +17,12 @@ use crate::ids::MonoTime;
 use crate::request::Call;
 use rand::Rng;
 
-/// No operation is delayed longer than this after its arrival, nor longer than a quarter of its time limit.
+/// Maximum delay of an operation after its arrival, in nanoseconds. It is also limited to a quarter of the
+/// operation's time limit.
 const MAX_DELAY_NS: u64 = 50_000_000;
 
 impl Slot {
-    /// Handles operations that can only be refused: adds as many to the batch as should be answered now. The others
+    /// Handles operations that can only be refused: adds to the batch as many as should be answered now. The others
     /// keep waiting.
     pub(super) fn add_refused<R: Rng + ?Sized>(&mut self, refused: Vec<Waiting>, builder: &mut ProposalBuilder, env: &mut Env<'_, R>) {
         let mut places = if builder.has_update() { self.turns.returns.clients_to_answer() } else { usize::MAX };

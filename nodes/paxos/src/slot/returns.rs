@@ -1,15 +1,15 @@
 //! Statistics on refused clients: how many return, and how soon.
 
 const MILLION: u64 = 1_000_000;
-/// Upper limit for the probability that none of the answered clients returns, in parts per million.
+/// Upper limit on the probability that none of the answered clients returns, in parts per million.
 const MAX_NO_RETURN_PPM: u64 = MILLION / 64;
 
-/// The share of answered clients that returned while the key was reserved for them, and how soon.
+/// The share of answered clients that returned while the key was reserved for them, and how soon they did.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Returns {
     /// Share of clients that return: an exponential average in parts per million.
     share_ppm: u64,
-    /// Time within which most clients return, in nanoseconds. 0 as long as none has.
+    /// Time within which most clients return, in nanoseconds. 0 until one has.
     takes_ns: u64,
     /// Recent duration of proposals, in nanoseconds.
     round_ns: u64,
@@ -31,8 +31,8 @@ impl Returns {
     }
 
     /// Records the duration of a proposal after which clients are expected to return. Returns how long to wait for
-    /// all of them, and how long for one. The maximum is four proposals, since a client that uses another node takes
-    /// longer than one.
+    /// all of them, and how long for one, in nanoseconds. The maximum is the duration of four proposals, since a
+    /// client that uses another node takes longer than one proposal.
     pub(super) fn wait_times_ns(&mut self, round_ns: u64) -> (u64, u64) {
         self.round_ns = if self.round_ns == 0 { round_ns } else { (7 * self.round_ns + round_ns) / 8 };
         let half = self.round_ns / 2;

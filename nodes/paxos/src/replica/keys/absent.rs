@@ -1,17 +1,17 @@
 //! Reads of keys that this node has never seen, in one round trip that leaves no state behind.
 //!
-//! Without this, each read of an absent key would leave a promise and a fence at every replica, durably and forever,
-//! and a client that reads keys at random would fill the memory of all nodes.
+//! Without this, each read of an absent key would permanently leave a durable promise and a fence at every replica,
+//! and a client reading random keys would fill the memory of all nodes.
 //!
 //! The coordinator asks all replicas for their row at [`Ballot::ZERO`]. A replica that has accepted and learned
-//! nothing for the key says so; any other rejects, and the read continues as an ordinary operation.
+//! nothing for the key replies so. Any other rejects, and the read continues as an ordinary operation.
 //!
-//! **Why it is safe.** Suppose that a quorum Q has replied that nothing was accepted there. Every update chosen before
-//! the read began has an accepting quorum, which shares a member with Q. That member accepted before it replied, and
-//! neither forgets it nor loses it in a crash: a pending update is never dropped, and a dropped copy leaves the
-//! learned ballot behind. So nothing was chosen before the read began. An earlier read can have returned only chosen
-//! updates, and the reply "never written" claims nothing about later ones. No promise is needed: an update that is
-//! chosen later comes after this read.
+//! **Why it is safe.** Suppose every member of a quorum Q has replied that it has accepted nothing. Any update chosen
+//! before the read began was accepted by a quorum, which shares a member with Q. That member accepted before it
+//! replied, and it neither forgets the update nor loses it in a crash: a pending update is never dropped, and a
+//! dropped copy leaves the learned ballot behind. So nothing was chosen before the read began. An earlier read can
+//! have returned only chosen updates, and the reply "never written" claims nothing about later ones. No promise is
+//! needed: an update that is chosen later comes after this read.
 
 use super::Keys;
 use crate::ballot::Ballot;
@@ -29,9 +29,9 @@ use rand::Rng;
 use rustc_hash::FxHashSet;
 use std::collections::BTreeMap;
 
-/// Slot number in the ids of these reads' timers. No key has this number.
+/// Slot number in the timer ids of these reads. No key has this number.
 pub(crate) const ABSENT_READS: u32 = u32::MAX - 2;
-/// Set in the attempt number of these reads, so that no operation of a slot has the same tag.
+/// Set in the attempt number of these reads, so that their tags never match those of a slot's operations.
 const SERIAL_BIT: u32 = 1 << 31;
 
 /// The running reads of keys without a slot, by serial number. Each is bounded by its own time limit.
@@ -101,7 +101,7 @@ impl AbsentRead {
 }
 
 impl Keys {
-    /// Begins a read of a key that has no slot. Returns the request if it must run as an ordinary operation.
+    /// Begins a read of a key without a slot. Returns the request if it must run as an ordinary operation.
     pub(in crate::replica) fn begin_absent_read<R: Rng + ?Sized>(
         &mut self,
         token: ClientToken,
@@ -143,7 +143,7 @@ impl Keys {
 
     /// Serves a request that needs no slot. Returns `None` if it needs one.
     pub(in crate::replica) fn serve_absent(&self, message: &Message) -> Option<Message> {
-        // This is on the path of every request, so the key is looked up only where it matters.
+        // Every request passes through here, so the key is looked up only where it matters.
         let may_be_absent = match message.body {
             Body::Read { .. } => message.tag.ballot.is_zero(),
             Body::Get | Body::Prune { .. } => true,
@@ -170,7 +170,7 @@ impl Keys {
         Some(Message { key: message.key.clone(), tag: message.tag, body })
     }
 
-    /// Whether a reply belongs to one of these operations rather than to one of a slot.
+    /// Whether a reply belongs to one of these operations rather than to a slot's operation.
     pub(super) fn is_absent_reply(tag: Tag) -> bool {
         tag.ballot.is_zero() && tag.attempt & SERIAL_BIT != 0
     }
@@ -206,7 +206,7 @@ impl Keys {
         self.slots[at].admit(Origin::Client(token), request, ForwardHistory::default(), env);
     }
 
-    /// Asks again, or ends a read whose time is up.
+    /// Asks again, or ends the read if its time is up.
     pub(in crate::replica) fn absent_timer<R: Rng + ?Sized>(&mut self, serial: u32, env: &mut Env<'_, R>) {
         let late = match self.absent.running.get_mut(&serial) {
             Some(AbsentOp::Read(read)) if env.now < read.deadline => {
@@ -225,7 +225,7 @@ impl Keys {
         }
     }
 
-    /// Ends the reads of clients that have gone.
+    /// Ends the reads of clients that have disconnected.
     fn abandon_absent<R: Rng + ?Sized>(&mut self, gone: &FxHashSet<ClientToken>, env: &mut Env<'_, R>) {
         let of_gone = self.absent.running.iter().filter(|(_, op)| gone.contains(&op.token()));
         for serial in of_gone.map(|(serial, _)| *serial).collect::<Vec<u32>>() {
@@ -233,7 +233,7 @@ impl Keys {
         }
     }
 
-    /// Ends the requests of a client that has gone.
+    /// Ends the requests of a client that has disconnected.
     pub(in crate::replica) fn on_client_gone<R: Rng + ?Sized>(&mut self, requests: &[(Key, ClientToken)], env: &mut Env<'_, R>) {
         if self.absent.len() > 0 {
             self.abandon_absent(&requests.iter().map(|(_, token)| *token).collect(), env);

@@ -22,8 +22,8 @@ use rustc_hash::FxHashMap;
 /// Slot number in the id of the housekeeping timer. No key has this number.
 pub(crate) const HOUSEKEEPING: u32 = u32::MAX;
 
-/// All keys. Slots never move, so a position identifies a key for the life of the process, and iteration is in the
-/// order of first use.
+/// All keys. Slots never move, so a position identifies a key for the lifetime of the process, and iteration follows
+/// the order of first use.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Keys {
     index: FxHashMap<Key, u32>,
@@ -189,8 +189,8 @@ impl Keys {
         if Keys::is_absent_reply(message.tag) {
             return self.on_absent_reply(from, message, env);
         }
-        // This includes replies that arrive after their operation has ended, and those to the prune queue's own
-        // messages: the reply states what is durable at the sender, whatever the request was.
+        // This includes replies that arrive after their operation has ended, and replies to the prune queue's own
+        // messages: a reply states what is durable at its sender, whatever the request was.
         let message = match message.body {
             Body::PutDone => return self.on_plain_reply(from, &message.key, message.tag, None, env),
             Body::Got { cell } => return self.on_plain_reply(from, &message.key, message.tag, Some(cell), env),
@@ -229,8 +229,7 @@ impl Keys {
 }
 
 impl<R: Rng + ?Sized> Env<'_, R> {
-    /// Ensures that housekeeping continues while there is something to do, and only then: an idle node sets no
-    /// timers.
+    /// Ensures that housekeeping continues only while there is work to do: an idle node sets no timers.
     pub(crate) fn arm_housekeeping(&mut self) {
         let sweep = self.may_expire().then(|| self.now.after_ns(Self::SWEEP_TURN_NS));
         let prune = self.shared.prune.next_at();
