@@ -1,9 +1,9 @@
 //! The disk space and memory that a node needs: the formula behind `heckle capacity`.
 //!
 //! Every node holds every key, so the figures apply to each node. State is counted as the nodes count it
-//! ([`heckle_paxos::StateBytes`]: sizes of fields, without the overhead of containers), and disk space from the
-//! layout of the files. `nodes/server/tests/capacity.rs` compares the formula with the figures of running nodes and
-//! with the sizes of their files.
+//! ([`heckle_paxos::StateBytes`]: field sizes, without container overhead), and disk space follows from the file
+//! layouts. `nodes/server/tests/capacity.rs` compares the formula with the figures reported by running nodes and with
+//! the sizes of their files.
 
 use std::time::Duration;
 
@@ -14,16 +14,16 @@ use crate::storage::batch::{BATCH_ALIGN, BATCH_HEADER};
 use crate::storage::segment::FILE_HEADER;
 use crate::storage::snapshot::CHUNK;
 
-/// Largest number of client ids that a key remembers.
+/// Maximum number of client ids that a key remembers.
 pub const CLIENTS_REMEMBERED: u64 = 64;
 /// How long a decision waits before it is pruned, in seconds: the time for which its key must be idle.
 const PRUNE_AFTER_S: f64 = 0.020;
-/// Largest number of decisions that one coordinator keeps for pruning.
+/// Maximum number of decisions that a coordinator keeps for pruning.
 const PRUNE_SLOTS: f64 = 4_096.0;
-/// Bytes of a ballot in a file: eight of time, one of node, five of nonce (numbers are encoded with seven bits per
-/// byte).
+/// Bytes of a ballot in a file: eight for the time, one for the node, five for the nonce (numbers are encoded with
+/// seven bits per byte).
 const BALLOT_FILE_BYTES: f64 = 14.0;
-/// Bytes of a ballot of zeroes in a file.
+/// Bytes of an all-zero ballot in a file.
 const ZERO_BALLOT_FILE_BYTES: f64 = 3.0;
 /// Bytes of an operation id in a file: client and number (10), hash (9.5 on average), time (8), fate (1).
 const ENTRY_FILE_BYTES: f64 = 28.5;
@@ -35,22 +35,22 @@ const TIME_FILE_BYTES: f64 = 8.0;
 pub struct Demand {
     /// Number of keys.
     pub keys: u64,
-    /// New keys per second. Each is written once and then idle. They are included in `keys`.
+    /// New keys per second. Each is written once and then stays idle. They are included in `keys`.
     pub new_keys_per_s: f64,
-    /// Number of keys that are written continuously and are never idle. They are included in `keys`.
+    /// Number of keys that are written continuously and never idle. They are included in `keys`.
     pub hot_keys: u64,
     /// Size of a key in bytes.
     pub key_bytes: u64,
     /// Size of a value in bytes.
     pub value_bytes: u64,
-    /// Number of clients that write one key. A key remembers the last operation of each, up to
+    /// Number of clients that write each key. A key remembers the last operation of each client, up to
     /// [`CLIENTS_REMEMBERED`].
     pub clients_per_key: u64,
-    /// Age at which Paxos state expires, if ever.
+    /// Age at which Paxos state expires. `None`: never.
     pub ttl: Option<Duration>,
     /// Whether accepted copies are dropped once all replicas have learned.
     pub prune: Prune,
-    /// The rounds of an operation. With `fast`, a key keeps a promise for the next ballot.
+    /// Which rounds an operation goes through. With `fast`, a key keeps a promise for the next ballot.
     pub rounds: Rounds,
     /// Number of nodes in the cluster.
     pub nodes: u64,
@@ -61,7 +61,7 @@ pub struct Demand {
 /// The space that each node needs for a [`Demand`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Capacity {
-    /// Number of keys whose promises, copies and ids have not expired.
+    /// Number of keys with promises, copies and ids that have not expired.
     pub live_keys: u64,
     /// Number of keys with an accepted copy.
     pub copies: u64,
@@ -82,7 +82,8 @@ impl Capacity {
         self.snapshot + self.log_least
     }
 
-    /// Size of the data folder at the end of a compaction, in bytes. The old and the new snapshot both exist then.
+    /// Size of the data folder at the end of a compaction, in bytes. At that point, the old and the new snapshot both
+    /// exist.
     #[must_use]
     pub fn disk_most(&self) -> u64 {
         2 * self.snapshot + self.log_most
@@ -113,7 +114,7 @@ impl Demand {
             data: self.keys * (self.key_bytes + self.value_bytes),
             promise: bytes((keys + ahead) * ballot),
             accepted: bytes(copies * (ballot + self.value_bytes as f64 + table)),
-            // An expired table leaves one time, below which ids are unknown.
+            // An expired table leaves only its watermark, the time below which ids are unknown.
             dedupe: bytes(live * table + (keys - live) * size_of::<u64>() as f64),
             queue: match self.prune {
                 Prune::Off => 0,
@@ -131,9 +132,10 @@ impl Demand {
         }
     }
 
-    /// How long state outlives its expiry on average, in seconds. A sweep takes the keys that were old enough when it
-    /// began, so an expired key waits for half a sweep, and then for its turn. Keys are swept in the order of their
-    /// first write, so the more older keys there are, the later the keys that have just expired are reached.
+    /// How long state outlives its expiry on average, in seconds. A sweep handles only keys that were old enough when
+    /// it began, so an expired key waits half a sweep on average, and then for its turn. Keys are swept in the order
+    /// of their first write, so the more older keys there are, the later a sweep reaches the keys that have just
+    /// expired.
     fn expiry_delay_s(&self, ttl: Duration) -> f64 {
         let ttl_us = u64::try_from(ttl.as_micros()).unwrap_or(u64::MAX);
         let sweep_s = heckle_paxos::sweep_ns(self.keys, ttl_us) as f64 / 1e9;
@@ -199,7 +201,7 @@ mod tests {
         assert_eq!(kept.state.accepted, 1_000 * (24 + 100 + 40));
         assert!(kept.snapshot > base.snapshot + 100_000);
         let expired = Demand { ttl: Some(Duration::from_secs(1)), new_keys_per_s: 80.0, prune: Prune::Off, ..demand() }.capacity();
-        // 80 a second for 1 s, half a sweep of 12 turns of 20 ms, and 92 % of one.
+        // 80 keys per second for 1 s, plus half a sweep of 12 turns of 20 ms, plus 92 % of a sweep.
         assert_eq!((expired.live_keys, expired.copies), (107, 107));
         assert_eq!((expired.state.accepted, expired.state.dedupe), (17_591, 11_432));
         let fast = Demand { rounds: Rounds::Fast, ..demand() }.capacity();

@@ -1,8 +1,8 @@
-//! The only place where a node reads the time, so that a nemesis can falsify it.
+//! The only place where a node reads the time, so that a nemesis can skew it.
 //!
-//! The core sees falsified time. Times in logs and in messages to the harness are the raw `CLOCK_MONOTONIC`, which
-//! all processes of a machine share. The core's monotonic time is `CLOCK_BOOTTIME`, which also advances while the
-//! machine sleeps: a lease must not outlive its real duration.
+//! The core sees the skewed time. Times in logs and in messages to the harness are raw `CLOCK_MONOTONIC` readings,
+//! which all processes on a machine share. The core's monotonic time is `CLOCK_BOOTTIME`, which also advances while
+//! the machine sleeps: a lease must not outlive its real duration.
 
 use heckle_paxos::{MonoTime, WallTime};
 
@@ -28,25 +28,25 @@ fn read_ns(clock: libc::clockid_t) -> u64 {
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
-/// How the clocks are falsified.
+/// How the clocks are skewed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct ClockSkew {
     /// Added to the wall clock, in microseconds.
     pub(crate) offset_us: i64,
-    /// Both clocks run this many parts per million fast.
+    /// How fast both clocks run, in parts per million above real time (negative: slow).
     pub(crate) drift_ppm: i64,
     /// Whether both clocks are stopped.
     pub(crate) frozen: bool,
 }
 
-/// Largest drift in either direction: a clock at half or one and a half times its speed.
+/// Maximum drift in either direction, in parts per million: a clock at half or one and a half times its speed.
 pub(crate) const MAX_DRIFT_PPM: i64 = 500_000;
 
 /// The clocks that the node sees.
 #[derive(Debug)]
 pub(crate) struct ClockSeam {
     falsified: ClockSkew,
-    /// Raw and falsified monotonic time at the last change.
+    /// Raw and skewed monotonic time at the last change.
     base_raw_ns: u64,
     base_ns: u64,
     /// Nanoseconds that drift and freezes had added to the wall clock before the last change.
@@ -59,7 +59,7 @@ impl ClockSeam {
         ClockSeam { falsified: ClockSkew::default(), base_raw_ns: raw, base_ns: raw, drifted_ns: 0 }
     }
 
-    /// Reads the monotonic clock. It never goes back, whatever the settings.
+    /// Reads the monotonic clock. It never goes backwards, whatever the settings.
     pub(crate) fn mono(&self) -> MonoTime {
         MonoTime(self.mono_at(raw_boot_ns()))
     }
@@ -69,7 +69,7 @@ impl ClockSeam {
         self.base_ns.saturating_add_signed(passed as i64 + self.drift_ns(passed))
     }
 
-    /// Nanoseconds that a falsified clock has gained over the real one, `passed_ns` after the last change.
+    /// Nanoseconds that a skewed clock has gained over the real one, `passed_ns` after the last change.
     fn drift_ns(&self, passed_ns: u64) -> i64 {
         let passed = i128::from(passed_ns);
         let gained = if self.falsified.frozen { -passed } else { passed * i128::from(self.falsified.drift_ppm) / 1_000_000 };
@@ -81,7 +81,7 @@ impl ClockSeam {
         WallTime(raw_wall_us().saturating_add_signed(self.offset_us()))
     }
 
-    /// Falsified minus real wall clock, in microseconds.
+    /// Skewed minus real wall clock, in microseconds.
     pub(crate) fn offset_us(&self) -> i64 {
         let passed = raw_boot_ns().saturating_sub(self.base_raw_ns);
         self.falsified.offset_us + (self.drifted_ns + self.drift_ns(passed)) / 1_000
@@ -91,8 +91,8 @@ impl ClockSeam {
         self.falsified.drift_ppm
     }
 
-    /// Falsifies the clocks from now on. A change of the offset makes the clock jump. The drift so far remains unless
-    /// everything is reset.
+    /// Skews the clocks from now on. A change of the offset makes the wall clock jump. The drift accumulated so far
+    /// remains unless everything is reset.
     pub(crate) fn set(&mut self, falsified: ClockSkew) {
         let raw = raw_boot_ns();
         let passed = raw.saturating_sub(self.base_raw_ns);
@@ -100,14 +100,14 @@ impl ClockSeam {
         self.drifted_ns += self.drift_ns(passed);
         self.base_raw_ns = raw;
         if falsified == ClockSkew::default() {
-            // Healed: the wall clock is correct again. The monotonic clock keeps its value, since it must not go
-            // back.
+            // The fault is healed, so the wall clock is correct again. The monotonic clock keeps its value, since it
+            // must not go backwards.
             self.drifted_ns = 0;
         }
         self.falsified = falsified;
     }
 
-    /// Real nanoseconds until the falsified monotonic clock shows `at`, or `None` if it never will with these
+    /// Real nanoseconds until the skewed monotonic clock reaches `at`, or `None` if it never will with the current
     /// settings.
     pub(crate) fn real_ns_until(&self, at: MonoTime) -> Option<u64> {
         let wait = at.since_ns(self.mono());

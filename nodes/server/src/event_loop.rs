@@ -1,11 +1,11 @@
 //! The thread that owns the core.
 //!
 //! In each turn, the loop takes all events that have accumulated (messages, requests, due timers, finished syncs),
-//! steps the core with each, hands the records of all of them to the disk as one batch, and sends what is allowed to
-//! leave in one write per connection. Everything (core, sockets, control channel) runs on one single-threaded tokio
+//! steps the core with each, hands all their records to the disk as one batch, and sends everything that may leave,
+//! with one write per connection. Everything (core, sockets, control channel) runs on one single-threaded tokio
 //! runtime, and only the disk has its own thread. The reasons: a step takes a few microseconds, about as long as
-//! handing it to another thread; several nodes usually share the cores of one machine; and without locks the order of
-//! events is easy to follow. A node that must use many cores would run several of these loops, each with its share of
+//! handing it to another thread; several nodes usually share the cores of one machine; and without locks, the order
+//! of events is easy to follow. To use many cores, a node would run several of these loops, each with its share of
 //! the keys.
 
 use std::collections::VecDeque;
@@ -24,7 +24,7 @@ use crate::storage::snapshot::SnapshotBuilder;
 use crate::timers::Alarm;
 use crate::wire;
 
-/// Events taken in one turn before their results are sent.
+/// Maximum number of events taken in one turn before their results are sent.
 const EVENTS_PER_TURN: usize = 512;
 
 /// The state of the event loop.
@@ -34,14 +34,14 @@ pub(crate) struct EventLoop {
     /// Actions of completed steps, to be carried out in order.
     queue: VecDeque<Action>,
     gate: Gate<Outgoing>,
-    /// Receives what has passed the gate.
+    /// Receives the messages and replies that have passed the gate.
     exit: Box<dyn FnMut(Outgoing)>,
     alarm: Alarm,
     alarm_at: Option<MonoTime>,
 }
 
 impl EventLoop {
-    /// Creates an event loop. `started` are the actions of the core's start.
+    /// Creates an event loop. `started` contains the actions emitted by the core's start.
     pub(crate) fn new(shell: Rc<Shell>, started: Actions) -> std::io::Result<EventLoop> {
         let sender = Rc::clone(&shell);
         EventLoop::with_exit(shell, started, Box::new(move |outgoing| sender.send_outgoing(outgoing)))
@@ -59,7 +59,7 @@ impl EventLoop {
             if self.shell.stopper.is_stopping() {
                 return Ok(());
             }
-            // While the disk is behind, its next finished sync wakes the loop.
+            // While the disk is behind, the end of its next sync wakes the loop.
             if self.shell.inbox.len() > 0 && !self.shell.disk.is_behind() {
                 // Give connections a chance to be read before the next turn.
                 tokio::task::yield_now().await;
@@ -87,8 +87,8 @@ impl EventLoop {
         Ok(())
     }
 
-    /// Makes the core's first records durable before the node is ready. They are synced also if a planted bug calls them
-    /// durable before: other nodes must not get to know a process that its own log does not have.
+    /// Makes the core's first records durable before the node is ready. They are synced even if a planted bug reports
+    /// them as durable earlier: other nodes must not see a process that is missing from its own log.
     pub(crate) async fn make_durable(&mut self) -> Result<(), NodeError> {
         loop {
             self.turn().await?;
@@ -104,13 +104,13 @@ impl EventLoop {
         IoId(self.shell.replica.borrow().counters().batches)
     }
 
-    /// Keeps running for a while so that open operations can finish, then gives up on the rest.
+    /// Keeps running for a while so that open operations can finish, and then gives up on the rest.
     pub(crate) async fn wind_down(&mut self, grace: Duration) -> Result<(), NodeError> {
         let deadline = tokio::time::Instant::now() + grace;
-        // Other nodes should not have to wait for the leases of a node that stops.
+        // Other nodes should not have to wait for the leases of a stopping node.
         self.step(Event::Stopping);
         self.turn().await?;
-        // Watchers of leases get the last changes before the node ends.
+        // Lease watchers get the last changes before the node ends.
         for _ in 0..4 {
             tokio::task::yield_now().await;
         }
@@ -160,7 +160,8 @@ impl EventLoop {
         shell.replica.borrow_mut().step(now, wall, event, &mut *shell.rng.borrow_mut(), &mut self.actions);
     }
 
-    /// Steps a message of another node. A node that sends what no correct node sends loses its connection.
+    /// Steps the core with a message from another node. If no correct node could have sent it, the connection is
+    /// closed.
     fn step_peer(&mut self, from: NodeId, event: Event) {
         let refused = |shell: &Shell| shell.replica.borrow().counters().messages_refused;
         let before = refused(&self.shell);
@@ -198,7 +199,7 @@ impl EventLoop {
         }
     }
 
-    /// Carries out the core's actions, in order. Stops at an armed point, after sending everything that precedes it.
+    /// Carries out the core's actions, in order. Pauses at an armed point, after sending everything that precedes it.
     async fn carry_out_actions(&mut self) -> Result<(), NodeError> {
         self.queue.extend(self.actions.drain());
         while let Some(action) = self.queue.pop_front() {
@@ -250,7 +251,8 @@ impl EventLoop {
         let next = self.shell.timers.borrow().next_at();
         let Some(at) = next else { return Ok(()) };
         let changed = self.shell.clock_changed.replace(false);
-        // An alarm that fires too early costs only one empty turn, so the alarm is only ever set to an earlier time.
+        // An alarm that fires too early costs only one empty turn, so the alarm is only ever moved to an earlier
+        // time.
         if changed || self.alarm_at.is_none_or(|set| at < set) {
             let wait = self.shell.clock.borrow().real_ns_until(at);
             if let Some(wait_ns) = wait {

@@ -5,13 +5,13 @@
 //! | 'hk' | version | kind | len u32 | crc of header  | crc of payload | payload: len bytes |
 //! ```
 //!
-//! Integers are little-endian, checksums are CRC-32 (IEEE). The header has its own checksum: with only one at the end
-//! of the frame, a flipped bit in the length would leave the reader waiting for bytes that never come, and the link
-//! silent in the meantime. TCP already has a checksum, but a weak one (16 bits of one's-complement sum), and a fault
-//! injector above TCP corrupts whole streams.
+//! Integers are little-endian, checksums are CRC-32 (IEEE). The header has its own checksum: with only one checksum
+//! at the end of the frame, a flipped bit in the length would leave the reader waiting for bytes that never arrive,
+//! with the link silent all the while. TCP already has a checksum, but a weak one (16 bits of one's-complement sum),
+//! and a fault injector above TCP corrupts whole streams.
 //!
 //! This module does no IO: a [`FrameReader`] takes bytes, split at any position, and returns frames. A relay that
-//! only splits a stream uses [`frame_len`] and never looks at a payload.
+//! only splits a stream into frames uses [`frame_len`] and never reads a payload.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
@@ -21,17 +21,17 @@ pub const MAGIC: [u8; 2] = *b"hk";
 pub const FRAME_VERSION: u8 = 1;
 /// Length of a frame's header in bytes.
 pub const HEADER_LEN: usize = 16;
-/// Longest payload in bytes. A peer message may carry an accepted update and a row, each with a value of at most
+/// Maximum payload in bytes. A peer message may carry an accepted update and a row, each with a value of at most
 /// [`MAX_VALUE`](crate::client_protocol::MAX_VALUE) bytes and a dedupe table. This limit leaves ample room for both.
 pub const MAX_PAYLOAD: usize = 8 << 20;
-/// Longest payload in bytes of a frame before the end of a handshake.
+/// Maximum payload in bytes of a frame before the end of the handshake.
 pub const MAX_HANDSHAKE: usize = 4 << 10;
-/// Longest frame in bytes, including its header.
+/// Maximum length of a frame in bytes, including its header.
 pub const MAX_FRAME: usize = HEADER_LEN + MAX_PAYLOAD;
 
 /// The content of a frame. A fault injector may duplicate, reorder or drop [`FrameKind::PeerMessage`],
-/// [`FrameKind::PeerLease`] and [`FrameKind::PeerBeat`] frames freely: Paxos tolerates it. The other kinds belong to
-/// a handshake or to an ordered client conversation.
+/// [`FrameKind::PeerLease`] and [`FrameKind::PeerBeat`] frames freely, since Paxos tolerates that. The other kinds
+/// belong to a handshake or to an ordered client conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum FrameKind {
@@ -53,7 +53,7 @@ pub enum FrameKind {
     PeerMessage = 18,
     /// One message about leases.
     PeerLease = 19,
-    /// A heartbeat on an idle link: it shows that the link works.
+    /// A heartbeat on an idle link, which shows that the link works.
     PeerBeat = 20,
 }
 
@@ -88,7 +88,7 @@ pub struct Frame {
 /// so the connection must be closed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
-    /// The bytes are not a frame: another protocol, or a reader that has lost its position in the stream.
+    /// The bytes are not a frame: they belong to another protocol, or the reader has lost its position in the stream.
     #[error("not a heckle frame: it starts with {}, expected \"hk\"", printable(.start))]
     WrongMagic {
         /// The first bytes seen.
@@ -100,7 +100,7 @@ pub enum FrameError {
         /// The version byte seen.
         found: u8,
     },
-    /// This version does not know the kind of the frame.
+    /// The kind of the frame is unknown to this version.
     #[error("unknown kind of frame {found}")]
     UnknownKind {
         /// The kind byte seen.
@@ -125,7 +125,7 @@ pub enum FrameError {
 }
 
 impl FrameError {
-    /// Whether the other side seems to speak HTTP, so that the reply can be one that a browser displays.
+    /// Whether the other side seems to speak HTTP. If so, the reply can be one that a browser displays.
     pub fn looks_like_http(&self) -> bool {
         const METHODS: [&[u8]; 6] = [b"GET ", b"POST ", b"PUT ", b"HEAD ", b"DELETE ", b"OPTIONS "];
         match self {
@@ -145,7 +145,7 @@ fn printable(bytes: &[u8]) -> String {
 /// Appends one frame to `out`.
 ///
 /// # Panics
-/// If `payload` is longer than [`MAX_PAYLOAD`]. The caller must bound the parts of a message.
+/// Panics if `payload` is longer than [`MAX_PAYLOAD`]. The caller must bound the parts of a message.
 pub fn encode_frame(kind: FrameKind, payload: &[u8], out: &mut BytesMut) {
     encode_frame_with(kind, out, |out| out.extend_from_slice(payload));
 }
@@ -153,7 +153,7 @@ pub fn encode_frame(kind: FrameKind, payload: &[u8], out: &mut BytesMut) {
 /// Appends one frame. `fill` writes the payload in place, which saves a copy.
 ///
 /// # Panics
-/// If `fill` appends more than [`MAX_PAYLOAD`] bytes.
+/// Panics if `fill` appends more than [`MAX_PAYLOAD`] bytes.
 pub fn encode_frame_with(kind: FrameKind, out: &mut BytesMut, fill: impl FnOnce(&mut BytesMut)) {
     let start = out.len();
     out.put_slice(&MAGIC);
@@ -177,10 +177,10 @@ fn check_crc(found: [u8; 4], bytes: &[u8]) -> Result<(), FrameError> {
     if found == computed { Ok(()) } else { Err(FrameError::BadChecksum { found, computed }) }
 }
 
-/// Returns the length of the whole frame (including the header) that begins with this header.
+/// Returns the length of the whole frame that begins with this header, including the header.
 ///
 /// # Errors
-/// If the header is not valid in this version, or was corrupted in transit.
+/// Fails if the header is not valid in this version, or was corrupted in transit.
 pub fn frame_len(header: &[u8; HEADER_LEN]) -> Result<usize, FrameError> {
     parse_header(header, MAX_PAYLOAD).map(|(_, len)| HEADER_LEN + len)
 }
@@ -188,7 +188,7 @@ pub fn frame_len(header: &[u8; HEADER_LEN]) -> Result<usize, FrameError> {
 /// Returns the kind of the frame that begins with this header.
 ///
 /// # Errors
-/// As [`frame_len`].
+/// As for [`frame_len`].
 pub fn frame_kind(header: &[u8; HEADER_LEN]) -> Result<FrameKind, FrameError> {
     parse_header(header, MAX_PAYLOAD).map(|(kind, _)| kind)
 }
@@ -242,7 +242,7 @@ impl FrameReader {
         FrameReader::default()
     }
 
-    /// Sets the longest payload that the next frames may have. It is [`MAX_PAYLOAD`] at first.
+    /// Sets the maximum payload of the following frames. Initially [`MAX_PAYLOAD`].
     pub fn set_max_payload(&mut self, bytes: usize) {
         self.max_payload = bytes.min(MAX_PAYLOAD);
     }
@@ -257,18 +257,18 @@ impl FrameReader {
         &mut self.buffer
     }
 
-    /// Number of received bytes that do not form a complete frame yet.
+    /// Number of received bytes that do not yet form a complete frame.
     pub fn pending(&self) -> usize {
         self.buffer.len()
     }
 
     /// Returns the next complete frame, or `None` if more bytes are needed.
     ///
-    /// A stream that does not start with the magic is refused as soon as its first two bytes are known, so that
-    /// a short line of another protocol does not leave both sides waiting for each other.
+    /// A stream that does not start with the magic is refused as soon as its first two bytes have arrived, so that a
+    /// short line of another protocol does not leave both sides waiting for each other.
     ///
     /// # Errors
-    /// If the bytes are not a frame. The connection cannot be used any more.
+    /// Fails if the bytes are not a frame. The connection is then no longer usable.
     pub fn next_frame(&mut self) -> Result<Option<Frame>, FrameError> {
         let seen = self.buffer.len().min(HEADER_LEN);
         let mut header = [0; HEADER_LEN];
@@ -341,7 +341,7 @@ mod tests {
             bad[bit / 8] ^= 1 << (bit % 8);
             let mut reader = FrameReader::new();
             reader.push(&bad);
-            // The error must come immediately: a reader that waits for more bytes would wait forever.
+            // The error must come immediately: a reader waiting for more bytes would wait forever.
             assert!(reader.next_frame().is_err(), "flipped bit {bit} went unnoticed");
         }
     }

@@ -1,6 +1,7 @@
-//! Holds back outgoing messages until the records they rely on are durable.
+//! Holds back outgoing messages until the records on which they rely are durable.
 //!
-//! Safety: a message that relies on a record leaves only after that record is durable. Were a promise sent first,
+//! Safety: a message that relies on a record leaves only after that record is durable. If a promise were sent
+//! earlier,
 //!   promise(b=5) leaves, crash, restart without it, accept(b=4)
 //! and two updates could be chosen.
 
@@ -17,10 +18,10 @@ pub(crate) enum Outgoing {
     Reply { token: ClientToken, outcome: Outcome, diagnostics: Box<Diagnostics> },
 }
 
-/// Holds back items that rely on batches that are not durable yet.
+/// Holds back items that rely on batches not yet durable.
 #[derive(Debug)]
 pub(crate) struct Gate<T> {
-    /// The items that wait, by the batch they rely on.
+    /// Waiting items, by the batch on which they rely.
     waiting: BTreeMap<u64, Vec<T>>,
     durable: IoId,
 }
@@ -30,7 +31,7 @@ impl<T> Gate<T> {
         Gate { waiting: BTreeMap::new(), durable: IoId(0) }
     }
 
-    /// The newest batch known to be durable. All before it are durable too.
+    /// The newest batch known to be durable. All earlier batches are durable too.
     pub(crate) fn durable(&self) -> IoId {
         self.durable
     }

@@ -1,4 +1,4 @@
-//! Reports this node's leases to watchers, with times from the clock that all processes of the machine share.
+//! Reports this node's leases to watchers, with times from the clock shared by all processes on the machine.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -7,25 +7,26 @@ use tokio::sync::mpsc;
 
 use crate::control::LeaseChanged;
 
-/// Changes that a watcher has not read yet. Beyond the limit, further ones are dropped for this watcher and counted.
+/// Maximum number of changes that a watcher has not read yet. Further changes are dropped for this watcher and
+/// counted.
 pub(crate) const WATCHER_QUEUE: usize = 1_024;
 
 /// The watchers, and the leases that this node holds.
 #[derive(Debug, Default)]
 pub(crate) struct LeaseWatch {
     watchers: RefCell<Vec<mpsc::Sender<LeaseChanged>>>,
-    /// For each range, the lease as it was last reported.
+    /// For each range, the lease as last reported.
     pub(crate) held: RefCell<BTreeMap<u16, LeaseChanged>>,
     /// Number of changes dropped because a watcher was too slow.
     pub(crate) lost: Cell<u64>,
 }
 
 impl LeaseWatch {
-    /// Reports all further changes to a connection, beginning with the leases that are held now.
+    /// Reports all further changes to a connection, beginning with the leases currently held.
     pub(crate) fn watch(&self, sender: mpsc::Sender<LeaseChanged>) {
         for held in self.held.borrow().values() {
             let as_acquired = LeaseChanged { what: "lease_acquired".to_owned(), ..held.clone() };
-            // The queue of a new watcher has room for more ranges than can be in use.
+            // A new watcher's queue has room for more leases than a node is likely to hold.
             let _ = sender.try_send(as_acquired);
         }
         self.watchers.borrow_mut().push(sender);

@@ -1,7 +1,7 @@
 //! One node process under test: sockets, disk and clock around the Paxos core.
 //!
 //! Modules in reading order:
-//! - [`options`]: the settings that a node starts with;
+//! - [`options`]: the settings with which a node starts;
 //! - [`node`]: starting and stopping a node, as a process or inside another program;
 //! - [`frame`]: the envelope of every message;
 //! - [`client_protocol`]: the protocol between clients and nodes;
@@ -9,18 +9,18 @@
 //! - [`points`]: named points in the code at which a fault can be injected;
 //! - [`capacity`]: estimates of the disk space and memory that a node needs;
 //! - [`store_bench`]: a benchmark of the write-ahead log against other stores, with the same records;
-//! - [`status`]: the figures that a node reports about itself;
+//! - [`status`]: the status figures reported by a node;
 //! - `wire`: serializable counterparts of the core's types, for the network and the disk;
 //! - `storage`: write-ahead log, group sync, snapshots, recovery;
-//! - `amnesia`: notices that a node has lost promises, and keeps it from voting;
+//! - `amnesia`: detects that a node has lost promises, and keeps it from voting;
 //! - `verify`: checks a whole data folder;
 //! - `event_loop`: the thread that owns the core;
 //! - `gate`: holds back outgoing messages until the disk has synced;
-//! - `shell`: the state that the tasks of a node share;
-//! - `resources`: limits of descriptors and of buffers, per node;
-//! - `secret`: the secret of the cluster, and proofs of it;
+//! - `shell`: the state shared by the tasks of a node;
+//! - `resources`: per-node limits on file descriptors and buffers;
+//! - `secret`: the cluster's secret, and proofs of knowing it;
 //! - `peers`, `clients`, `net`: connections to other nodes and from clients;
-//! - `lease_watch`: changes of leases, for watchers;
+//! - `lease_watch`: lease changes, for watchers;
 //! - `metrics`: histograms, and the Prometheus endpoint;
 //! - `clock`, `timers`, `log`, `encoding`: helpers.
 

@@ -1,4 +1,4 @@
-//! Shared by client and peer connections: reading frames, and a bounded buffer of bytes to write.
+//! Code shared by client and peer connections: reading frames, and a bounded buffer of outgoing bytes.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -13,16 +13,16 @@ use crate::frame::{Frame, FrameError, FrameReader, MAX_HANDSHAKE};
 use crate::resources::ReplyBudget;
 use crate::resources::partial_frames::PartialShare;
 
-/// Largest number of bytes per read.
+/// Maximum number of bytes per read.
 const READ_CHUNK: usize = 64 << 10;
 /// An empty buffer larger than this is freed.
 const MAX_IDLE_BUFFER: usize = 1 << 20;
-/// A connection that is idle for this long is probed, so that half-open connections end.
+/// A connection idle for this long is probed, so that half-open connections end.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(5);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(2);
 const KEEPALIVE_PROBES: u32 = 3;
-/// A connection ends if sent bytes are not acknowledged for this long. The kernel's own limit is a quarter of an
-/// hour, and its backoff grows in the meantime: a link that was cut and healed would stay silent for too long.
+/// A connection ends if sent bytes are not acknowledged for this long. The kernel's own limit is about fifteen
+/// minutes, with a growing backoff: a link that is cut and then healed would stay silent for too long.
 const UNACKNOWLEDGED_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Sets the socket options of every connection.
@@ -58,30 +58,31 @@ pub(crate) struct Incoming {
     reader: FrameReader,
     /// Bytes to make room for before each read.
     chunk: usize,
-    /// For clients: their share of the unfinished frames.
+    /// For clients: this connection's share of the unfinished frames.
     share: Option<PartialShare>,
 }
 
 impl Incoming {
-    /// Reads frames of a handshake. Longer ones are allowed by [`set_max_payload`](Incoming::set_max_payload).
+    /// Creates a reader that allows only handshake frames. [`set_max_payload`](Incoming::set_max_payload) allows
+    /// longer ones.
     pub(crate) fn new(stream: Rc<TcpStream>, share: Option<PartialShare>) -> Incoming {
         let mut reader = FrameReader::new();
         reader.set_max_payload(MAX_HANDSHAKE);
         Incoming { stream, reader, chunk: MAX_HANDSHAKE, share }
     }
 
-    /// The handshake is over.
+    /// Sets the maximum payload, once the handshake is over.
     pub(crate) fn set_max_payload(&mut self, bytes: usize) {
         self.reader.set_max_payload(bytes);
         self.chunk = READ_CHUNK;
     }
 
-    /// Returns a frame that has already been read, if there is one.
+    /// Returns a frame that has already been read, if any.
     pub(crate) fn next_buffered(&mut self) -> Result<Option<Frame>, FrameError> {
         self.reader.next_frame()
     }
 
-    /// Waits for bytes and reads those that are available.
+    /// Waits for bytes and reads those available.
     pub(crate) async fn read_more(&mut self) -> Result<(), ReadError> {
         let pending = self.reader.pending();
         if self.share.as_mut().is_some_and(|share| !share.set(pending)) {
@@ -95,7 +96,7 @@ impl Incoming {
                 },
                 Some(_) | None => self.stream.readable().await?,
             }
-            // The buffer grows with what arrives, not with what a header announces.
+            // The buffer grows with the bytes that arrive, not with the length that a header announces.
             let buffer = self.reader.buffer_mut();
             buffer.reserve(self.chunk);
             match self.stream.try_read_buf(buffer) {
@@ -120,14 +121,14 @@ impl Incoming {
 }
 
 /// Bytes to be sent on one connection. The frames of a whole turn of the event loop are collected and sent in one
-/// system call. Bytes that the socket does not accept are left to the [writer](Outbox::write_when_possible).
+/// system call. The [writer](Outbox::write_when_possible) sends any bytes that the socket does not accept immediately.
 #[derive(Debug)]
 pub(crate) struct Outbox {
     stream: Rc<TcpStream>,
     buffer: RefCell<BytesMut>,
     limit: usize,
     budget: Rc<ReplyBudget>,
-    /// The socket accepts no more bytes; the writer waits for it.
+    /// Whether the socket accepts no more bytes, so that the writer is waiting for it.
     blocked: Cell<bool>,
     /// Whether the outbox waits to be flushed at the end of this turn.
     dirty: Cell<bool>,
@@ -135,7 +136,7 @@ pub(crate) struct Outbox {
     wake: Notify,
 }
 
-/// The error for a full buffer.
+/// The error returned when the buffer is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BufferFull;
 
@@ -153,8 +154,8 @@ impl Outbox {
         })
     }
 
-    /// Lets `fill` append one frame. Fails if the buffer or the budget of all is over its limit, or the connection is
-    /// closed.
+    /// Lets `fill` append one frame. Fails if this buffer or the shared budget is over its limit, or the connection
+    /// is closed.
     pub(crate) fn push(&self, fill: impl FnOnce(&mut BytesMut)) -> Result<(), BufferFull> {
         let mut buffer = self.buffer.borrow_mut();
         let before = buffer.len();
@@ -171,7 +172,7 @@ impl Outbox {
         self.buffer.borrow().len()
     }
 
-    /// Marks the outbox to be flushed. Returns whether it was unmarked before.
+    /// Marks the outbox to be flushed. Returns whether it was not already marked.
     pub(crate) fn mark_dirty(&self) -> bool {
         !self.dirty.replace(true)
     }
@@ -222,7 +223,7 @@ impl Outbox {
                         self.blocked.set(false);
                         break;
                     }
-                    // A close must end the wait for a peer that never reads.
+                    // Closing must end the wait for a peer that never reads.
                     Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => tokio::select! {
                         writable = self.stream.writable() => writable?,
                         () = self.wake.notified() => {}
@@ -244,7 +245,7 @@ impl Outbox {
         }
     }
 
-    /// Closes the connection from this side: no more bytes are accepted or written, and the writer returns.
+    /// Closes the connection from this side: no further bytes are accepted or written, and the writer returns.
     pub(crate) fn close(&self) {
         self.closed.set(true);
         self.wake.notify_one();

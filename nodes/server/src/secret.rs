@@ -1,8 +1,8 @@
-//! The secret that the nodes of a cluster share, and the proofs by which they recognize each other.
+//! The secret shared by the nodes of a cluster, and the proofs by which they authenticate each other.
 //!
-//! A proof is HMAC-SHA256 (RFC 2104) of the secret and of everything that it is about: the roles, the nodes, and a
-//! fresh random number of each side. So it cannot be used again on another connection, by another node, or in the other
-//! direction. The secret itself is never sent.
+//! A proof is the HMAC-SHA256 (RFC 2104), keyed with the secret, of everything it vouches for: the roles, the nodes,
+//! and a fresh random number from each side. So it cannot be replayed on another connection, by another node, or in the
+//! other direction. The secret itself is never sent.
 
 use std::fmt;
 use std::io::Read;
@@ -44,7 +44,7 @@ impl ClusterSecret {
     /// Creates a secret from these bytes.
     ///
     /// # Errors
-    /// If there are too few or too many.
+    /// Fails if there are too few or too many bytes.
     pub fn new(bytes: &[u8]) -> Result<ClusterSecret, SecretError> {
         if SECRET_BYTES.contains(&bytes.len()) {
             Ok(ClusterSecret(bytes.into()))
@@ -58,15 +58,15 @@ impl ClusterSecret {
     /// Random bytes for a new secret.
     ///
     /// # Errors
-    /// If the kernel has none.
+    /// Fails if the kernel cannot provide them.
     pub fn random_bytes() -> std::io::Result<[u8; 32]> {
         random()
     }
 
-    /// Reads a secret from a file that only its owner may read. White space around it does not count.
+    /// Reads a secret from a file that only its owner may read. Surrounding white space is ignored.
     ///
     /// # Errors
-    /// If the file cannot be read, others may read it, or its length is wrong.
+    /// Fails if the file cannot be read, if other users may read it, or if the secret's length is wrong.
     pub fn from_file(path: &Path) -> Result<ClusterSecret, SecretError> {
         use std::os::unix::fs::PermissionsExt;
         let refused = |why: String| SecretError { why: format!("{}: {why}", path.display()) };
@@ -85,8 +85,8 @@ impl ClusterSecret {
         ClusterSecret::new(bytes.trim_ascii())
     }
 
-    /// The proof of a role for these parts. Each part is preceded by its length, so that no two lists of parts look
-    /// alike.
+    /// The proof of a role for these parts. Each part is preceded by its length, so that different lists of parts
+    /// never encode alike.
     pub(crate) fn proof(&self, role: &str, parts: &[&[u8]]) -> Proof {
         let mut text = Vec::new();
         for part in std::iter::once(role.as_bytes()).chain(parts.iter().copied()) {
@@ -109,7 +109,7 @@ fn hmac(key: &[u8], text: &[u8]) -> Proof {
     Sha256::new().chain_update(block.map(|byte| byte ^ 0x5c)).chain_update(inner).finalize().into()
 }
 
-/// Compares in a time that does not depend on where the two differ.
+/// Compares in constant time: the duration does not depend on where the two differ.
 pub(crate) fn is_equal(left: &[u8], right: &[u8]) -> bool {
     left.len() == right.len() && left.iter().zip(right).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
 }
@@ -117,7 +117,7 @@ pub(crate) fn is_equal(left: &[u8], right: &[u8]) -> bool {
 /// Random bytes from the kernel.
 ///
 /// # Errors
-/// If the kernel has none.
+/// Fails if the kernel cannot provide them.
 pub(crate) fn random<const N: usize>() -> std::io::Result<[u8; N]> {
     let mut bytes = [0; N];
     // SAFETY: the pointer and the length describe a local array.

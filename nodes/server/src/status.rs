@@ -1,4 +1,4 @@
-//! The status figures of a node, as the control channel reports them.
+//! The status figures of a node, as reported on the control channel.
 
 use std::fmt::Write as _;
 
@@ -17,14 +17,14 @@ pub struct Status {
     /// Id of the data folder.
     #[serde(default)]
     pub folder: FolderId,
-    /// Number of times that the node was started on its data folder.
+    /// Number of times the node has been started on its data folder.
     pub incarnation: u64,
     /// Process id.
     pub pid: u32,
     /// Whether the node has recovered, is listening, and is not stopping.
     pub ready: bool,
-    /// Whether the node takes part: enough of the others have confirmed that its log is whole. A node of an earlier release
-    /// asks none.
+    /// Whether the node takes part: enough other nodes have confirmed that its log is complete. A node of an earlier
+    /// release needs no confirmation.
     #[serde(default = "always")]
     pub voting: bool,
     /// Nanoseconds since the node became ready.
@@ -41,7 +41,7 @@ pub struct Status {
     pub repairs: u64,
     /// Lagging replicas brought up to date.
     pub refreshes: u64,
-    /// Rounds sent again because replies were missing.
+    /// Rounds resent because replies were missing.
     pub resends: u64,
     /// Operations begun while another on the same key was running in this node. Always 0 in a correct node.
     pub overlaps: u64,
@@ -57,19 +57,19 @@ pub struct Status {
     /// Leases that ended.
     #[serde(default)]
     pub leases_ended: u64,
-    /// Requests of other nodes rejected because of a lease, or after a restart.
+    /// Other nodes' requests refused because of a lease, or during the wait after a restart.
     #[serde(default)]
     pub busy_given: u64,
-    /// Times that another node's lease delayed an operation of this node.
+    /// Times another node's lease delayed an operation of this node.
     #[serde(default)]
     pub held_off: u64,
     /// Operations forwarded to a lease holder.
     #[serde(default)]
     pub forwards_sent: u64,
-    /// Operations accepted from other nodes, as the lease holder.
+    /// Operations accepted from other nodes as the lease holder.
     #[serde(default)]
     pub forwards_taken: u64,
-    /// Operations of other nodes refused because this node did not hold the range.
+    /// Operations from other nodes refused because this node did not hold the range.
     #[serde(default)]
     pub forwards_refused: u64,
     /// Reads answered from the node's own row under a read lease.
@@ -81,7 +81,7 @@ pub struct Status {
     pub messages_sent: u64,
     /// Messages received from other nodes.
     pub messages_received: u64,
-    /// Messages of other nodes that no correct node sends. Each closes its connection.
+    /// Messages from other nodes that no correct node could have sent. Each closes its connection.
     #[serde(default)]
     pub messages_refused: u64,
     /// Attempts given up because the replies of different nodes contradicted each other. Always 0 among correct nodes.
@@ -99,7 +99,7 @@ pub struct Status {
     pub snapshots: u64,
     /// Log segments on disk.
     pub segments: u64,
-    /// Bytes of a torn tail that recovery has cut off.
+    /// Bytes of a torn tail cut off by recovery.
     pub recovered_torn_bytes: u64,
     /// Records replayed by recovery.
     pub recovered_records: u64,
@@ -115,13 +115,13 @@ pub struct Status {
     /// Accepted copies dropped because every replica had learned the row.
     #[serde(default)]
     pub pruned: u64,
-    /// Decisions that were not pruned because the queue was full.
+    /// Decisions not pruned because the queue was full.
     #[serde(default)]
     pub prune_dropped: u64,
-    /// Messages of the prune queue sent again.
+    /// Messages resent by the prune queue.
     #[serde(default)]
     pub prune_resends: u64,
-    /// Keys whose state has expired, counted each time.
+    /// Times that a key's state expired.
     #[serde(default)]
     pub expired: u64,
     /// Ballots rejected because they were at or below the floor.
@@ -146,7 +146,7 @@ pub struct Status {
     pub bad_connections: u64,
     /// Client connections closed because the client did not read its replies.
     pub slow_readers: u64,
-    /// Largest number of client connections that this node admits.
+    /// Maximum number of client connections that this node admits.
     #[serde(default)]
     pub client_limit: u64,
     /// Bytes held for clients, by kind.
@@ -180,7 +180,7 @@ pub struct Status {
     /// Number of injections carried out at each point.
     #[serde(default)]
     pub points_hit: Vec<(String, u64)>,
-    /// Waits injected at points of the storage, since a delay was armed last.
+    /// Waits injected at storage points since a delay was last armed.
     #[serde(default)]
     pub injected_delays: InjectedDelays,
 }
@@ -188,7 +188,7 @@ pub struct Status {
 /// Client operations by outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct OpCounts {
-    /// Requests that were handed to the core.
+    /// Requests handed to the core.
     pub started: u64,
     /// Writes and CAS that took effect.
     pub applied: u64,
@@ -207,7 +207,7 @@ pub struct OpCounts {
 }
 
 impl OpCounts {
-    /// The counter that a reply belongs to.
+    /// The counter for a reply with this outcome.
     pub(crate) fn of(&mut self, outcome: &Outcome) -> &mut u64 {
         match outcome {
             Outcome::Applied => &mut self.applied,
@@ -244,11 +244,11 @@ pub struct StateBytes {
     pub data: u64,
     /// Learned ballots, and promised ones that nothing else implies.
     pub promise: u64,
-    /// Accepted updates: pending ones, and copies that are neither pruned nor expired.
+    /// Accepted updates: pending ones, and copies not yet pruned or expired.
     pub accepted: u64,
     /// Tables of operation ids.
     pub dedupe: u64,
-    /// Decisions that wait to be pruned.
+    /// Decisions waiting to be pruned.
     #[serde(default)]
     pub queue: u64,
 }
@@ -265,9 +265,9 @@ impl StateBytes {
 pub struct HeldBytes {
     /// Open operations.
     pub requests: u64,
-    /// Frames that have begun and not ended.
+    /// Frames that have been begun but not finished.
     pub partial_frames: u64,
-    /// Replies that were not read yet.
+    /// Replies not read yet.
     pub replies: u64,
 }
 
@@ -395,7 +395,7 @@ impl Status {
     }
 }
 
-/// Writes samples. Those of one metric must be consecutive, under one type line.
+/// Writes samples. All samples of a metric must be consecutive, under one type line.
 struct Exposition<'a> {
     node: &'a str,
     text: String,

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A folder that is removed at the end of a test, even if the test fails.
+/// A folder that is removed at the end of the test, even if the test fails.
 pub(crate) struct TempDir {
     path: PathBuf,
 }

@@ -1,6 +1,6 @@
-//! Timers of the core, and a sleep that is precise to microseconds.
+//! The core's timers, and an alarm with microsecond precision.
 //!
-//! Tokio's own timers round to whole milliseconds, which is longer than a whole operation takes here. A `timerfd`
+//! Tokio's own timers round to whole milliseconds, which is longer than an entire operation takes here. A `timerfd`
 //! costs one system call per change.
 
 use std::cmp::Reverse;
@@ -13,7 +13,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 /// A timer may be late by this share of its delay. The core never cancels timers, and most of them are stale when
-/// they expire: without some slack, each would wake the node separately.
+/// they expire: without some slack, each of them would wake the node separately.
 const SLACK: u64 = 64;
 
 /// Timers that have not expired yet.
@@ -22,7 +22,7 @@ pub(crate) struct Timers {
     heap: BinaryHeap<Reverse<(u64, TimerKey)>>,
 }
 
-/// A timer id with an order, since the core's ids have none. It breaks ties between equal times.
+/// An ordered form of a timer id, since the core's ids have no order. It breaks ties between equal times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct TimerKey {
     slot: u32,
@@ -30,7 +30,7 @@ struct TimerKey {
 }
 
 impl Timers {
-    /// Adds a timer, rounded up so that timers of about the same time expire together.
+    /// Adds a timer, rounded up so that timers for about the same time expire together.
     pub(crate) fn add(&mut self, now: MonoTime, at: MonoTime, id: TimerId) {
         let grain = (at.since_ns(now) / SLACK).max(1).next_power_of_two();
         let at_ns = at.0.checked_next_multiple_of(grain).unwrap_or(at.0);
@@ -101,7 +101,7 @@ impl Alarm {
             });
             match read {
                 Ok(result) => return result,
-                // The alarm is not due: a spurious wake-up, or it was set again in the meantime.
+                // The alarm is not due: this was a spurious wake-up, or the alarm has been set again.
                 Err(_would_block) => {}
             }
         }
@@ -141,7 +141,7 @@ mod tests {
         runtime.block_on(async {
             let alarm = Alarm::new().unwrap();
             alarm.set(10_000_000_000).unwrap();
-            // Read first: whatever happens between the two only makes the wait look longer.
+            // Read this clock first: a delay between the two reads only makes the wait look longer.
             let begin = Instant::now();
             alarm.set(300_000).unwrap();
             alarm.wait().await.unwrap();

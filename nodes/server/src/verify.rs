@@ -1,4 +1,4 @@
-//! Reads a whole data folder and says whether it is sound. Nothing in it is changed.
+//! Reads a whole data folder and reports whether it is sound, without changing it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -17,35 +17,36 @@ use crate::storage::segment::Owner;
 use crate::storage::vfs::real::RealVfs;
 use crate::wire::record::{LogRecord, decode_log_record};
 
-/// What a sound folder holds.
+/// The contents of a sound folder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct VerifiedFolder {
     /// Name of the cluster.
     pub cluster: String,
-    /// The node that the folder belongs to.
+    /// The node that owns the folder.
     pub node: String,
     /// Id of the folder.
     pub folder: FolderId,
     /// All nodes of the cluster. Empty in a folder of an earlier release.
     pub members: Vec<String>,
-    /// Number of times that the node was started on the folder.
+    /// Number of times the node has been started on the folder.
     pub incarnation: u32,
     /// Number of records, including those of the snapshot.
     pub records: u64,
     /// Sequence number of the last batch.
     pub last_batch: u64,
-    /// Number of keys, and of those that have a row.
+    /// Number of keys.
     pub keys: u64,
-    /// Keys with a row.
+    /// Number of keys with a row.
     pub rows: u64,
-    /// Bytes of a torn tail, which the next start cuts off. No acknowledged write is in it.
+    /// Bytes of a torn tail, which the next start cuts off. It contains no acknowledged write.
     pub torn_bytes: u64,
 }
 
 /// Reads and checks everything in a data folder that no node is using.
 ///
 /// # Errors
-/// The first damage, with its file and position; that the log lacks something that it had; or that the folder cannot be used.
+/// Returns the first damage found, with its file and position. Also fails if the log lacks something it once had, or the
+/// folder is unusable.
 pub fn verify_folder(path: &Path) -> Result<VerifiedFolder, StorageError> {
     let unusable = |why: &str| StorageError::Unusable { path: path.to_owned(), cause: std::io::Error::other(why) };
     if !path.is_dir() {

@@ -1,4 +1,4 @@
-//! What a node can find out about the loss of its state from its own folder.
+//! Detects, from a node's own folder, that the node has lost state.
 
 use std::path::Path;
 
@@ -7,10 +7,10 @@ use crate::storage::StorageError;
 use crate::storage::folder::Identity;
 use crate::storage::recovery::Recovered;
 
-/// Compares the log with the identity. `incarnation` is the number of the last process in the log.
+/// Compares the log with the identity. `incarnation` is that of the last process in the log.
 ///
 /// # Errors
-/// The log lacks something that the identity shows it had.
+/// Returns an error if the log lacks something that, according to the identity, it once had.
 pub(crate) fn check_folder(path: &Path, identity: &Identity, log: &Recovered, incarnation: u32) -> Result<Doubt, StorageError> {
     let last_batch = log.next_batch - 1;
     let lost = |why: String| Err(StorageError::LostLog { path: path.to_owned(), why });
@@ -50,7 +50,7 @@ mod tests {
     use crate::options::NodeId;
     use crate::storage::folder::FORMAT;
 
-    /// A node in its third process, which began with batch 20, and whose log ends with batch 30.
+    /// A node in its third process, which began with batch 20. Its log ends with batch 30.
     fn sound() -> (Identity, Recovered) {
         let me = NodeId::new(1).unwrap();
         let process = |incarnation, first_batch| ProcessStart { incarnation, process: 9, first_batch };
@@ -87,7 +87,7 @@ mod tests {
         check(|_, log| log.next_batch = 1, Err("its log is missing"));
         check(|_, log| log.next_batch = 19, Err("process 3 of this node began with batch 20, and its log ends with batch 18"));
         check(|identity, _| identity.processes.truncate(1), Err("from an older copy"));
-        // Ended before the first batch of its process was synced.
+        // The process ended before its first batch was synced.
         check(|_, log| log.next_batch = 20, Ok(Doubt::None));
         let new = |identity: &mut Identity, log: &mut Recovered| {
             (identity.doubt, log.next_batch) = (Some(Doubt::New), 1);

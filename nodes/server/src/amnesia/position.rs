@@ -1,8 +1,9 @@
-//! Positions in a node's log, and the record of its processes that tells which positions the log still has.
+//! Positions in a node's log, and the list of its processes, which shows the positions that the log still covers.
 
 use serde::{Deserialize, Serialize};
 
-/// Processes that a node remembers of itself. What a peer saw of an earlier one is compared with the oldest of these.
+/// Maximum number of its own processes that a node remembers. A position seen from an earlier process is compared
+/// with the oldest of these.
 pub(crate) const MAX_PROCESSES: usize = 32;
 
 /// A synced batch of a node's log, as another node saw it.
@@ -12,21 +13,21 @@ pub(crate) struct Position {
     pub(crate) folder: u64,
     /// Number of the process on that folder.
     pub(crate) incarnation: u32,
-    /// Random id of the process. After a log was rolled back, another process gets the number of a lost one. 0 if
-    /// unknown, in a folder of an earlier release.
+    /// Random id of the process. Needed because, after a log has been rolled back, a new process reuses the number of
+    /// a lost one. 0 if unknown, as in a folder of an earlier release.
     pub(crate) process: u64,
-    /// Newest synced batch that holds a promise, an accepted or learned update, or another record of the core.
+    /// Newest synced batch that contains a record of the core, such as a promise or an accepted or learned update.
     pub(crate) batch: u64,
 }
 
 impl Position {
-    /// Whether both are positions of one process.
+    /// Whether both are positions of the same process.
     pub(crate) fn is_of(&self, other: &Position) -> bool {
         (self.folder, self.incarnation, self.process) == (other.folder, other.incarnation, other.process)
     }
 }
 
-/// A process of a node, and where its part of the log begins.
+/// A process of a node, and the batch at which its part of the log begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct ProcessStart {
     pub(crate) incarnation: u32,
@@ -34,7 +35,7 @@ pub(crate) struct ProcessStart {
     pub(crate) first_batch: u64,
 }
 
-/// The processes of a node on its folder, oldest first.
+/// The processes that a node has run on its folder, oldest first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct History {
     pub(crate) folder: u64,
@@ -53,10 +54,10 @@ impl History {
         self.at(seen.batch).is_some_and(|at| at.is_of(seen))
     }
 
-    /// Whether the log of this node still has what was seen.
+    /// Whether this node's log still covers the position `seen`.
     ///
-    /// The end of an earlier process is where the next one began. So a log that lost its tail does not pass once it has
-    /// grown beyond the lost position.
+    /// An earlier process ends where the next one began. So a log that lost its tail does not pass by growing beyond
+    /// the lost position.
     pub(crate) fn covers(&self, seen: &Position) -> bool {
         let Some(oldest) = self.processes.first().filter(|_| self.folder == seen.folder) else { return false };
         if seen.incarnation < oldest.incarnation {
@@ -91,7 +92,7 @@ mod tests {
         check(7, 5, 55, 99, true); // The current process.
         check(7, 6, 66, 10, false);
         check(8, 4, 44, 35, false);
-        check(7, 2, 22, 19, true); // Forgotten, and before the oldest process that is known.
+        check(7, 2, 22, 19, true); // Forgotten, and before the oldest known process.
         check(7, 2, 22, 20, false);
         check(7, 4, 0, 39, true); // Seen by an earlier release.
     }

@@ -1,28 +1,28 @@
-//! What a node has seen of one other node.
+//! What a node has seen of another node.
 
 use serde::{Deserialize, Serialize};
 
 use super::position::{History, Position};
 
-/// Maximum number of processes of another node of which only third nodes have said something. Evidence that is known is not
-/// replaced by more.
+/// Maximum number of processes of another node remembered from third-party reports alone. New evidence never replaces
+/// existing evidence.
 const MAX_HEARD: usize = 8;
 
-/// The positions of another node that this node knows. Each is proof of what that node's log once held.
+/// The known positions of another node. Each proves what that node's log once held.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Seen {
-    /// Of the newest process that has connected, as far as its messages or those of third nodes say.
+    /// Position of the newest process that has connected: the highest reported by its own messages or by third nodes.
     pub(crate) registered: Option<Position>,
-    /// Of processes that have not connected, from third nodes. They are kept until a process connects that has them in its
-    /// log. None may replace another or `registered`, which may be proof of a loss.
+    /// Positions of processes that have not connected, reported by third nodes. They are kept until a process connects
+    /// whose log covers them. None may replace another one or `registered`, since each may be the proof of a loss.
     pub(crate) heard: [Option<Position>; MAX_HEARD],
 }
 
 impl Seen {
-    /// Takes `history` for that of the node, whose log is at `batch`.
+    /// Registers the process that has sent this `history` and whose log is at `batch`.
     ///
     /// # Errors
-    /// A position that this node knows and that the history does not cover. Nothing is changed then.
+    /// Returns a known position that the history does not cover. In that case nothing is changed.
     pub(crate) fn register(&mut self, history: &History, batch: u64) -> Result<(), Position> {
         if let Some(lost) = self.positions().find(|seen| !history.covers(seen)) {
             return Err(lost);
@@ -37,7 +37,7 @@ impl Seen {
         *self = Seen { registered: history.at(newest), heard: Default::default() };
     }
 
-    /// The node has reached `position`, as a message shows. Returns whether that was news.
+    /// Records that, according to a message, the node has reached `position`. Returns whether this was new.
     pub(crate) fn hear(&mut self, position: Position) -> bool {
         let mut known = self.registered.iter_mut().chain(self.heard.iter_mut().flatten());
         if let Some(known) = known.find(|known| known.is_of(&position)) {
@@ -94,7 +94,7 @@ mod tests {
         assert_eq!(seen.positions().collect::<Vec<_>>(), [at(1, 50), at(2, 65), at(3, 70)]);
         for (starts, lacks) in [
             (&[(1, 1), (2, 41), (3, 66), (4, 71)][..], at(1, 50)),
-            (&[(1, 1), (2, 51), (3, 65), (4, 71)], at(2, 65)), // A newer process was heard of since, which proves nothing of this one.
+            (&[(1, 1), (2, 51), (3, 65), (4, 71)], at(2, 65)), // A newer process was heard of since, which proves nothing about this one.
             (&[(1, 1), (2, 51), (3, 66), (4, 70)], at(3, 70)),
         ] {
             assert_eq!(seen.register(&history(starts), 71), Err(lacks));

@@ -1,4 +1,4 @@
-//! The rule under attack: small clusters whose nodes write, learn, stop, lose the ends of their logs or get old folders
+//! The rule under attack: in small clusters, nodes write, learn, stop, lose the ends of their logs or get old folders
 //! back, and connect in any order. No sound node is ever refused, and no loss of an acknowledged vote goes unnoticed.
 
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use crate::options::NodeId;
 use crate::storage::folder::Identity;
 use crate::storage::recovery::Recovered;
 
-/// A synced batch: what it says about other nodes.
+/// A synced batch: the positions of other nodes that it contains.
 type Batch = Vec<(NodeId, Seen)>;
 
 /// What survives a stop.
@@ -39,13 +39,13 @@ struct Node {
     relied_on: u64,
 }
 
-/// What an attacker does to the disk of one node.
+/// Damage that an attacker does to the disk of one node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Attack {
     None,
     /// The end of the log is damaged.
     Cut,
-    /// The whole folder is an old copy.
+    /// The whole folder is replaced by an old copy.
     OldCopy,
     Wiped,
 }
@@ -77,7 +77,7 @@ impl World {
         let node = &mut self.nodes[at];
         let Folder { identity, log } = &mut node.folder;
         let recovered = Recovered { next_batch: log.len() as u64 + 1, is_cut: node.is_cut, ..Recovered::default() };
-        // The model has a process in the log for each that got its first batch there.
+        // In the model, the log lists each process that got its first batch to disk.
         let incarnation =
             identity.processes.iter().filter(|start| start.first_batch <= log.len() as u64).map(|start| start.incarnation).max();
         let incarnation = incarnation.unwrap_or(0);
@@ -105,7 +105,7 @@ impl World {
         running.synced = folder.log.len() as u64;
     }
 
-    /// Whether messages of `from` are taken by `to`; if so, `to` hears its positions.
+    /// Whether `to` accepts messages from `from`. If so, `to` hears its positions.
     fn send(&mut self, from: usize, to: usize, with_all: bool) {
         let id = self.nodes[from].id;
         let sender = self.nodes[from].running.as_ref().unwrap();
@@ -118,7 +118,8 @@ impl World {
         }
     }
 
-    /// `from` dials `to`. Both may find that they have lost something. If `to` is down or cut off, it was tried in vain.
+    /// `from` dials `to`. Either may discover that it has lost state. If `to` is down or cut off, the attempt counts as
+    /// failed.
     fn connect(&mut self, from: usize, to: usize) {
         if self.nodes[to].running.is_none() {
             self.try_in_vain(from, to);
@@ -223,8 +224,8 @@ impl World {
     }
 }
 
-/// The results of a run: whether the attack took away something that a write relied on, and whether a vote without it was
-/// seen before and after the attacked node had met all others.
+/// The results of a run: whether the attack removed something that a write relied on, and whether the attacked node was
+/// seen voting without it, before and after it had met all others.
 struct Run {
     lost: bool,
     voted: bool,
@@ -315,7 +316,8 @@ fn a_loss_is_noticed() {
                 let run = run(nodes, seed, attack, Check::On);
                 losses += u32::from(run.lost);
                 in_the_window += u32::from(run.voted);
-                // What no damage shows may be missed until a node is met that knows more. See the module.
+                // A loss without visible damage may go undetected until the node meets one with newer evidence. See
+                // the module.
                 assert!(!run.voted || attack == Attack::OldCopy, "{nodes} nodes, seed {seed}: {attack:?}");
                 assert!(!run.voted_at_the_end, "{nodes} nodes, seed {seed}: {attack:?} is never noticed");
                 assert!(run.refused || !run.lost, "{nodes} nodes, seed {seed}: {attack:?}");
@@ -326,7 +328,7 @@ fn a_loss_is_noticed() {
     }
 }
 
-/// Two of three nodes get old folders back, and all are in reach of each other.
+/// Two of three nodes get old folders back, and all three can reach each other.
 #[test]
 fn nodes_with_equally_old_folders_do_not_vote_while_one_that_knows_more_is_in_reach() {
     for seed in 0..200 {

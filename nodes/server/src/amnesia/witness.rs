@@ -1,4 +1,4 @@
-//! What this node knows about the logs of the others, and what they have said about its own.
+//! What this node knows about the logs of the others, and what they have reported about its own.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -16,7 +16,7 @@ pub(crate) enum Check {
     Skipped,
 }
 
-/// Proof that this node has lost a part of its log.
+/// Proof that this node has lost part of its log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LostState {
     node: NodeId,
@@ -45,25 +45,26 @@ impl fmt::Display for LostState {
     }
 }
 
-/// Positions of all nodes, and the outcome of this node's restart.
+/// The known positions of all nodes, and the state of this node's restart check.
 #[derive(Debug)]
 pub(crate) struct Witness {
     me: NodeId,
     check: Check,
     history: History,
-    /// Number of other nodes that must confirm that they know this process.
+    /// Number of other nodes that must confirm this process.
     needed: usize,
     confirmed: BTreeSet<NodeId>,
-    /// Nodes that have neither confirmed nor been tried in vain. They may know more than those that confirm.
+    /// Nodes that have neither confirmed nor proved unreachable. They may have newer evidence than the nodes that
+    /// confirm.
     awaited: BTreeSet<NodeId>,
     lost: Option<LostState>,
     seen: BTreeMap<NodeId, Seen>,
-    /// Nodes of which something was seen that is not in this node's log.
+    /// Nodes with seen positions that are not yet in this node's log.
     unsaved: BTreeSet<NodeId>,
 }
 
 impl Witness {
-    /// Begins the check of a restart. `seen` is what this node knew before it.
+    /// Begins the restart check. `seen` contains the positions known before the restart.
     pub(crate) fn new(
         me: NodeId,
         members: &[NodeId],
@@ -85,22 +86,22 @@ impl Witness {
         &self.history
     }
 
-    /// Whether enough nodes have confirmed, the others were tried, and none has proved a loss.
+    /// Whether enough nodes have confirmed, all others have been tried, and none has proved a loss.
     pub(crate) fn may_vote(&self) -> bool {
         self.lost.is_none() && self.confirmed.len() >= self.needed && self.awaited.is_empty()
     }
 
-    /// A connection to `peer` has failed, so it need not be waited for.
+    /// Records that a connection to `peer` has failed, so that the check does not wait for it.
     pub(crate) fn tried_in_vain(&mut self, peer: NodeId) {
         self.awaited.remove(&peer);
     }
 
-    /// Number of nodes that have confirmed, and that must.
+    /// Number of nodes that have confirmed, and number that must.
     pub(crate) fn confirmations(&self) -> (usize, usize) {
         (self.confirmed.len(), self.needed)
     }
 
-    /// Whether a node that is `voting`, or not, must begin to vote or end.
+    /// Whether this node must start voting or shut down, given whether it is `voting` now.
     pub(crate) fn changes(&self, voting: bool) -> bool {
         self.lost.is_some() || (!voting && self.may_vote())
     }
@@ -109,10 +110,10 @@ impl Witness {
         self.lost.take()
     }
 
-    /// A process of `peer` has connected. It may take part unless this returns an error.
+    /// Registers a process of `peer` that has connected. It may take part unless this returns an error.
     ///
     /// # Errors
-    /// A position of that node which its log does not have.
+    /// Returns a position of that node which its log does not cover.
     pub(crate) fn register(&mut self, peer: NodeId, history: &History, batch: u64) -> Result<(), Position> {
         let Some(seen) = self.seen.get_mut(&peer) else { return Ok(()) };
         let before = *seen;
@@ -126,7 +127,7 @@ impl Witness {
         Ok(())
     }
 
-    /// A message says that `node` has reached `position`, perhaps this node itself.
+    /// Records that, according to a message, `node` has reached `position`. It may be this node itself.
     pub(crate) fn hear(&mut self, from: NodeId, node: NodeId, position: Position) {
         if node != self.me {
             if self.seen.get_mut(&node).is_some_and(|seen| seen.hear(position)) {
@@ -145,12 +146,12 @@ impl Witness {
         self.seen.get(&peer)?.registered
     }
 
-    /// All that this node has seen of `peer`.
+    /// All known positions of `peer`.
     pub(crate) fn of(&self, peer: NodeId) -> Vec<Position> {
         self.seen.get(&peer).into_iter().flat_map(Seen::positions).collect()
     }
 
-    /// All that this node has seen of all others.
+    /// All known positions of all other nodes.
     pub(crate) fn all(&self) -> Vec<(NodeId, Position)> {
         self.seen.iter().flat_map(|(node, seen)| seen.positions().map(|position| (*node, position))).collect()
     }
@@ -160,7 +161,7 @@ impl Witness {
         self.seen.iter().map(|(node, seen)| (*node, *seen))
     }
 
-    /// What must be written with the next batch.
+    /// Removes and returns the positions that must be written with the next batch.
     pub(crate) fn take_unsaved(&mut self) -> Vec<(NodeId, Seen)> {
         std::mem::take(&mut self.unsaved).into_iter().map(|node| (node, self.seen[&node])).collect()
     }

@@ -9,11 +9,11 @@ use super::OpId;
 /// The reply to one [`Request`](super::Request).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Response {
-    /// The operation that this replies to.
+    /// The operation that is answered.
     pub op: OpId,
     /// The outcome of the operation.
     pub outcome: Outcome,
-    /// How far the operation got.
+    /// How far the operation got, with counts.
     pub diagnostics: Diagnostics,
 }
 
@@ -24,15 +24,15 @@ pub enum Outcome {
     Applied,
     /// The CAS had no effect because the value differed from the expected one.
     ConditionNotMet {
-        /// The value found. `None` if the key was never written.
+        /// The value found. `None` if the key has never been written.
         current: Option<Vec<u8>>,
     },
     /// The result of a read.
     Value {
-        /// The value. `None` if the key was never written.
+        /// The value. `None` if the key has never been written.
         value: Option<Vec<u8>>,
     },
-    /// The operation had no effect and never will on behalf of this request.
+    /// The operation had no effect and never will through this request.
     NotApplied {
         /// Why it was not applied.
         why: Reason,
@@ -59,9 +59,9 @@ pub enum Outcome {
 pub enum Fate {
     /// The operation took effect, once.
     Applied,
-    /// The operation had no effect and never will, even if messages of it are still in flight.
+    /// The operation had no effect and never will, even if some of its messages are still in flight.
     NotApplied,
-    /// The operation is older than those that the key's row remembers.
+    /// The operation is older than any that the key's row remembers.
     Evicted,
     /// A later operation of the same client has replaced its entry.
     Superseded,
@@ -103,7 +103,7 @@ pub enum Phase {
     Learn,
     /// Waiting after being outbid.
     Backoff,
-    /// Finished without its own update, or found to be applied already.
+    /// Finished without its own update, or found to be already applied.
     Done,
     /// Forwarded to the holder of a lease.
     Forwarded,
@@ -158,8 +158,8 @@ pub enum Reason {
     ResentElsewhere,
     /// The node is stopping.
     Stopping,
-    /// The operation may be one of those that were declared aborted and whose ids the row has forgotten, since it is
-    /// older than these ids.
+    /// The operation may have been declared aborted and then forgotten: it is older than aborted ids that the row has
+    /// forgotten.
     TooOld,
     /// The operation was forwarded to the holder of a lease, and no reply arrived.
     Forwarded,
@@ -194,7 +194,7 @@ impl fmt::Display for Reason {
     }
 }
 
-/// A ballot in the form that clients see: `<us>.<node>.<nonce in hex>`.
+/// A ballot as seen by clients: `<us>.<node>.<nonce in hex>`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct BallotTag {
     /// Hybrid logical time in microseconds.
@@ -214,7 +214,7 @@ impl fmt::Display for BallotTag {
 impl std::str::FromStr for BallotTag {
     type Err = String;
 
-    /// Parses the format that [`fmt::Display`] writes: `300.n2.5`.
+    /// Parses the format written by [`fmt::Display`]: `300.n2.5`.
     fn from_str(text: &str) -> Result<BallotTag, String> {
         let mut parts = text.splitn(3, '.');
         let mut next = || parts.next().unwrap_or_default();
@@ -257,6 +257,6 @@ pub struct Diagnostics {
     pub backoff_ns: u64,
     /// Number of replicas known to have learned the update.
     pub learned_by: u32,
-    /// Number of the lease holder that the operation was forwarded to, if it was.
+    /// Number of the lease holder to which the operation was forwarded, if any.
     pub forwarded_to: Option<u16>,
 }

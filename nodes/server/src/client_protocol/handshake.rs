@@ -1,8 +1,8 @@
 //! The handshake of a connection: the client names itself and the node it expects, and the node identifies itself.
 //!
 //! An address proves nothing: any program on the machine can take a killed node's port, including a node of another
-//! cluster. So both sides identify themselves before the first request, and a client that names the node it expects
-//! is refused by all others. The version is the first field of both messages and is read before the rest, so that
+//! cluster. So both sides identify themselves before the first request, and if a client names the node it expects,
+//! all other nodes refuse it. The version is the first field of both messages and is read before the rest, so that
 //! programs of different releases can refuse each other with a clear message.
 
 use std::fmt;
@@ -34,7 +34,7 @@ pub struct Welcome {
     pub protocol: u32,
     /// Identity of the node.
     pub identity: Identity,
-    /// Number of times that this node has been started on its data folder.
+    /// Number of times this node has been started on its data folder.
     pub incarnation: u64,
     /// Limits of this connection.
     pub limits: Limits,
@@ -42,32 +42,33 @@ pub struct Welcome {
 
 /// Limits of one connection. A request over a limit is answered with [`Outcome::Invalid`](super::Outcome::Invalid)
 /// (key, value, second open operation of one client), [`Outcome::NotApplied`](super::Outcome::NotApplied) with
-/// [`Reason::TooManyInFlight`](super::Reason::TooManyInFlight), or a [`Refused`] and a close (frame, connections).
+/// [`Reason::TooManyInFlight`](super::Reason::TooManyInFlight), or a [`Refused`] message before the connection is
+/// closed (frame, connections).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
-    /// Longest key in bytes.
+    /// Maximum key length in bytes.
     pub max_key: u32,
-    /// Longest value in bytes.
+    /// Maximum value length in bytes.
     pub max_value: u32,
-    /// Longest frame payload in bytes.
+    /// Maximum frame payload in bytes.
     pub max_frame: u32,
-    /// Largest number of open operations on this connection.
+    /// Maximum number of open operations on this connection.
     pub max_in_flight: u32,
 }
 
 /// The node refuses the connection, and closes it after this message.
 ///
-/// Clients of every version can read the reason. The identity follows it only if the other side has shown that it
-/// speaks this version, or does not speak the client protocol at all.
+/// Clients of every version can read the reason. The identity follows it only if the other side has either shown that
+/// it speaks this version, or does not speak the client protocol at all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
     /// The reason, and what to do about it.
     pub why: String,
-    /// Identity of the node that refuses, if the client expected another.
+    /// Identity of the refusing node, if the client expected another one.
     pub identity: Option<Identity>,
 }
 
-/// The identity of a node, distinct from that of all other nodes.
+/// The identity of a node, different from that of every other node.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Identity {
     /// Name of the cluster.
@@ -170,7 +171,7 @@ impl Welcome {
     }
 }
 
-/// Decodes the version first, since the fields after it may have another layout.
+/// Decodes the version first, since the layout of the other fields depends on it.
 fn decode_versioned<T: DeserializeOwned>(
     what: &'static str,
     payload: &[u8],

@@ -1,8 +1,8 @@
 //! The protocol between clients and nodes: [`postcard`] messages inside [frames](crate::frame).
 //!
-//! `docs/client-protocol.md` describes the protocol for authors of other clients. Tests compare it and this module
-//! with fixed bytes. The types are separate from the core's, so that the wire format changes only with [`PROTOCOL`].
-//! The enums are encoded by position, so variants are only ever appended.
+//! `docs/client-protocol.md` describes the protocol for authors of other clients. Tests check both the document and
+//! this module against fixed bytes. The types are separate from the core's, so that the wire format changes only with
+//! [`PROTOCOL`]. Enum variants are encoded by position, so new ones are only ever appended.
 //!
 //! ```text
 //! client                                  node
@@ -30,23 +30,23 @@ pub use handshake::{ExpectedNode, FolderId, Hello, Identity, Limits, Refused, We
 
 /// Version of the messages in this module. A node refuses clients of other versions.
 pub const PROTOCOL: u32 = 3;
-/// Longest key in bytes. A key is at least one byte.
+/// Maximum key length in bytes. A key has at least one byte.
 pub const MAX_KEY: usize = 1 << 10;
-/// Longest value in bytes.
+/// Maximum value length in bytes.
 pub const MAX_VALUE: usize = 1 << 20;
-/// Longest payload in bytes that a client may send after the handshake: a request with a key and two values of the
-/// greatest length, and room for values that are a little too long, which are refused with a reason.
+/// Maximum payload in bytes that a client may send after the handshake: a request with a key and two values of
+/// maximum length, plus some room, so that slightly longer values can be refused with a reason.
 pub const MAX_REQUEST: usize = MAX_KEY + 2 * MAX_VALUE + (64 << 10);
-/// Longest client name in bytes.
+/// Maximum length of a client name in bytes.
 pub const MAX_CLIENT_NAME: usize = 128;
-/// Longest timeout of an operation, in microseconds: an hour.
+/// Maximum timeout of an operation, in microseconds: one hour.
 pub const MAX_TIMEOUT_US: u64 = 3_600_000_000;
 
-/// The permanent id of an operation. A client counts `seq` up from 1. Sending the same id twice requests the same
-/// operation, which takes effect at most once.
+/// The permanent id of an operation. A client numbers its operations with `seq`, starting at 1. Two requests with the
+/// same id request the same operation, which takes effect at most once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct OpId {
-    /// A number that no other client of the cluster uses.
+    /// Number of the client, used by no other client of the cluster.
     pub client: u64,
     /// Position of the operation among those of this client.
     pub seq: u64,
@@ -61,7 +61,7 @@ impl fmt::Display for OpId {
 impl std::str::FromStr for OpId {
     type Err = String;
 
-    /// Parses the format that [`fmt::Display`] writes: `c7.1`.
+    /// Parses the format written by [`fmt::Display`]: `c7.1`.
     fn from_str(text: &str) -> Result<OpId, String> {
         let parts = text.strip_prefix('c').and_then(|rest| rest.split_once('.'));
         let numbers = parts.and_then(|(client, seq)| Some((client.parse().ok()?, seq.parse().ok()?)));
@@ -73,7 +73,7 @@ impl std::str::FromStr for OpId {
 /// Parses an operation id as replies and histories print it: `c7.1`, or `c7.1@300.n2.5` with its birth ballot.
 ///
 /// # Errors
-/// A description of what is wrong with the text.
+/// Returns a description of what is wrong with the text.
 pub fn parse_printed_id(text: &str) -> Result<(OpId, Option<BallotTag>), String> {
     let (op, born) = text.split_once('@').map_or((text, None), |(op, born)| (op, Some(born)));
     Ok((op.parse()?, born.map(str::parse).transpose()?))
@@ -82,7 +82,7 @@ pub fn parse_printed_id(text: &str) -> Result<(OpId, Option<BallotTag>), String>
 /// A request for one operation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
-    /// Id of the operation. At most one operation of an `op.client` may be open on a connection.
+    /// Id of the operation. At most one operation per `op.client` may be open on a connection.
     pub op: OpId,
     /// The key, 1 to [`MAX_KEY`] bytes.
     pub key: Vec<u8>,
@@ -95,7 +95,7 @@ pub struct Request {
 }
 
 /// Whether a request is the first for its operation. A client that sends each operation only once always uses
-/// `First`. A client that retries must say so, or the replies may claim more than is known.
+/// `First`. A client that retries must use `Resent`, or the replies may claim more than is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Provenance {
     /// The operation is sent for the first time, to this node only.
@@ -103,14 +103,14 @@ pub enum Provenance {
     First,
     /// An earlier request of the same operation had an unknown outcome and may still be running.
     Resent {
-        /// A ballot below every ballot that the earlier request could have used: one that its node sent in a reply
+        /// A ballot lower than any that the earlier request could have used: one that the same node sent in a reply
         /// before that request. `None` if no such ballot is known.
         born: Option<BallotTag>,
     },
-    /// The operation is sent for the first time, and after the client saw a ballot in a reply. Newer ballots are
-    /// better. The fate query for the operation must use the same one. Once a row has forgotten ids that were
-    /// declared aborted, it refuses operations that may be among them. An operation sent
-    /// as `First` may always be one of them.
+    /// The operation is sent for the first time, after the client has seen a ballot in a reply. The newer the ballot,
+    /// the better. A fate query for the operation must use the same one. Once a row has forgotten ids that were
+    /// declared aborted, it refuses any operation that may be among them, and an operation sent as `First` always may
+    /// be.
     FirstAfter {
         /// Any ballot that the client has seen before.
         born: BallotTag,
@@ -120,7 +120,7 @@ pub enum Provenance {
 /// An operation on a key. Values are opaque bytes, at most [`MAX_VALUE`] of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Call {
-    /// Serial (linearizable) read.
+    /// A serial (linearizable) read.
     Read,
     /// Sets the value, whatever the current one is.
     Write {
@@ -129,7 +129,7 @@ pub enum Call {
     },
     /// Sets the value if the current one is as expected.
     Cas {
-        /// The value expected. `None` means that the key was never written.
+        /// The value expected. `None` means that the key has never been written.
         expected: Option<Vec<u8>>,
         /// The value to set.
         new: Vec<u8>,
@@ -142,26 +142,26 @@ pub enum Call {
         /// The `born` of that operation's requests. `None` if they used [`Provenance::First`].
         born: Option<BallotTag>,
     },
-    /// Sets the value without Paxos, whatever the current one is: the last write wins, by the wall clock of the
-    /// requested node. Must not be mixed with the Paxos operations on one key. Its id is not remembered, so
-    /// [`Provenance`] does not make it safe to retry, and it has no fate.
+    /// Sets the value without Paxos, whatever the current one is: the last write wins, by the wall clock of the node
+    /// that receives the request. Must not be mixed with the Paxos operations on one key. Its id is not remembered,
+    /// so [`Provenance`] does not make a retry safe, and its fate cannot be queried.
     Put {
         /// The value to set.
         new: Vec<u8>,
         /// Number of replicas that must have stored it durably before the reply.
         level: Level,
     },
-    /// Reads without Paxos: the newest value that one replica or a quorum has.
+    /// Reads without Paxos: the newest value at one replica or among a quorum.
     Get {
         /// Number of replicas that must reply.
         level: Level,
     },
 }
 
-/// The number of replicas that take part in a put or get before it is answered.
+/// The number of replicas that must respond to a put or get before it is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Level {
-    /// One replica: for a put the fastest, for a get the requested node.
+    /// One replica: the fastest for a put, and the node that receives the request for a get.
     One,
     /// A quorum of replicas.
     Quorum,
@@ -177,7 +177,7 @@ impl Level {
     }
 }
 
-/// Why a frame is not the message that was expected.
+/// Why a frame is not the expected message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProtocolError {
     /// Another kind of frame was expected.
@@ -185,7 +185,7 @@ pub enum ProtocolError {
     WrongKind {
         /// The kind of the frame.
         found: FrameKind,
-        /// The frames that are allowed here.
+        /// The frames allowed here.
         expected: &'static str,
     },
     /// The frame is complete, but its payload is not a message of this version.
@@ -252,7 +252,7 @@ impl ToNode {
     /// Decodes the message in one frame.
     ///
     /// # Errors
-    /// If a client does not send frames of this kind, or the payload is malformed.
+    /// Fails if clients never send frames of this kind, or if the payload is malformed.
     pub fn decode(frame: &Frame) -> Result<ToNode, ProtocolError> {
         match frame.kind {
             FrameKind::ClientHello => Hello::decode(&frame.payload).map(ToNode::Hello),
@@ -282,7 +282,7 @@ impl ToClient {
     /// Decodes the message in one frame.
     ///
     /// # Errors
-    /// If a node never sends frames of this kind to clients, or the payload is malformed.
+    /// Fails if nodes never send frames of this kind to clients, or if the payload is malformed.
     pub fn decode(frame: &Frame) -> Result<ToClient, ProtocolError> {
         match frame.kind {
             FrameKind::ClientWelcome => Welcome::decode(&frame.payload).map(ToClient::Welcome),

@@ -20,9 +20,9 @@ use crate::options::MAX_CLUSTER_ID;
 use crate::resources::Place;
 use crate::shell::{Shell, increment, request_size};
 
-/// A client must introduce itself within this time.
+/// Time limit for a client's hello.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
-/// Longest wait for the client to take a last reply.
+/// Maximum wait for the client to read a last reply.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 /// Pause after a failed accept. The usual cause is a lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -34,7 +34,7 @@ enum CloseReason {
     Ended(#[from] ReadError),
     #[error("{0}")]
     Refused(String),
-    /// The client expects another node.
+    /// The client expects a different node.
     #[error("this is {found}, and the client expects {expected}: check the address")]
     Mistaken { found: Identity, expected: ExpectedNode },
     #[error("it did not read its answers: {queued} bytes wait")]
@@ -80,7 +80,7 @@ async fn serve(shell: Rc<Shell>, stream: TcpStream, addr: SocketAddr, number: u6
         }
     } else {
         if shell.refusals.get() >= shell.descriptors.refusals {
-            // Too many to explain it to each.
+            // Too many refusals are pending to send this one a reason.
             increment(&shell.counts.bad_connections);
             return;
         }
@@ -205,8 +205,8 @@ async fn read_hello(incoming: &mut Incoming) -> Result<Hello, CloseReason> {
     }
 }
 
-/// Length in bytes of the longer of the two names that a client expects. No node has a name above the limit, and such
-/// names are not logged.
+/// Length in bytes of the longer of the two expected names. No node has a name longer than the limit, and longer
+/// names must not reach the log.
 fn expected_len(hello: &Hello) -> usize {
     [&hello.cluster, &hello.node].into_iter().flatten().map(String::len).max().unwrap_or(0)
 }
@@ -220,7 +220,7 @@ async fn read_requests(shell: &Rc<Shell>, connection: &ClientConnection, incomin
                 Err(error) => return Err(CloseReason::Refused(error.to_string())),
             }
         }
-        // Send the replies that needed no step of the core.
+        // Send the replies that did not involve the core.
         shell.flush_all();
         shell.inbox.has_room().await;
         incoming.read_more().await?;
@@ -241,7 +241,7 @@ fn take_request(shell: &Rc<Shell>, connection: &ClientConnection, request: Reque
     shell.begin_op(connection.number, request);
 }
 
-/// The reply to a request that is refused before it reaches the core.
+/// The reply to a request refused before it reaches the core, or `None`.
 fn refusal(shell: &Shell, connection: &ClientConnection, request: &Request) -> Option<Outcome> {
     if let Some(why) = request.broken_rule() {
         return Some(Outcome::Invalid { why });
@@ -252,7 +252,7 @@ fn refusal(shell: &Shell, connection: &ClientConnection, request: &Request) -> O
         return Some(Outcome::Invalid { why: format!("client {client} has an open operation on this connection") });
     }
     let turned_away = |why| match request.call {
-        // Otherwise "not applied" would be taken for a statement about the operation whose fate was requested.
+        // "Not applied" would be misread as a statement about the queried operation.
         Call::Fate { .. } => Outcome::Unknown { why },
         Call::Read | Call::Write { .. } | Call::Cas { .. } | Call::Put { .. } | Call::Get { .. } => Outcome::NotApplied { why },
     };

@@ -24,7 +24,7 @@ pub struct Client {
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ControlError {
-    /// The connection failed or the node did not answer in time.
+    /// The connection failed, or the node did not reply in time.
     #[error("control channel of the node at {addr}: {cause}")]
     Io {
         /// Address of the node.
@@ -52,7 +52,7 @@ pub enum ControlError {
         /// The node that was expected.
         expected: Box<ExpectedNode>,
     },
-    /// The token of the node cannot be read.
+    /// The node's token cannot be read.
     #[error("{path}, which allows to control the node: {cause}")]
     Token {
         /// The file.
@@ -74,7 +74,7 @@ impl Client {
     /// Connects to a node. `timeout` bounds the connect and every later call.
     ///
     /// # Errors
-    /// If the node does not accept the connection in time.
+    /// Fails if the node does not accept the connection in time.
     pub fn connect(addr: SocketAddr, timeout: Duration) -> Result<Client, ControlError> {
         let open = || {
             let stream = TcpStream::connect_timeout(&addr, timeout)?;
@@ -86,11 +86,11 @@ impl Client {
         Ok(Client { addr, stream, line: Vec::new(), points: Vec::new(), leases: Vec::new(), timeout })
     }
 
-    /// Connects and checks the node's identity before any other request. An address may meanwhile belong to another
+    /// Connects and checks the node's identity before any other request. By now, the address may belong to another
     /// node, and a fault meant for one node must not hit another.
     ///
     /// # Errors
-    /// As [`connect`](Client::connect), and [`ControlError::Mistaken`] if another node answers.
+    /// As for [`connect`](Client::connect), and [`ControlError::Mistaken`] if another node answers.
     pub fn connect_to(addr: SocketAddr, timeout: Duration, expected: &ExpectedNode) -> Result<Client, ControlError> {
         let mut client = Client::connect(addr, timeout)?;
         if *expected == ExpectedNode::default() {
@@ -103,7 +103,7 @@ impl Client {
         Err(ControlError::Mistaken { addr, found: Box::new(found), expected: Box::new(expected.clone()) })
     }
 
-    /// Asks for the identity of the node.
+    /// Returns the identity of the node.
     ///
     /// # Errors
     /// As [`call`](Client::call).
@@ -114,12 +114,12 @@ impl Client {
         }
     }
 
-    /// Sends a request and waits for its reply. Points that arrive in the meantime are kept for
+    /// Sends a request and waits for its reply. Points that arrive before the reply are kept for
     /// [`next_point`](Client::next_point).
     ///
     /// # Errors
-    /// If the connection fails, the time is over, or the node refuses. After a timeout, replies no longer match
-    /// requests, so the connection should be dropped.
+    /// Fails if the connection breaks, the call times out, or the node refuses the request. After a timeout, replies
+    /// no longer match requests, so the connection should be dropped.
     pub fn call(&mut self, request: &Request) -> Result<Answer, ControlError> {
         let mut line = serde_json::to_vec(request).expect("a request is plain data");
         line.push(b'\n');
@@ -143,10 +143,10 @@ impl Client {
         self.expect_ok(&Request::Authorize { token: token.as_str().to_owned() })
     }
 
-    /// The same, with the token in the data folder of the node.
+    /// The same, with the token from the node's data folder.
     ///
     /// # Errors
-    /// As [`call`](Client::call), and [`ControlError::Token`] if the token cannot be read.
+    /// As for [`call`](Client::call), and [`ControlError::Token`] if the token cannot be read.
     pub fn authorize_from(&mut self, data_dir: &Path) -> Result<(), ControlError> {
         let token = ControlToken::read(data_dir);
         let token = token.map_err(|cause| ControlError::Token { path: data_dir.join(TOKEN_FILE), cause })?;
@@ -175,7 +175,7 @@ impl Client {
         }
     }
 
-    /// Falsifies the node's clocks from now on.
+    /// Skews the node's clocks from now on.
     ///
     /// # Errors
     /// As [`call`](Client::call).
@@ -207,7 +207,7 @@ impl Client {
         self.expect_ok(&Request::Arm { point: point.to_owned(), key: key.map(str::to_owned), hold_ms })
     }
 
-    /// Injects a fault at a named point, after `skip` hits are ignored.
+    /// Injects a fault at a named point, after ignoring the first `skip` hits.
     ///
     /// # Errors
     /// As [`call`](Client::call).
@@ -268,7 +268,7 @@ impl Client {
         }
     }
 
-    /// Subscribes to changes of the node's leases. The first reports are the leases that it holds now.
+    /// Subscribes to changes of the node's leases. The first reports are the leases it currently holds.
     ///
     /// # Errors
     /// As [`call`](Client::call).
@@ -303,7 +303,7 @@ impl Client {
         }
     }
 
-    /// Reads one line. After a timeout, the part that was read stays in `self.line`, so that a later call continues
+    /// Reads one line. After a timeout, the part already read stays in `self.line`, so that a later call continues
     /// from there.
     fn read_answer(&mut self, deadline: Instant) -> Result<Answer, ControlError> {
         loop {

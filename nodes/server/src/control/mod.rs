@@ -1,19 +1,20 @@
-//! The control channel: a harness uses it to watch a node and to inject faults. JSON lines over TCP, loopback only.
+//! The control channel, which a harness uses to watch a node and to inject faults. It carries JSON lines over TCP, on
+//! loopback only.
 //!
 //! Each line is one request or one reply, and replies come in order. A connection that has subscribed to protocol
-//! points also receives an [`Answer::Point`] line whenever one of them is reached.
+//! points also receives an [`Answer::Point`] line each time one of them is reached.
 //!
 //! ```text
 //! -> {"do":"set_clock","offset_us":-3600000000,"drift_ppm":0}
 //! <- {"answer":"ok"}
 //! ```
 //!
-//! Anyone on this machine may ask for identity, status and metrics. Whatever changes or follows the node needs its
-//! [token](ControlToken), once on each connection. A connection ends at the first line that is not a request, or that it may
-//! not send.
+//! Any program on this machine may query identity, status and metrics. A request that changes or follows the node needs its
+//! [token](ControlToken), sent once per connection. The node closes a connection at the first line that is not a request, or
+//! that the connection may not send.
 //!
-//! Faults enter through this channel: the clock seam, failpoints in the storage, and *points* at which the node is held
-//! for a moment so that a nemesis can act exactly then.
+//! Faults enter through this channel: the clock seam, failpoints in the storage, and *protocol points* at which the
+//! node is held briefly, so that a nemesis can act at exactly that moment.
 
 mod client;
 pub(crate) mod server;
@@ -29,29 +30,29 @@ pub use crate::status::{HeldBytes, OpCounts, PeerStatus, StateBytes, Status, Syn
 pub use client::{Client, ControlError};
 pub use token::{ControlToken, TOKEN_FILE};
 
-/// Longest line that either side accepts, in bytes.
+/// Maximum length of a line that either side accepts, in bytes.
 pub const MAX_LINE: usize = 1 << 20;
 
 /// A request to a node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Request {
-    /// Asks for the node's identity. The first request of a client that knows only an address.
+    /// Requests the node's identity. The first request of a client that has only an address.
     Identify {},
-    /// Allows this connection to change and follow the node. Must come before such a request.
+    /// Allows this connection to change and follow the node. Must precede any such request.
     Authorize {
         /// The node's token, from [`TOKEN_FILE`] in its data folder.
         token: String,
     },
-    /// Asks for all figures that the node keeps about itself.
+    /// Requests all of the node's status figures.
     Status {},
-    /// Asks for the same figures as Prometheus text.
+    /// Requests the same figures as Prometheus text.
     Metrics {},
-    /// Falsifies the node's clocks from now on.
+    /// Skews the node's clocks from now on.
     SetClock {
         /// Added to the wall clock, in microseconds. A change makes the clock jump.
         offset_us: i64,
-        /// Both clocks run this many parts per million fast (negative: slow).
+        /// How fast both clocks run, in parts per million above real time (negative: slow).
         drift_ppm: i64,
         /// Stops both clocks.
         #[serde(default)]
@@ -87,14 +88,14 @@ pub enum Request {
         /// Name of the point.
         point: String,
     },
-    /// Holds the node at the next hit of this point, until released or until the time is over.
+    /// Holds the node at the next hit of this point, until it is released or the time is up.
     Arm {
         /// Name of the point.
         point: String,
         /// Hold only for this key, as UTF-8 bytes. Any key if absent.
         #[serde(default)]
         key: Option<String>,
-        /// Longest hold, at most [`MAX_HOLD_MS`].
+        /// Maximum duration of the hold in milliseconds, at most [`MAX_HOLD_MS`].
         hold_ms: u64,
     },
     /// Holds the node for this connection when it reaches the point, which is reported to this connection alone. The hold
@@ -111,8 +112,8 @@ pub enum Request {
     },
     /// Disarms all protocol points and releases a held node, except what [`Request::HoldAt`] has armed.
     Release {},
-    /// Subscribes this connection to changes of the node's leases. The first reports are the leases that it holds
-    /// now.
+    /// Subscribes this connection to changes of the node's leases. The first reports are the leases it currently
+    /// holds.
     WatchLeases {},
     /// Stops the node as SIGTERM does.
     Stop {},
@@ -186,9 +187,9 @@ pub struct LeaseChanged {
     pub range: u16,
     /// The ballot at which the lease was granted, `<run>.<restarts>.<node>`.
     pub ballot: String,
-    /// Start of the time during which the lease has been held without a gap.
+    /// Start of the period for which the lease has been held without a gap.
     pub from_ns: u64,
-    /// When the lease ends unless it is extended or released. For an end: when it ended.
+    /// When the lease ends unless it is extended or released. If it has ended: when it ended.
     pub until_ns: u64,
     /// Why the lease ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]

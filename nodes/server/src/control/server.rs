@@ -18,7 +18,7 @@ use crate::shell::Shell;
 
 /// Pause after a failed accept.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// Longest request in bytes. Replies may be longer.
+/// Maximum length of a request in bytes. Replies may be longer.
 const MAX_REQUEST: usize = 16 << 10;
 
 /// Accepts control connections until the node ends.
@@ -58,7 +58,7 @@ fn line(answer: &Answer) -> Vec<u8> {
     line
 }
 
-/// A subscription and a hold that end with their connection, and whether the connection has shown the token.
+/// A subscription, which ends with its connection, and whether the connection has presented the token.
 struct Subscription<'a> {
     shell: &'a Shell,
     id: Option<u64>,
@@ -97,7 +97,7 @@ async fn serve(shell: &Shell, stream: TcpStream, place: &Place) -> std::io::Resu
     loop {
         let room = (MAX_REQUEST - text.len()) as u64;
         let mut bounded = (&mut read).take(room);
-        // A read that is interrupted by a point keeps in `text` what it has read.
+        // If a point interrupts a read, the part already read stays in `text`.
         tokio::select! {
             biased;
             Some(point) = reached.recv() => write.write_all(&line(&Answer::Point { point })).await?,
@@ -135,7 +135,7 @@ async fn serve(shell: &Shell, stream: TcpStream, place: &Place) -> std::io::Resu
     }
 }
 
-/// Says why, and ends the connection.
+/// Sends the reason and closes the connection.
 async fn refuse(write: &mut OwnedWriteHalf, why: &str) -> std::io::Result<()> {
     let message = format!("{why}. This connection is closed");
     write.write_all(&line(&Answer::Error { message })).await?;
@@ -149,7 +149,7 @@ fn handle(
     subscription: &mut Subscription<'_>,
 ) -> Result<Answer, String> {
     match request {
-        // The token was compared before.
+        // The token has already been checked.
         Request::Authorize { token: _ } => subscription.authorized = true,
         Request::Identify {} => return Ok(Answer::Identity { identity: shell.identity() }),
         Request::Status {} => return Ok(Answer::Status { status: Box::new(shell.status()) }),
@@ -160,7 +160,7 @@ fn handle(
             }
             shell.clock.borrow_mut().set(ClockSkew { offset_us, drift_ppm, frozen: freeze });
             shell.clock_changed.set(true);
-            // The real times at which timers are due have changed.
+            // The real times at which timers expire have changed.
             shell.inbox.bell.notify_one();
             shell.log.warn("clock_set", &[("offset_us", &offset_us), ("drift_ppm", &drift_ppm), ("freeze", &freeze)]);
         }

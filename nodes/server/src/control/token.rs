@@ -1,5 +1,5 @@
-//! The token that allows a program to change a node over its control port. The node writes it into its data folder, in
-//! a file that only the node's own user can read: anyone who can read that file could harm the node in other ways.
+//! The token that allows a program to change a node through its control port. The node writes it to its data folder,
+//! in a file readable only by the node's own user: anyone able to read that file could harm the node in other ways.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -10,7 +10,7 @@ use crate::secret::{hex, is_equal, random};
 
 /// Name of the file in the data folder.
 pub const TOKEN_FILE: &str = "control.token";
-/// Random bytes of a token.
+/// Number of random bytes in a token.
 const TOKEN_BYTES: usize = 16;
 
 /// The token of a node. It is never printed.
@@ -27,7 +27,7 @@ impl ControlToken {
     /// Reads the token of the node with this data folder.
     ///
     /// # Errors
-    /// If there is none, or this user may not read it.
+    /// Fails if there is none, or this user may not read it.
     pub fn read(data_dir: &Path) -> io::Result<ControlToken> {
         let mut text = String::new();
         let file = std::fs::File::open(data_dir.join(TOKEN_FILE))?;
@@ -40,14 +40,14 @@ impl ControlToken {
         }
     }
 
-    /// The token of an earlier process of this node, or a new one, which is written to the file.
+    /// Returns the token of an earlier process of this node, or creates one and writes it to the file.
     pub(crate) fn keep_or_create(data_dir: &Path) -> io::Result<ControlToken> {
         if let Ok(known) = ControlToken::read(data_dir) {
             return Ok(known);
         }
         let token = ControlToken(hex(&random::<TOKEN_BYTES>()?));
         let path = data_dir.join(TOKEN_FILE);
-        // A file of another mode is replaced, since the mode below applies only to a new file.
+        // A file with a different mode is replaced, since the mode below applies only to new files.
         let _ = std::fs::remove_file(&path);
         let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
         file.write_all(format!("{}\n", token.0).as_bytes())?;

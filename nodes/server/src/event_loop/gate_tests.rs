@@ -1,6 +1,6 @@
-//! Nothing leaves before its sync: a real core, event loop and log, with a disk that syncs when the test says so.
-//! Each message and reply makes a claim about what this node stores, and each claim is compared with the records that
-//! were synced by then.
+//! Nothing leaves before its sync. The tests run a real core, event loop and log, with a disk that syncs only when
+//! the test allows it. Each message and reply makes a claim about what this node stores, and each claim is compared
+//! with the records synced by then.
 
 mod held_disk;
 
@@ -48,7 +48,7 @@ fn backed(outgoing: &Outgoing, synced: &[Record]) -> Option<bool> {
             Body::PutDone => claim(key, &|r| matches!(r, Record::Put { .. })),
             _ => None,
         },
-        // The only node of its cluster: it stores whatever it replies.
+        // As the only node of its cluster, it must store whatever it acknowledges.
         Outgoing::Reply { token, outcome: Outcome::Applied, .. } => {
             claim(&key(token.0), &|r| matches!(r, Record::Accepted { accepted, .. } if accepted.update != Update::Empty))
         }
@@ -77,11 +77,11 @@ fn key(number: u64) -> Key {
     Key::from(format!("k{number}").as_str())
 }
 
-/// A message or reply that left: its name, and whether synced records backed it then.
+/// A message or reply that was sent: its name, and whether synced records backed it at that time.
 type Left = Rc<RefCell<Vec<(&'static str, bool)>>>;
 
 struct Rig {
-    // Dropped first, because the disk's thread must not wait for a failed test.
+    // Dropped first, so that the disk's thread does not wait for a failed test.
     hold: FreeAtEnd,
     event_loop: EventLoop,
     shell: Rc<Shell>,
@@ -109,7 +109,7 @@ impl Rig {
         let store = move |wal| Box::new(HeldStore { wal, hold: held }) as Box<dyn Store>;
         let (shell, started) = prepare(options, Logger::to_memory("n1"), Stopper::default(), Hosting::Thread, store).unwrap();
         let (shell, left) = (Rc::new(shell), Left::default());
-        // No other node is there to confirm it.
+        // There is no other node to confirm it.
         shell.voting.set(true);
         let seen = Rc::clone(&left);
         let exit = move |outgoing: Outgoing| {
@@ -132,7 +132,7 @@ impl Rig {
         self.event_loop.turn().await.unwrap();
     }
 
-    /// Whether a batch has been written and is not synced yet.
+    /// Whether a batch has been written but not yet synced.
     fn holds_a_batch(&self) -> bool {
         let held = self.hold.0.lock();
         held.come > held.allowed
@@ -155,7 +155,7 @@ impl Rig {
         self.turn().await;
     }
 
-    /// The messages and replies that left. Those that synced records did not back are marked.
+    /// The messages and replies that were sent. Those not backed by synced records are marked.
     fn left(&self) -> Vec<String> {
         let mark = |(name, backed): (&str, bool)| if backed { name.to_owned() } else { format!("{name} too early") };
         self.left.borrow().iter().copied().map(mark).collect()
@@ -191,8 +191,9 @@ fn ballot() -> Ballot {
     Ballot { micros: 1_000_000, node: CoreNodeId(2), nonce: 7 }
 }
 
-/// Requests from n2, in the order of Paxos. Each comes twice, as on a link that duplicates: the reply to the second
-/// copy relies on the record of the first. (The second copy of a prepare is rejected, which relies on nothing.)
+/// Requests from n2, in the order of Paxos. Each is sent twice, as on a link that duplicates messages: the reply to
+/// the second copy relies on the record of the first. (The second copy of a prepare is rejected, and a reject relies
+/// on nothing.)
 fn requests() -> [Body; 4] {
     let data = Arc::new(RowData { version: 1, value: Some(Value::from("a")), dedupe: Dedupe::default() });
     [
@@ -203,8 +204,8 @@ fn requests() -> [Body; 4] {
     ]
 }
 
-/// All replies to n2. Each request's batch gathers while the previous one is being synced. So a reply that leaves one
-/// batch early leaves when the disk has only the previous batch.
+/// All replies to n2. Each request's batch accumulates while the previous one is being synced. So a reply sent one
+/// batch too early leaves when the disk has only the previous batch.
 fn answers_to_a_peer(mutants: &[&str]) -> Vec<String> {
     run(async |dir| {
         let mut rig = Rig::start(dir, &[2, 3], Rounds::Classic, mutants).await;
@@ -218,7 +219,7 @@ fn answers_to_a_peer(mutants: &[&str]) -> Vec<String> {
             if let Some(io) = last_batch.take() {
                 rig.sync(io).await;
             }
-            // A planted bug may write nothing.
+            // With a planted bug, nothing may be written.
             if submitted > before {
                 rig.until_a_batch_comes();
                 last_batch = Some(submitted);
@@ -271,7 +272,7 @@ fn no_reply_to_a_client_leaves_before_its_sync() {
     }
 }
 
-/// The test above fails for servers that reply too early.
+/// The test above detects servers that reply too early.
 #[cfg(feature = "mutants")]
 #[test]
 fn planted_bugs_let_answers_leave_too_early() {

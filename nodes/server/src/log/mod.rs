@@ -1,6 +1,6 @@
 //! Structured log: one event per line, `wall=<s> mono_ns=<ns> level=<l> node=<n> event=<e> key=value ...`.
 //!
-//! The monotonic time is the raw clock that the harness shares, so a log can be compared with a history.
+//! The monotonic time comes from the raw clock shared with the harness, so that a log can be compared with a history.
 
 use std::fmt::{Display, Write as _};
 use std::sync::{Arc, Mutex};
@@ -28,7 +28,7 @@ impl Level {
     }
 }
 
-/// Number of lines that a node inside another program keeps in memory. The oldest are dropped first.
+/// Maximum number of lines kept in memory for a node inside another program. The oldest are dropped first.
 const MAX_MEMORY_LINES: usize = 10_000;
 
 /// Writes the log of one node.
@@ -83,7 +83,7 @@ impl Logger {
         }
     }
 
-    /// Waits until all lines are written, for at most a moment. Called before the process ends.
+    /// Waits briefly until all lines are written. Called before the process ends.
     pub(crate) fn flush(&self) {
         if let Sink::Writer(writer) = &self.sink {
             writer.flush();

@@ -1,23 +1,23 @@
-//! Writes log lines in a separate thread. The event loop only queues them: a pipe that is not read blocks its writer,
-//! and a node that stops because its log is not read would look like a node that has failed.
+//! Writes log lines in a separate thread. The event loop only queues them: an unread pipe blocks its writer, and a
+//! node stuck on an unread log would look like a failed node.
 
 use std::collections::VecDeque;
 use std::io::Write;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-/// Bytes of lines that may wait. Further lines are dropped and counted.
+/// Maximum number of bytes waiting to be written. Further lines are dropped and counted.
 const MAX_QUEUED_BYTES: usize = 1 << 20;
-/// Longest wait for the last lines of a process that ends.
+/// Maximum wait for the last lines of a process that is about to exit.
 const FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// The queue of lines, and its thread.
+/// The queue of lines, and the thread that writes them.
 #[derive(Debug)]
 pub(super) struct LogWriter {
     queue: Mutex<Queue>,
     /// Wakes the thread.
     work: Condvar,
-    /// Wakes those that wait for an empty queue.
+    /// Wakes threads that wait for the queue to be empty.
     idle: Condvar,
 }
 
@@ -36,12 +36,12 @@ impl LogWriter {
     pub(super) fn start(sink: impl Write + Send + 'static) -> Arc<LogWriter> {
         let writer = Arc::new(LogWriter { queue: Mutex::default(), work: Condvar::new(), idle: Condvar::new() });
         let shared = Arc::clone(&writer);
-        // Without the thread, lines are dropped; a process that cannot start threads does not get far.
+        // Without the thread, lines are dropped. A process that cannot start threads does not get far anyway.
         let _ = std::thread::Builder::new().name("log".to_owned()).spawn(move || shared.write_all(sink));
         writer
     }
 
-    /// Queues a line. Once there is room again after lines were dropped, `report` makes the line that says how many.
+    /// Queues a line. Once there is room again after lines were dropped, `report` produces a line with their number.
     pub(super) fn push(&self, line: String, report: impl FnOnce(u64) -> String) {
         let mut queue = self.lock();
         if queue.bytes + line.len() > MAX_QUEUED_BYTES {
@@ -63,7 +63,7 @@ impl LogWriter {
         self.lock().dropped
     }
 
-    /// Waits until everything is written, or a moment has passed.
+    /// Waits until everything is written, but at most [`FLUSH_TIMEOUT`].
     pub(super) fn flush(&self) {
         let deadline = Instant::now() + FLUSH_TIMEOUT;
         let mut queue = self.lock();
@@ -92,7 +92,7 @@ impl LogWriter {
             queue.writing = true;
             drop(queue);
             let text: String = lines.into_iter().collect();
-            // A failed write to the log must not end a working node.
+            // A failed write to the log must not stop a working node.
             let _ = sink.write_all(text.as_bytes()).and_then(|()| sink.flush());
             queue = self.lock();
             queue.writing = false;
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
     use std::sync::mpsc;
 
-    /// A sink that takes nothing until its channel is opened.
+    /// A sink that accepts nothing until its channel is opened.
     struct Blocked {
         open: mpsc::Receiver<()>,
         written: Arc<Mutex<String>>,
@@ -120,7 +120,7 @@ mod tests {
 
     impl Write for Blocked {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            // An error means that the test has opened it for good.
+            // An error means that the test has opened it permanently.
             let _ = self.open.recv();
             self.written.lock().unwrap().push_str(std::str::from_utf8(bytes).unwrap());
             Ok(bytes.len())
@@ -138,7 +138,8 @@ mod tests {
         let writer = LogWriter::start(Blocked { open: receiver, written: Arc::clone(&written) });
         let push = |line: &str| writer.push(line.to_owned(), |count| format!("dropped={count}\n"));
         let line = format!("{}\n", "x".repeat(1_023));
-        // What the thread has taken and cannot write, and a full queue. None of these calls waits.
+        // Enough for the part that the thread has taken but cannot write, and a full queue. None of these calls
+        // blocks.
         let pushed = 3 * MAX_QUEUED_BYTES / line.len();
         for _ in 0..pushed {
             push(&line);

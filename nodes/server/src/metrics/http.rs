@@ -1,7 +1,7 @@
 //! `GET /metrics` for Prometheus: just enough HTTP/1.1 for a scraper or a browser, one request per connection.
 //!
-//! The endpoint is read-only. It is served by the node's own thread, so scrapers are limited in connections, bytes
-//! and time, and figures are gathered only for a complete and valid request.
+//! The endpoint is read-only. The node's own thread serves it, so scrapers are limited in connections, bytes and
+//! time, and figures are gathered only for complete and valid requests.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::shell::Shell;
 
-/// Longest request in bytes, including its head.
+/// Maximum length of a request in bytes, including its head.
 const MAX_REQUEST: usize = 8 << 10;
 /// Time limit for receiving a request and sending its response.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -55,7 +55,7 @@ async fn serve(shell: &Shell, mut stream: TcpStream, full: bool) -> std::io::Res
         match read_head(&mut stream).await? {
             Head::Whole(head) => answer(&head, || shell.status().to_prometheus()),
             Head::TooLong => Answer::error("431 Request Header Fields Too Large", format!("a request has at most {MAX_REQUEST} bytes")),
-            // The scraper has gone, so there is no one to reply to.
+            // The scraper has disconnected, so no reply is possible.
             Head::CutShort => return Ok(()),
         }
     };
@@ -109,7 +109,7 @@ impl Answer {
     }
 }
 
-/// The response to a complete request head. `figures` is called only for a request that needs them.
+/// The response to a complete request head. `figures` is called only if the request needs them.
 fn answer(head: &[u8], figures: impl FnOnce() -> String) -> Answer {
     let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
     let words: Vec<&str> = std::str::from_utf8(line).map(|line| line.split(' ').collect()).unwrap_or_default();

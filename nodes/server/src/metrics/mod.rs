@@ -5,13 +5,14 @@ pub(crate) mod http;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Sub-buckets of each power of two: values are accurate to within 1/16.
+/// Number of sub-buckets per power of two: values are accurate to within 1/16.
 const SUB_BUCKETS: usize = 16;
 const SUB_BITS: u32 = SUB_BUCKETS.ilog2();
-/// Powers of two above the first `SUB_BUCKETS` microseconds. The last bucket takes all values above 2^36 us (19 hours).
+/// Number of powers of two above the first `SUB_BUCKETS` microseconds. The last bucket holds all values above 2^36 us
+/// (19 hours).
 const POWERS: usize = 32;
 
-/// A histogram of durations in microseconds, with buckets whose width grows with the value.
+/// A histogram of durations in microseconds, with bucket widths that grow with the value.
 #[derive(Debug)]
 pub(crate) struct LatencyHistogram {
     buckets: [AtomicU64; SUB_BUCKETS * (POWERS + 1)],
@@ -31,7 +32,7 @@ impl LatencyHistogram {
         self.max_us.fetch_max(us, Ordering::Relaxed);
     }
 
-    /// The duration in microseconds that this share of the records does not exceed. Zero without records.
+    /// The duration, in microseconds, not exceeded by this share of the recorded values. Zero if there are none.
     pub(crate) fn quantile_us(&self, share: f64) -> u64 {
         let counts: Vec<u64> = self.buckets.iter().map(|b| b.load(Ordering::Relaxed)).collect();
         let total: u64 = counts.iter().sum();

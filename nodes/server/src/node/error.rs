@@ -8,11 +8,11 @@ use crate::StorageError;
 use crate::amnesia::LostState;
 use crate::options::OptionsError;
 
-/// Exit code of a node whose disk failed (`EX_IOERR`).
+/// Exit code of a node after a disk failure (`EX_IOERR`).
 pub const EXIT_DISK: u8 = 74;
-/// Exit code of a node whose options are invalid (`EX_USAGE`).
+/// Exit code of a node with invalid options (`EX_USAGE`).
 pub const EXIT_USAGE: u8 = 64;
-/// Exit code of a node whose own data is damaged or missing (`EX_DATAERR`).
+/// Exit code of a node with damaged or missing data (`EX_DATAERR`).
 pub const EXIT_DATA: u8 = 65;
 /// Exit code of a node that failed for any other reason.
 pub const EXIT_FAILED: u8 = 70;
@@ -26,10 +26,10 @@ pub enum NodeError {
     /// The core refused its settings.
     #[error("{0}")]
     Config(#[from] ConfigError),
-    /// The disk failed, or the data folder is not usable.
+    /// The disk failed, or the data folder is unusable.
     #[error(transparent)]
     Storage(#[from] StorageError),
-    /// Another node proved that this one has lost a part of its state.
+    /// Another node proved that this one has lost part of its state.
     #[error("{0}")]
     LostState(Box<LostState>),
     /// The node cannot listen on an address.
@@ -74,8 +74,8 @@ impl NodeError {
     }
 }
 
-/// The exit code of a process whose storage cannot start or continue. A process that may open no more files has not
-/// lost its disk.
+/// The exit code of a process whose storage cannot start or continue. Running out of file descriptors does not count
+/// as a disk failure.
 pub(super) fn storage_exit_code(error: &StorageError) -> u8 {
     match error {
         error if error.is_usage() => EXIT_USAGE,

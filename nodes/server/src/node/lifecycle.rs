@@ -1,4 +1,4 @@
-//! The life cycle of a node: recover, get ready, serve, stop.
+//! The life cycle of a node: recovery, getting ready, serving, stopping.
 
 use std::cell::{Cell, RefCell};
 use std::io::Read;
@@ -43,7 +43,7 @@ use crate::storage::wal::Wal;
 use crate::wire::record::{LogRecord, decode_log_record};
 use crate::{StorageError, clients, control, peers};
 
-/// Runs a node on this thread, from recovery to its end.
+/// Runs a node on this thread, from recovery until it ends.
 pub(super) fn run(
     options: NodeOptions,
     log: Logger,
@@ -62,7 +62,7 @@ pub(super) fn run(
         let result = serve(&shell, started, listeners, hosting, on_ready).await;
         Ok::<_, NodeError>((finish(&shell, hosting, result), Arc::clone(&shell.folder)))
     }))?;
-    // The folder's lock is released last, after all tasks and threads that may write in the folder have ended.
+    // The folder's lock is released last, after all tasks and threads that may write to the folder have ended.
     drop(local);
     drop(runtime);
     drop(folder);
@@ -77,7 +77,7 @@ struct Listeners {
 }
 
 impl Listeners {
-    /// Binds all sockets. This happens before recovery, so that a port in use is found before the disk is touched.
+    /// Binds all sockets. This happens before recovery, so that a port conflict is found before the disk is touched.
     async fn bind(options: &NodeOptions) -> Result<Listeners, NodeError> {
         let bind = async |what, addr| TcpListener::bind(addr).await.map_err(|cause| NodeError::Bind { what, addr, cause });
         Ok(Listeners {
@@ -197,9 +197,10 @@ pub(crate) fn prepare(
         Check::On => check_folder(folder.path(), &identity, &recovered, replica.incarnation())?,
         Check::Skipped => Doubt::None,
     };
-    // The identity says where the log ended, so that end must survive first.
+    // The identity records where the log ended, so that end must be durable first.
     recovery::sync(&at, &recovered)?;
-    // This comes before the damaged end of the log is cut off, since nothing shows afterwards that there was one.
+    // The identity is written before the damaged end of the log is cut off, since afterwards nothing shows the
+    // damage.
     let start = ProcessStart { incarnation: replica.incarnation() + 1, process: entropy.next_u64() | 1, first_batch: recovered.next_batch };
     identity.begin_process(start, doubt);
     write_identity(&**folder.vfs(), folder.path(), &identity)?;
@@ -268,7 +269,8 @@ pub(crate) fn prepare(
     Ok((shell, started))
 }
 
-/// Divides the descriptors of this process, after raising their limit. Must be called before anything is served.
+/// Divides this process's file descriptors among their uses, after raising the limit. Must be called before anything
+/// is served.
 fn descriptors(options: &NodeOptions, log: &Logger, hosting: Hosting) -> Result<Descriptors, NodeError> {
     let (wanted, peers) = (options.limits.client_connections, options.peers.len());
     if hosting == Hosting::Thread {
@@ -292,15 +294,15 @@ fn log_recovery(log: &Logger, recovered: &Recovered) {
     }
 }
 
-/// Nodes that share a seed, and processes of one node, must not draw the same numbers: with equal backoffs they would
-/// collide forever.
+/// Nodes that share a seed must not draw the same numbers, nor must different processes of one node: with equal
+/// backoffs they would collide forever.
 fn seed(options: &NodeOptions, incarnation: u32) -> u64 {
     let process = u64::from(options.id.number()) << 32 | u64::from(incarnation);
-    // The odd constant of splitmix64 spreads small numbers over all bits.
+    // The odd constant from splitmix64 spreads small numbers over all bits.
     options.seed ^ process.wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
-/// Random bits that do not depend on the seed: folder ids and salts must differ between runs of one seed.
+/// Random bits that do not depend on the seed: folder ids and salts must differ between runs with the same seed.
 fn entropy() -> Result<u64, NodeError> {
     let mut bits = [0; 8];
     let read = std::fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bits));
@@ -308,7 +310,7 @@ fn entropy() -> Result<u64, NodeError> {
     Ok(u64::from_le_bytes(bits))
 }
 
-/// A failed disk ends the process from the disk's own thread, since the event loop could stay busy for a while.
+/// After a disk failure, the disk's own thread ends the process, since the event loop could stay busy for a while.
 fn on_disk_failure(log: Logger, hosting: Hosting) -> OnFailure {
     Box::new(move |error| {
         let event = if error.is_out_of_descriptors() { "out_of_descriptors" } else { "disk_failed" };
@@ -407,7 +409,7 @@ async fn stop_on_signals(shell: Rc<Shell>) {
                 _ = term.recv() => "TERM",
                 _ = int.recv() => "INT",
             };
-            // The log must show that the process did not end by itself.
+            // The log must show that the process did not end of its own accord.
             shell.log.info("stop_signal", &[("signal", &signal)]);
             shell.stopper.stop();
         }

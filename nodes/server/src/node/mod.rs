@@ -30,7 +30,7 @@ pub(crate) enum Hosting {
     Thread,
 }
 
-/// The line that a node prints when it is ready; a [`NodeHandle`] holds it too.
+/// The line that a node prints when it is ready. Also available from a [`NodeHandle`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Ready {
     /// Always true. Readers search for this field.
@@ -41,13 +41,13 @@ pub struct Ready {
     pub cluster: String,
     /// Id of its data folder.
     pub folder: FolderId,
-    /// Incarnation: counts the processes of this node.
+    /// Incarnation: sequence number of this process among the node's processes.
     pub incarnation: u32,
     /// Process id.
     pub pid: u32,
-    /// Address that clients connect to.
+    /// Address for clients.
     pub client: SocketAddr,
-    /// Address that other nodes connect to.
+    /// Address for other nodes.
     pub peer: SocketAddr,
     /// Address of the control channel.
     pub control: SocketAddr,
@@ -67,7 +67,7 @@ impl Node {
     /// Starts a node in its own threads and waits until it is ready.
     ///
     /// # Errors
-    /// Any error that keeps the node from getting ready.
+    /// Returns any error that keeps the node from getting ready.
     pub fn start(options: NodeOptions) -> Result<NodeHandle, NodeError> {
         let stopper = Stopper::default();
         let log = Logger::to_memory(options.id);
@@ -115,16 +115,16 @@ impl NodeHandle {
         self.log.lines()
     }
 
-    /// Stops the node cleanly: open operations may finish, and everything is made durable.
+    /// Stops the node cleanly: open operations get time to finish, and everything is made durable.
     ///
     /// # Errors
-    /// If the node had failed before, or fails while it stops.
+    /// Fails if the node had already failed, or fails while stopping.
     pub fn stop(mut self) -> Result<(), NodeError> {
         self.stopper.stop();
         self.join()
     }
 
-    /// Ends the node as a SIGKILL would: it writes nothing more and sends nothing more.
+    /// Ends the node as a SIGKILL would: it writes and sends nothing more.
     pub fn kill(mut self) {
         self.kill_keeping_handle();
     }
@@ -135,10 +135,10 @@ impl NodeHandle {
         let _ = self.join();
     }
 
-    /// Waits until the node ends by itself.
+    /// Waits until the node ends of its own accord.
     ///
     /// # Errors
-    /// If the node failed.
+    /// Fails if the node failed.
     pub fn wait(mut self) -> Result<(), NodeError> {
         self.join()
     }

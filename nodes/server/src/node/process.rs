@@ -9,23 +9,23 @@ use super::{EXIT_FAILED, Hosting, Ready, Stopper};
 use crate::log::Logger;
 use crate::options::NodeOptions;
 
-/// How long a process may take to end after its parent has gone.
+/// How long a process may take to end after its parent has exited.
 const ORPHAN_GRACE: Duration = Duration::from_secs(1);
 /// How often the parent is checked.
 const PARENT_CHECK_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Runs a node as this process, until SIGTERM, SIGINT, the end of its parent, or a failure.
 ///
-/// When the node has recovered and listens, it prints one JSON line ([`Ready`]) to standard output. It logs to
-/// standard error.
-/// Exits with 0 after a clean stop, 64 if the options or the data folder are not usable, 65 if its own data is
-/// damaged or lost, 74 if the disk failed, and 70 otherwise. A panic in any thread is logged and aborts the process.
+/// Once the node has recovered and is listening, it prints one JSON line ([`Ready`]) to standard output. It logs to
+/// standard error. The exit code is 0 after a clean stop, 64 if the options or the data folder are unusable, 65 if
+/// the node's data is damaged or lost, 74 if the disk failed, and 70 otherwise. A panic in any thread is logged and
+/// aborts the process.
 pub fn run_node(options: NodeOptions) -> ExitCode {
     let log = Logger::to_stderr(options.id);
     abort_on_panic(log.clone());
-    // A write above the file size limit (`ulimit -f`) then fails like a write to a full disk instead of killing the
-    // process.
-    // SAFETY: sets the disposition of one signal, before any thread of this process exists.
+    // With this signal ignored, a write beyond the file size limit (`ulimit -f`) fails like a write to a full disk
+    // instead of killing the process. SAFETY: sets the disposition of one signal, before any thread of this process
+    // exists.
     unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
     let stopper = Stopper::default();
     let stdin = options.exit_on_stdin_eof.then(|| stop_on_stdin_eof(stopper.clone(), log.clone()));
@@ -37,7 +37,7 @@ pub fn run_node(options: NodeOptions) -> ExitCode {
     }
     let on_ready = |ready: &Ready| {
         let line = serde_json::to_string(ready).expect("plain data");
-        // A parent that does not read standard output is not a reason to end.
+        // A parent that does not read standard output is no reason to exit.
         let _ = writeln!(std::io::stdout(), "{line}");
         let _ = std::io::stdout().flush();
     };
@@ -86,7 +86,7 @@ fn stop_on_parent_exit(parent: u32, stopper: Stopper, log: Logger) -> std::io::R
     std::thread::Builder::new().name("parent".into()).spawn(watch).map(drop)
 }
 
-/// No process waits for an orphan, so it gets only a moment for a clean stop.
+/// No process waits for an orphan, so it gets only a short time for a clean stop.
 fn stop_after_grace(stopper: &Stopper, log: &Logger) {
     stopper.stop();
     std::thread::sleep(ORPHAN_GRACE);

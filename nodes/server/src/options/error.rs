@@ -1,4 +1,4 @@
-//! What can be wrong with options.
+//! Errors in the options of a node.
 
 use super::{MAX_CLUSTER_ID, NodeId, NodeIdError};
 use std::net::SocketAddr;
@@ -28,14 +28,14 @@ pub enum OptionsError {
         /// Length of the name in bytes.
         len: usize,
     },
-    /// The control address is not a loopback address. The control channel can stop and break a node, so only this
-    /// machine may reach it.
+    /// The control address is not a loopback address. The control channel can stop and break a node, so it must be
+    /// reachable only from this machine.
     #[error("the control address {addr} is not a loopback address: use 127.0.0.1 or [::1]")]
     ControlNotLoopback {
         /// The address given.
         addr: SocketAddr,
     },
-    /// Clients or peers from other machines could reach the node, and nothing says that they may.
+    /// Clients or peers on other machines could reach the node, and the options do not allow that.
     #[error(
         "{addr} is not a loopback address: programs on other machines could talk to this node, which does not know its clients. \
          If they may, add --allow-remote"
@@ -44,7 +44,7 @@ pub enum OptionsError {
         /// The address given.
         addr: SocketAddr,
     },
-    /// Nodes that other machines can reach must recognize each other.
+    /// Nodes reachable from other machines must authenticate each other.
     #[error("peers listen on {addr}, which is not a loopback address: give all nodes the same --cluster-secret-file")]
     NoSecret {
         /// The address given.
@@ -62,7 +62,7 @@ pub enum OptionsError {
         /// The size given.
         bytes: u64,
     },
-    /// The process may open too few files to serve even one client.
+    /// The limit on open files is too low to serve even one client.
     #[error(
         "this process may open {limit} files, which leaves none for clients beside the log and {peers} peers: raise the limit (ulimit -n)"
     )]

@@ -1,30 +1,30 @@
-//! Limits of a node's queues.
+//! Limits on a node's queues.
 
-/// Limits of a node's queues. Each field says what happens at its limit.
+/// Limits on a node's queues. Each field documents what happens at its limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Client connections. One more is refused with a readable error.
+    /// Client connections. Further ones are refused with a readable error.
     pub client_connections: usize,
-    /// Open operations of one connection. One more is answered `NotApplied(Busy)`.
+    /// Open operations per connection. Further ones are answered `NotApplied(TooManyInFlight)`.
     pub in_flight_per_connection: usize,
-    /// Bytes of replies that a client has not read yet. Beyond the limit, the connection is closed and logged.
+    /// Bytes of replies that one client has not read yet. Beyond the limit, the connection is closed and logged.
     pub client_outbound_bytes: usize,
-    /// Bytes of replies that all clients together have not read yet. Beyond the limit, connections with unread replies
-    /// are closed and logged.
+    /// Bytes of unread replies, over all clients. Beyond the limit, connections with unread replies are closed and
+    /// logged.
     pub reply_bytes: usize,
-    /// Bytes of frames that clients have begun and not finished, together. Beyond the limit, the connection whose frame
-    /// has been unfinished for the longest time is closed.
+    /// Bytes of frames that clients have begun but not finished, over all clients. Beyond the limit, the connection
+    /// whose frame has been unfinished the longest is closed.
     pub partial_frame_bytes: usize,
-    /// Bytes of the open operations of all clients together, each with a fixed amount for its bookkeeping. Beyond the
-    /// limit, new ones are answered `NotApplied(Busy)`.
+    /// Bytes of open operations, over all clients, including a fixed amount of overhead for each. Beyond the limit,
+    /// new ones are answered `NotApplied(Busy)`.
     pub request_bytes: usize,
     /// Bytes of messages waiting for one peer. Beyond the limit, new messages are dropped and counted.
     pub peer_outbound_bytes: usize,
     /// Events waiting for the event loop. Beyond the limit, connections are not read until the loop has caught up.
     pub inbox_events: usize,
-    /// Bytes of these events. The same applies.
+    /// Bytes of these events. Beyond the limit, the same happens.
     pub inbox_bytes: usize,
-    /// Operations waiting for one key. One more is answered `NotApplied(Busy)`.
+    /// Operations waiting for one key. Further ones are answered `NotApplied(Busy)`.
     pub queue_per_key: usize,
 }
 

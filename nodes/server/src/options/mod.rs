@@ -1,8 +1,8 @@
-//! The settings of a node. Plain data: the harness parses the command line, tests build it by hand.
+//! The settings of a node, as plain data: the harness fills them from the command line, and tests set them directly.
 
-mod error; // what can be wrong with them
-mod limits; // limits of queues
-mod modes; // choices between ways to work
+mod error; // errors in the options
+mod limits; // limits on queues
+mod modes; // modes of operation
 mod node_id; // names of nodes
 
 pub use error::OptionsError;
@@ -16,14 +16,14 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// How large the log may grow, and how it is written.
+/// Settings of the log: how large it may grow, and how it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StorageOptions {
-    /// Size of a log segment in bytes. A segment is preallocated and filled with zeroes before its use.
+    /// Size of a log segment in bytes. A segment is preallocated and filled with zeroes before use.
     pub segment_bytes: u64,
     /// Number of closed segments that may accumulate before a snapshot replaces them.
     pub segments_before_snapshot: usize,
-    /// Where un-synced data is.
+    /// Where un-synced data is kept.
     pub unsynced: Unsynced,
 }
 
@@ -40,33 +40,35 @@ pub struct NodeOptions {
     pub id: NodeId,
     /// Name of the cluster. Nodes and data folders of other clusters are refused.
     pub cluster_id: String,
-    /// Address that other nodes connect to. With port 0 the node takes a free port and reports it in the ready line.
+    /// Address on which to listen for other nodes. With port 0, the node takes a free port and reports it in the
+    /// ready line.
     pub peer_listen: SocketAddr,
-    /// Address that clients connect to.
+    /// Address on which to listen for clients.
     pub client_listen: SocketAddr,
     /// Address of the control channel. Must be a loopback address.
     pub control_listen: SocketAddr,
-    /// Address that answers `GET /metrics`, if any. It is read-only, so it may be reachable from other machines.
+    /// Address that answers `GET /metrics`, if any. This endpoint is read-only, so it may be reachable from other
+    /// machines.
     pub metrics_listen: Option<SocketAddr>,
     /// The other nodes, with the address at which *this* node reaches them (perhaps through a relay).
     pub peers: Vec<(NodeId, SocketAddr)>,
-    /// The secret that all nodes of the cluster share. Without one, peers must be on this machine.
+    /// The secret shared by all nodes of the cluster. Without one, peers must be on this machine.
     pub secret: Option<ClusterSecret>,
     /// Whether peers and clients may listen beyond loopback addresses. Clients are not authenticated.
     pub remote: bool,
-    /// The data folder. It is created if it does not exist.
+    /// The data folder. Created if it does not exist.
     pub data_dir: PathBuf,
-    /// Seed of the node's random choices (backoff, nonces). It is mixed with the incarnation.
+    /// Seed of the node's random choices (backoff, nonces), mixed with the incarnation.
     pub seed: u64,
-    /// Number and kind of rounds of an operation.
+    /// Which rounds an operation goes through.
     pub rounds: Rounds,
-    /// How long a coordinator waits after it was outbid.
+    /// How long a coordinator waits after being outbid.
     pub backoff: Backoff,
-    /// How long an operation may be outbid before it is answered. `None`: until its own time limit.
+    /// How long an operation may keep being outbid before it is answered. `None`: until its own time limit.
     pub contention_timeout: Option<Duration>,
     /// Settings of leases and forwarding. They must be the same on all nodes of a cluster.
     pub lease: LeaseSettings,
-    /// Which operation runs next at a key.
+    /// Which operation on a key runs next.
     pub queue: Queue,
     /// Whether accepted copies are pruned.
     pub prune: Prune,
@@ -78,11 +80,11 @@ pub struct NodeOptions {
     pub limits: Limits,
     /// Log settings.
     pub storage: StorageOptions,
-    /// Names of the planted bugs. Empty for a correct node.
+    /// Names of the active planted bugs. Empty for a correct node.
     pub mutants: Vec<String>,
-    /// Whether the node ends when standard input ends, as it does when the parent dies.
+    /// Whether the node ends when standard input is closed, as happens when the parent dies.
     pub exit_on_stdin_eof: bool,
-    /// The node ends when the process with this id is no longer its parent.
+    /// If set, the node ends when the process with this id is no longer its parent.
     pub parent_pid: Option<u32>,
     /// How long a clean stop waits for open operations before it gives them up.
     pub stop_grace: Duration,
@@ -131,7 +133,7 @@ impl NodeOptions {
     /// Checks the options without touching disk or network.
     ///
     /// # Errors
-    /// The first rule that the options break.
+    /// Returns the first rule that the options break.
     pub fn validate(&self) -> Result<(), OptionsError> {
         if self.cluster_id.is_empty() || self.cluster_id.len() > MAX_CLUSTER_ID {
             return Err(OptionsError::ClusterId { len: self.cluster_id.len() });
@@ -166,17 +168,17 @@ impl NodeOptions {
 
 /// Number of nodes in a quorum of `members` nodes.
 pub(crate) fn quorum_of(members: usize) -> u16 {
-    // A cluster has at most MAX_NODES nodes.
+    // A cluster has at most MAX_NODES nodes, so the cast is exact.
     (members / 2 + 1) as u16
 }
 
-/// Longest cluster name in bytes.
+/// Maximum length of a cluster name in bytes.
 pub const MAX_CLUSTER_ID: usize = 128;
-/// Sensible sizes of a log segment: room for several batches, and no minutes of zero-filling.
+/// Sensible sizes of a log segment in bytes: large enough for several batches, and small enough that zero-filling
+/// does not take minutes.
 const SEGMENT_BYTES: std::ops::RangeInclusive<u64> = (4 << 10)..=(1 << 30);
 
-/// Sensible times to live: well above a few round trips, since otherwise every ballot would be expired from the
-/// start.
+/// Sensible times to live: well above a few round trips, since otherwise every ballot would expire immediately.
 pub const PAXOS_TTL: std::ops::RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(366 * 86_400);
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
-//! The choices between ways in which a node can work.
+//! The modes in which a node can operate.
 
 use super::OptionsError;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// How long a coordinator waits after it was outbid.
+/// How long a coordinator waits after being outbid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Backoff {
     /// No wait.
@@ -14,7 +14,7 @@ pub enum Backoff {
         /// The longest wait.
         max: Duration,
     },
-    /// About as long as this node's recent rounds have taken, and longer with each attempt.
+    /// About the duration of this node's recent rounds, and longer with each attempt.
     Adaptive {
         /// The longest wait.
         max: Duration,
@@ -22,7 +22,7 @@ pub enum Backoff {
 }
 
 impl Backoff {
-    /// The default of the longest wait.
+    /// Default for the longest wait.
     pub(super) const DEFAULT_MAX: Duration = Duration::from_millis(100);
 }
 
@@ -54,14 +54,14 @@ pub enum Announce {
 pub enum Prune {
     /// Accepted copies stay until they are overwritten or expire.
     Off,
-    /// Accepted copies are dropped soon afterwards.
+    /// Accepted copies are dropped soon after every replica has learned.
     On,
 }
 
 /// Which operation runs next when several wait for one key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Queue {
-    /// Clients take turns. Operations that the current round has already decided are answered from its result.
+    /// Clients take turns. Operations already decided by the current round are answered from its result.
     Fair,
     /// Operations run in order of arrival, one by one.
     Fifo,
@@ -76,7 +76,7 @@ pub enum Rounds {
     Merged,
     /// Merged, and a chosen update is answered before it is learned.
     AsyncLearn,
-    /// Async learn, and an accept promises the next ballot as well.
+    /// Async learn, and an accept also promises the next ballot.
     Fast,
 }
 
@@ -94,7 +94,7 @@ impl FromStr for Rounds {
     }
 }
 
-/// Where written bytes and names are until a sync covers them.
+/// Where written bytes and names are kept until a sync covers them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unsynced {
     /// In the operating system's cache.

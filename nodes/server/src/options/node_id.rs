@@ -9,14 +9,14 @@ use std::str::FromStr;
 #[serde(into = "String", try_from = "String")]
 pub struct NodeId(u16);
 
-/// Largest number of nodes in a cluster. More voters only make Paxos slower.
+/// Maximum number of nodes in a cluster. More voters only make Paxos slower.
 pub const MAX_NODES: u16 = 64;
 
 impl NodeId {
     /// Creates the id of the node with this number.
     ///
     /// # Errors
-    /// If the number is not within `1..=`[`MAX_NODES`].
+    /// Fails if the number is not within `1..=`[`MAX_NODES`].
     pub fn new(number: u16) -> Result<NodeId, NodeIdError> {
         if (1..=MAX_NODES).contains(&number) { Ok(NodeId(number)) } else { Err(NodeIdError::Number { number }) }
     }
@@ -56,16 +56,16 @@ impl TryFrom<String> for NodeId {
     }
 }
 
-/// Why a number or a text is not a node.
+/// Why a number or a text is not a valid node id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NodeIdError {
-    /// A node number out of range.
+    /// The node number is out of range.
     #[error("node number {number} is not within 1..={MAX_NODES}")]
     Number {
         /// The number given.
         number: u16,
     },
-    /// Not a node's name.
+    /// The text is not a node name.
     #[error("{text:?} is not the name of a node: write n1, n2, ...")]
     Name {
         /// The text given.

@@ -30,7 +30,7 @@ pub(super) async fn connect(shell: &Rc<Shell>, link: &Rc<Link>) -> Result<(Incom
         Ok(welcome) => welcome,
         Err(error) => {
             if let LinkError::Refused(why) = &error {
-                // The other side should log the reason too.
+                // The other side should also log the reason.
                 let _ = outbox.push(|out| Refused::new(why).encode(out));
                 outbox.wait_until_drained().await;
             }
@@ -60,7 +60,7 @@ async fn dial(shell: &Shell, link: &Link, incoming: &mut Incoming, outbox: &Outb
     Ok(welcome)
 }
 
-/// Completes the handshake with a node that has connected. Returns the position of its process, too.
+/// Completes the handshake with a node that has connected. Also returns the position of its process.
 pub(super) async fn accept(shell: &Rc<Shell>, stream: TcpStream) -> Result<(Rc<Link>, Position, Incoming, Rc<Notify>), LinkError> {
     set_socket_options(&stream)?;
     let stream = Rc::new(stream);
@@ -78,7 +78,7 @@ pub(super) async fn accept(shell: &Rc<Shell>, stream: TcpStream) -> Result<(Rc<L
         }
     };
     let met = shell.meet(link.id, &hello);
-    // A node that has lost a part of its state learns that from the welcome.
+    // If the other node has lost part of its state, the welcome proves it.
     send(&outbox, FrameKind::PeerWelcome, &shell.hello_to(link.id, &handshake, Side::Listener)).await;
     let greeted = met.map_err(LinkError::Refused)?;
     link.incarnation.set(hello.incarnation());
@@ -121,7 +121,7 @@ fn receive<T: DeserializeOwned>(me: NodeId, frame: &Frame, expected: FrameKind) 
     }
 }
 
-/// The link to the node that has connected, if the two nodes mean each other.
+/// The link to the node that has connected, if each node expects the other.
 fn addressee(shell: &Shell, from: u16, to: u16) -> Result<&Rc<Link>, LinkError> {
     let me = shell.options.id;
     let refused = |why: String| Err(LinkError::Refused(why));
@@ -137,7 +137,7 @@ fn addressee(shell: &Shell, from: u16, to: u16) -> Result<&Rc<Link>, LinkError> 
     }
 }
 
-/// Compares the proof that a node has sent with the one that it must send.
+/// Compares the proof that a node has sent with the expected one.
 fn check_proof(me: NodeId, peer: NodeId, expected: Option<Proof>, found: Option<Proof>) -> Result<(), LinkError> {
     const REMEDY: &str = "give all nodes of the cluster the same --cluster-secret-file";
     let why = match (expected, found) {
@@ -187,7 +187,7 @@ fn check_hello(shell: &Shell, handshake: &Handshake, side: Side, hello: &PeerHel
     check_agreement(shell, hello, link).map_err(LinkError::Refused)
 }
 
-/// Whether both nodes were started with the settings that all nodes must share.
+/// Whether the two nodes agree on the settings that all nodes must share.
 fn check_agreement(shell: &Shell, hello: &PeerHello, link: &Link) -> Result<(), String> {
     let me = shell.options.id;
     let members: Vec<u16> = shell.options.members().into_iter().map(NodeId::number).collect();

@@ -1,4 +1,4 @@
-//! The links to the other nodes: their state and their figures.
+//! The links to the other nodes: their state and figures.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -26,9 +26,10 @@ pub(crate) struct Link {
     pub(crate) outbox: RefCell<Option<Rc<Outbox>>>,
     /// Notified to end the connection that the other node opened, when a newer one replaces it.
     pub(crate) inbound: RefCell<Option<Rc<Notify>>>,
-    /// Whether that connection ends because of an impossible message.
+    /// Whether that connection is closed because of an impossible message.
     pub(crate) impossible: Cell<bool>,
-    /// Incarnation of the process that this node takes messages from, or 0 if none has connected since this process started.
+    /// Incarnation of the process from which this node accepts messages, or 0 if none has connected since this process
+    /// started.
     pub(crate) incarnation: Cell<u32>,
     pub(crate) sent: Cell<u64>,
     pub(crate) received: Cell<u64>,

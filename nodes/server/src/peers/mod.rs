@@ -1,7 +1,7 @@
 //! Connections between nodes.
 //!
 //! Messages from n1 to n2 travel only on the connection that n1 opened to n2, so that a relay on that link can cut
-//! one direction and not the other. A message is dropped and counted if its peer has no connection or a full queue:
+//! one direction but not the other. A message is dropped and counted if its peer has no connection or a full queue:
 //! Paxos tolerates loss, and a queue that outlives a partition delivers only stale messages.
 
 mod handshake;
@@ -26,16 +26,16 @@ use crate::shell::{Shell, increment};
 use crate::wire;
 use crate::wire::positions::{Positions, decode_beat, decode_positions, encode_positions};
 
-/// First wait before a reconnect. The wait doubles up to the longest. It is short, since relays and restarts cut
+/// First wait before a reconnect. The wait doubles up to a maximum. Both are short, since relays and restarts cut
 /// links often.
 const MIN_RECONNECT_DELAY: Duration = Duration::from_millis(20);
 const MAX_RECONNECT_DELAY: Duration = Duration::from_millis(200);
-/// Wait after the peer refused the connection. Its reason is unlikely to go away soon.
+/// Wait after the peer refused the connection. The reason is unlikely to go away soon.
 const REFUSED_RECONNECT_DELAY: Duration = Duration::from_secs(1);
-/// Time between the heartbeats on a link. A cut link is therefore always noticed: by a node that waits for a reply on it,
-/// and by a tester that checks whether the cut took effect. They also carry positions: see [`crate::amnesia`].
+/// Time between the heartbeats on a link. Heartbeats ensure that a cut link is always noticed, both by a node waiting for
+/// a reply on it and by a tester checking that the cut took effect. They also carry positions: see [`crate::amnesia`].
 const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(250);
-/// Longest time for a connect and its handshake.
+/// Time limit for a connect and its handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_millis(1_000);
 /// While a peer is unreachable, one failure in this many is logged.
 const LOG_EVERY: u64 = 100;
@@ -68,7 +68,7 @@ pub(crate) fn spawn(shell: &Rc<Shell>, listener: TcpListener) {
     tokio::task::spawn_local(save_positions(Rc::clone(shell)));
 }
 
-/// Writes what was seen of other nodes, in case there is no batch to take it along.
+/// Writes the positions seen of other nodes, in case no other batch includes them.
 async fn save_positions(shell: Rc<Shell>) {
     loop {
         tokio::time::sleep(HEARTBEAT_INTERVAL).await;
@@ -92,7 +92,8 @@ async fn keep_connected(shell: Rc<Shell>, link: Rc<Link>) {
             }
             Err(error) => {
                 shell.tried_in_vain(link.id);
-                // A peer that says why is heard at once, also after it could not be reached for a while.
+                // A reason given by the peer is logged immediately, even after a period in which the peer was
+                // unreachable.
                 let says = matches!(error, LinkError::Refused(_) | LinkError::Protocol(_)).then(|| error.to_string());
                 let is_new = says.is_some() && says != refused;
                 refused = says.or(refused);
@@ -104,7 +105,7 @@ async fn keep_connected(shell: Rc<Shell>, link: Rc<Link>) {
                 if matches!(error, LinkError::Refused(_) | LinkError::Protocol(_)) { REFUSED_RECONNECT_DELAY } else { wait }
             }
         };
-        // Wait up to a quarter longer, so that nodes that were cut off together do not reconnect in lockstep.
+        // Wait up to a quarter longer, so that nodes cut off together do not reconnect in lockstep.
         let extra = shell.rng.borrow_mut().random_range(0..=pause.as_millis() as u64 / 4);
         tokio::time::sleep(pause + Duration::from_millis(extra)).await;
     }
@@ -126,7 +127,7 @@ async fn serve_outbound(shell: &Shell, link: &Link, (mut incoming, outbox): (Inc
     why
 }
 
-/// Sends heartbeats, the first at once: it tells the other node what this one has seen of it.
+/// Sends heartbeats, the first one immediately, since it carries the positions this node has seen.
 async fn send_heartbeats(shell: &Shell, outbox: &Outbox) {
     loop {
         let positions = shell.positions();
@@ -148,7 +149,7 @@ async fn accept_all(shell: Rc<Shell>, listener: TcpListener) {
                 shell.log.warn("peer_refused", &[("addr", &addr), ("why", &"too many connections without a handshake")]);
             }
             Err(cause) => {
-                // Most likely the process is out of file descriptors: wait until some are closed.
+                // The process has most likely run out of file descriptors: wait until some are closed.
                 shell.log.error("peer_accept_failed", &[("why", &cause)]);
                 tokio::time::sleep(MAX_RECONNECT_DELAY).await;
             }
@@ -190,7 +191,7 @@ async fn serve_inbound(shell: Rc<Shell>, stream: TcpStream, addr: SocketAddr) {
     shell.log.warn("peer_gone", &[("peer", &link.id), ("why", &why)]);
 }
 
-/// Why a connection from a peer was given up.
+/// Why a connection from a peer was closed.
 #[derive(Debug, thiserror::Error)]
 enum DisconnectReason {
     #[error(transparent)]
@@ -232,7 +233,7 @@ async fn read_messages(shell: &Rc<Shell>, link: &Link, greeted: &Position, incom
     }
 }
 
-/// The positions in a frame of another node, and its message.
+/// The positions and the message in a frame from another node.
 fn decode_event(from: CoreNodeId, frame: &Frame) -> Result<(Option<Positions>, Option<Event>), DisconnectReason> {
     match frame.kind {
         FrameKind::PeerMessage => {

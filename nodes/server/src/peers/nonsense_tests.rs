@@ -1,6 +1,6 @@
 //! A peer that completes the handshake and then sends well-framed nonsense over a real socket. The simulator sends far more
-//! of it, in every state of the protocol (`nodes/sim/tests/nonsense.rs`); this shows that the wire adds no way to end a
-//! node.
+//! nonsense, in every state of the protocol (`nodes/sim/tests/nonsense.rs`). This test shows that the wire adds no way to
+//! crash a node.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -27,9 +27,9 @@ use crate::{Node, NodeHandle};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const MESSAGES: u32 = 3_000;
-/// Pauses, so that a node can hang up before everything is in its socket.
+/// Number of messages between pauses, so that a node can hang up before everything is in its socket.
 const MESSAGES_PER_CONNECTION: u32 = 50;
-/// The lying node, of n1, n2, n3.
+/// Number of the lying node, among n1, n2 and n3.
 const LIAR: u16 = 3;
 
 fn next<T: serde::de::DeserializeOwned>(stream: &mut TcpStream, frames: &mut FrameReader) -> T {
@@ -44,7 +44,7 @@ fn next<T: serde::de::DeserializeOwned>(stream: &mut TcpStream, frames: &mut Fra
     }
 }
 
-/// Connects as n3, which knows the secret.
+/// Connects as n3, which has the secret.
 fn greet(addr: SocketAddr, to: u16, options: &NodeOptions) -> TcpStream {
     let mut stream = TcpStream::connect(addr).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -78,7 +78,7 @@ fn greet(addr: SocketAddr, to: u16, options: &NodeOptions) -> TcpStream {
     hello.proof = Some(handshake.hello_proof(secret, Side::Dialer, &hello));
     send(&mut stream, &|out| encode_message(FrameKind::PeerHello, &hello, out));
     let welcome: PeerHello = next(&mut stream, &mut frames);
-    // A new cluster begins once all nodes have confirmed each other.
+    // A new cluster starts voting once all nodes have confirmed each other.
     let known = (NodeId::new(to).unwrap(), welcome.history().at(welcome.batch).unwrap());
     send(&mut stream, &|out| beat(vec![known], out));
     stream
@@ -137,8 +137,9 @@ fn status(node: &NodeHandle) -> Status {
     Client::connect(node.ready().control, PATIENCE).unwrap().status().unwrap()
 }
 
-/// Sends nonsense, part of it not even messages, until the node hangs up or everything is sent and handled. Returns the
-/// number of messages sent. It sends no false positions: a plausible lie about a log ends or excludes a node.
+/// Sends nonsense, some of it not even well-formed messages, until the node hangs up or everything has been sent and
+/// handled. Returns the number of messages sent. It never sends false positions, since a plausible lie about a log
+/// stops or excludes a node.
 fn lie(mut stream: TcpStream, rng: &mut Pcg64, left: u32, garbled: bool) -> u32 {
     for sent in 0..left {
         let mut out = BytesMut::new();
@@ -194,7 +195,7 @@ fn a_peer_that_sends_nonsense_loses_its_connection_and_ends_no_node() {
         })
         .collect();
     let nodes: Vec<NodeHandle> = options.iter().map(|options| Node::start(options.clone()).unwrap()).collect();
-    // Before the node votes it takes no messages.
+    // A node accepts no messages before it votes.
     for (number, node) in (1..).zip(&nodes) {
         let _n3 = greet(node.ready().peer, number, &options[0]);
         let deadline = Instant::now() + PATIENCE;

@@ -6,21 +6,21 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Failpoint {
-    /// The next write of the log fails with an input/output error.
+    /// The next log write fails with an input/output error.
     FailWrite,
     /// The next sync fails with an input/output error.
     FailSync,
-    /// The next write fails with a full disk after half of it was written.
+    /// The next write fails with a full disk, after half of it has been written.
     DiskFull,
     /// Every sync takes longer.
     SlowSync,
     /// The node ends as if killed, right before a sync.
     CrashBeforeSync,
-    /// The node ends as if killed, right after a sync and before anything that relies on the sync leaves.
+    /// The node ends as if killed, right after a sync and before anything that relies on it is sent.
     CrashAfterSync,
-    /// The node ends as if killed, after half of a log write.
+    /// The node ends as if killed, halfway through a log write.
     CrashMidWrite,
-    /// The thread that syncs panics.
+    /// The thread that performs syncs panics.
     Panic,
 }
 
@@ -52,7 +52,7 @@ impl Failpoint {
     }
 }
 
-/// What to do with a [`Failpoint`].
+/// The change to a [`Failpoint`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailpointAction {

@@ -2,15 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Longest time in milliseconds that an armed point may hold the node.
+/// Maximum time in milliseconds for which an armed protocol point may hold the node.
 pub const MAX_HOLD_MS: u64 = 100;
 
-/// The fault that happens at an armed point.
+/// The fault injected at an armed point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Injection {
-    /// The node ends as if killed. At a protocol point, messages sent before the point are handed to the operating
-    /// system first.
+    /// The node ends as if killed. At a protocol point, messages sent before the point are first handed to the
+    /// operating system.
     Crash,
     /// The thread panics. Storage points only.
     Panic,

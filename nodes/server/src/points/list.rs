@@ -5,7 +5,7 @@ use heckle_paxos::Point as ProtocolPoint;
 use super::protocol;
 use super::storage_point::StoragePoint;
 
-/// Which part of the node a point is in.
+/// The part of the node that contains a point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PointKind {
     /// In the storage.
@@ -19,7 +19,7 @@ pub enum PointKind {
 pub struct PointInfo {
     /// Name of the point on the control channel.
     pub name: &'static str,
-    /// Which part of the node it is in.
+    /// The part of the node that contains it.
     pub kind: PointKind,
     /// When the point is reached, in one sentence.
     pub doc: &'static str,

@@ -1,12 +1,11 @@
 //! Points: named places in a node's code at which a fault can be injected. [`list`] returns all of them.
 //!
-//! - *Storage points* (`storage`) are before, in and after the writes, syncs, renames and removals of the log and
-//!   its snapshots, on the thread that does the work.
-//! - *Protocol points* (`protocol`) are between the messages of an operation, on the event loop.
+//! - *Storage points* (`storage`) lie before, in and after the writes, syncs, renames and removals of the log and its
+//!   snapshots, on the thread that does the work.
+//! - *Protocol points* (`protocol`) lie between the messages of an operation, on the event loop.
 //!
-//! The control channel arms a point with an [`Injection`]. Hits of armed points are counted. A point that is not
-//! armed costs at most one relaxed load. A point of either kind can also *hold* the node for a connection, until that
-//! connection is closed or [`MAX_HOLD_MS`] are over: see `hold`.
+//! The control channel arms a point with an [`Injection`]. Hits of armed points are counted. An unarmed point costs
+//! at most one relaxed load.
 
 mod failpoint;
 mod hold;

@@ -1,4 +1,4 @@
-//! Protocol points: the node reports them to subscribers, and can be held or killed at them.
+//! Protocol points, which the node reports to subscribers and at which it can be held or killed.
 
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
@@ -10,8 +10,8 @@ use crate::clock;
 use crate::points::hold::{MAX_ARMED, check_hold};
 use crate::points::{HoldOwner, Injection, PointReached};
 
-/// Reached points that a subscriber has not read yet. Beyond the limit, further ones are dropped for this subscriber
-/// and counted.
+/// Maximum number of reports that a subscriber has not read yet. Further reports are dropped for this subscriber and
+/// counted.
 pub(crate) const SUBSCRIBER_QUEUE: usize = 1_024;
 
 /// The subscribers, and the armed points.
@@ -32,7 +32,7 @@ pub(crate) struct ProtocolPoints {
 #[derive(Debug)]
 struct Subscriber {
     id: u64,
-    /// The points of interest. Empty: all points.
+    /// The points to report. Empty: all points.
     points: Vec<Point>,
     sender: mpsc::Sender<PointReached>,
 }
@@ -90,7 +90,7 @@ impl ProtocolPoints {
         self.subscribers.borrow_mut().retain(|subscriber| subscriber.id != id);
     }
 
-    /// Arms a point for one hit, after `skip` hits are ignored. Only hits for `key` count, if it is given.
+    /// Arms a point for one hit, after ignoring the first `skip` hits. If `key` is given, only its hits count.
     pub(crate) fn arm(&self, point: Point, key: Option<Vec<u8>>, injection: Injection, skip: u32) -> Result<(), String> {
         let stop = match injection {
             Injection::Hold { ms } => {
@@ -138,7 +138,7 @@ impl ProtocolPoints {
         self.armed.borrow().iter().map(|a| a.point).collect()
     }
 
-    /// Number of injections carried out at each point. Points without any are left out.
+    /// Number of injections carried out at each point. Points without injections are left out.
     pub(crate) fn hits(&self) -> impl Iterator<Item = (Point, u64)> {
         Point::ALL.into_iter().zip(self.hits.get()).filter(|(_, hits)| *hits > 0)
     }
@@ -151,7 +151,7 @@ impl ProtocolPoints {
         }
     }
 
-    /// Reports the point to its subscribers, and returns how the node stops here, if it does.
+    /// Reports the point to its subscribers, and returns how the node stops here, if at all.
     pub(crate) fn on_reached(&self, node: &str, point: Point, key: &Key, op: OpId, ballot: Ballot) -> Option<Stop> {
         let mut armed = self.armed.borrow_mut();
         let mut subscribers = self.subscribers.borrow_mut();
@@ -196,7 +196,7 @@ impl ProtocolPoints {
         stop
     }
 
-    /// Waits until the node is released or the time is over.
+    /// Waits until the node is released or the time is up.
     pub(crate) async fn hold(&self, longest: Duration) {
         tokio::select! {
             () = self.released.notified() => {}

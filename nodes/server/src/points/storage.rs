@@ -1,4 +1,4 @@
-//! Storage points: where the work of the storage can be made to fail, wait or end.
+//! Storage points, at which the storage can be made to fail, wait or end the node.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -26,12 +26,12 @@ pub(crate) struct StoragePoints {
     changed: Condvar,
 }
 
-/// The waits that were injected, as measured, since a delay was armed last.
+/// The injected waits, as measured, since a delay was last armed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InjectedDelays {
     /// Number of waits that have begun.
     pub count: u64,
-    /// Longest wait that has ended, in microseconds.
+    /// Longest completed wait, in microseconds.
     pub max_us: u64,
 }
 
@@ -70,11 +70,11 @@ fn point_of_failpoint(failpoint: Failpoint, delay_us: u64) -> (StoragePoint, Inj
 
 impl StoragePoints {
     fn state(&self) -> MutexGuard<'_, State> {
-        // A thread may have panicked while it held the lock, by injection.
+        // An injected panic may have poisoned the lock.
         self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Arms `injection` at this point, after `skip` hits are ignored. Replaces an injection of the same kind.
+    /// Arms `injection` at this point, after ignoring the first `skip` hits. Replaces an injection of the same kind.
     pub(crate) fn arm(&self, at: StoragePoint, injection: Injection, skip: u32) -> Result<(), String> {
         if let Injection::Hold { .. } = injection {
             return Err(format!("{} is a point of the storage: it can hold the node for a connection only", at.name()));
@@ -207,7 +207,7 @@ impl StoragePoints {
         state.delays.max_us = state.delays.max_us.max(us);
     }
 
-    /// The waits that were injected.
+    /// The injected waits.
     pub(crate) fn delays(&self) -> InjectedDelays {
         self.state().delays
     }
@@ -310,7 +310,7 @@ mod tests {
             while points.delays().count == 0 {
                 std::thread::yield_now();
             }
-            // Another point does not end it.
+            // Arming another point does not end the wait.
             points.arm_failpoint(Failpoint::CrashAfterSync, 0);
             assert_eq!((points.delays().max_us, sync.is_finished()), (0, false));
             points.disarm_failpoint(Failpoint::SlowSync);

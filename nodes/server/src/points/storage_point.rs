@@ -60,7 +60,7 @@ impl StoragePoint {
         self.texts().1
     }
 
-    /// Name, description, and the attempted operation as an injected error reports it.
+    /// Name, description, and the attempted operation as reported by an injected error.
     pub(super) fn texts(self) -> (&'static str, &'static str, &'static str) {
         match self {
             StoragePoint::BeforeWrite => ("before-write", "Before a batch or a segment's header is written to the log.", "write to"),

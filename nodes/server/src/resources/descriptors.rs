@@ -1,41 +1,41 @@
-//! File descriptors. The process raises its own limit to what it needs, up to the hard limit. What the log and the peers need is
-//! set aside first, and clients are admitted into what is left: a node that runs out of descriptors can neither open
-//! the next segment of its log nor reconnect to a peer.
+//! File descriptors. The process raises its own limit as far as it needs, up to the hard limit. Descriptors for the log and the
+//! peers are set aside first, and clients share the rest: a node without free descriptors can neither open the next segment of
+//! its log nor reconnect to a peer.
 
 use std::io;
 
-/// Standard streams, the runtime, timers, and files that are open for a moment.
+/// Standard streams, the runtime, timers, and files opened briefly.
 const OWN: u64 = 24;
 /// The log: current segment, spare, snapshot, lock, folder.
 const LOG: u64 = 16;
-/// Connections to and from one peer, and one of each that is about to replace it.
+/// The connections to and from one peer, and a replacement for each.
 const PER_PEER: u64 = 4;
-/// Largest numbers of connections of each kind, where there is room.
+/// Maximum number of connections of each kind, if there are enough descriptors.
 const UNIDENTIFIED_PEERS: u64 = 128;
 const CONTROL: u64 = 64;
 const METRICS: u64 = 16;
 const REFUSALS: u64 = 32;
 
-/// Largest number of open connections of each kind.
+/// Maximum number of open connections of each kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Descriptors {
     /// Clients.
     pub(crate) clients: usize,
-    /// Connections from peers that have not introduced themselves yet.
+    /// Connections from peers that have not yet identified themselves.
     pub(crate) unidentified_peers: usize,
     /// Control connections.
     pub(crate) control: usize,
     /// Scrapers of the metrics endpoint.
     pub(crate) metrics: usize,
-    /// Clients that are about to be sent the reason why they are refused.
+    /// Refused clients that are being sent the reason.
     pub(crate) refusals: usize,
 }
 
 impl Descriptors {
-    /// Divides `limit` descriptors. `None` if not one client fits.
+    /// Divides `limit` descriptors. `None` if there is no room for even one client.
     pub(crate) fn divide(limit: u64, max_clients: usize, peers: usize) -> Option<Descriptors> {
         let free = limit.checked_sub(OWN + LOG + PER_PEER * peers as u64)?;
-        // Where descriptors are scarce, most of them are for clients.
+        // If descriptors are scarce, most of them go to clients.
         let share = |most: u64, of: u64| most.min(free / of).max(1);
         let unidentified_peers = share(UNIDENTIFIED_PEERS, 8);
         let (control, metrics, refusals) = (share(CONTROL, 16), share(METRICS, 32), share(REFUSALS, 32));
@@ -49,7 +49,7 @@ impl Descriptors {
         })
     }
 
-    /// The numbers for a node that shares its process, whose descriptors are not its own to divide.
+    /// The numbers for a node that shares its process, and so cannot divide the process's descriptors.
     pub(crate) fn shared(max_clients: usize) -> Descriptors {
         Descriptors {
             clients: max_clients,
@@ -60,16 +60,16 @@ impl Descriptors {
         }
     }
 
-    /// Number of descriptors with which every kind has its largest number.
+    /// Number of descriptors needed to give every kind its maximum.
     pub(crate) fn needed(max_clients: usize, peers: usize) -> u64 {
         OWN + LOG + PER_PEER * peers as u64 + UNIDENTIFIED_PEERS + CONTROL + METRICS + REFUSALS + max_clients as u64
     }
 }
 
-/// Raises this process's limit on open files to `needed`, but at most to the hard limit. Returns the new limit.
+/// Raises this process's limit on open files to `needed`, or as far as the hard limit allows. Returns the new limit.
 ///
 /// # Errors
-/// If the limit cannot be read.
+/// Fails if the limit cannot be read.
 pub fn raise_limit(needed: u64) -> io::Result<u64> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the pointer is to a local variable of the right type.
@@ -80,7 +80,8 @@ pub fn raise_limit(needed: u64) -> io::Result<u64> {
         return Ok(limit.rlim_cur);
     }
     let raised = libc::rlimit { rlim_cur: needed.min(limit.rlim_max), rlim_max: limit.rlim_max };
-    // SAFETY: as above. A process may always raise its soft limit up to its hard limit; if not, the old one stays.
+    // SAFETY: as above. A process may always raise its soft limit up to its hard limit. If this fails, the old limit
+    // stays in force.
     let set = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const raised) } == 0;
     Ok(if set { raised.rlim_cur } else { limit.rlim_cur })
 }

@@ -1,6 +1,6 @@
-//! Connections of one kind, some of which have not identified themselves. When there is no room for one more, the one
-//! that has waited longest without identifying itself makes room: otherwise idle connections of strangers could keep
-//! everyone out.
+//! Connections of one kind, some of which have not identified themselves. When a new connection finds no room, the
+//! connection that has gone longest without identifying itself is evicted: otherwise idle connections from strangers
+//! could lock everyone out.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -13,11 +13,11 @@ use tokio::sync::Notify;
 pub(crate) struct Lobby {
     count: Cell<usize>,
     next: Cell<u64>,
-    /// Those that have not identified themselves, oldest first.
+    /// Connections that have not identified themselves, oldest first.
     unidentified: RefCell<BTreeMap<u64, Rc<Notify>>>,
 }
 
-/// One connection. Dropping it makes room.
+/// The place of one connection. Dropping it makes room for another.
 #[derive(Debug)]
 pub(crate) struct Place {
     lobby: Rc<Lobby>,
@@ -31,7 +31,7 @@ impl Lobby {
         self.count.get()
     }
 
-    /// Admits a connection if fewer than `most` are open, or if one makes room.
+    /// Admits a connection if fewer than `most` are open, or if one can be evicted.
     pub(crate) fn admit(self: &Rc<Lobby>, most: usize) -> Option<Place> {
         if self.count.get() >= most {
             let (_, evicted) = self.unidentified.borrow_mut().pop_first()?;
@@ -46,12 +46,12 @@ impl Lobby {
 }
 
 impl Place {
-    /// The connection has identified itself, and stays.
+    /// Records that the connection has identified itself, so that it is never evicted.
     pub(crate) fn keep(&self) {
         self.lobby.unidentified.borrow_mut().remove(&self.number);
     }
 
-    /// Waits until the connection must make room. Never returns once it is kept.
+    /// Waits until the connection is evicted. Never returns once it is kept.
     pub(crate) async fn evicted(&self) {
         self.evicted.notified().await;
     }

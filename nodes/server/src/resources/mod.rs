@@ -1,5 +1,5 @@
-//! What a node may use at most, whatever its clients do: file descriptors, and bytes of memory for buffers. The limits
-//! are per node, not per connection, since the number of connections is up to the clients.
+//! Limits on the resources that a node uses, whatever its clients do: file descriptors, and bytes of buffer memory.
+//! The limits are per node, not per connection, since clients control the number of connections.
 
 pub(crate) mod descriptors;
 pub(crate) mod lobby;

@@ -1,8 +1,8 @@
-//! Frames that clients have begun and not finished. Together they have a limit of bytes: a hundred clients that each
-//! send all but the last byte of a long frame would otherwise hold a hundred long frames.
+//! Frames that clients have begun but not finished. Their total size is limited: otherwise a hundred clients that
+//! each send all but the last byte of a long frame would tie up memory for a hundred long frames.
 //!
-//! At the limit, the connection whose frame has been unfinished for the longest time is closed. A client that sends at
-//! an ordinary pace finishes its frame long before it is the oldest.
+//! At the limit, the connection whose frame has been unfinished the longest is closed. A client that sends at an
+//! ordinary pace finishes its frame long before it becomes the oldest.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ const UNCOUNTED: usize = 16 << 10;
 pub(crate) struct PartialFrames {
     limit: usize,
     used: Cell<usize>,
-    /// In the order in which they were first counted.
+    /// The counted connections, in the order in which they were first counted.
     holders: RefCell<BTreeMap<u64, Rc<Holder>>>,
     next: Cell<u64>,
     /// Number of connections closed at the limit.
@@ -33,7 +33,7 @@ struct Holder {
     notify: Notify,
 }
 
-/// The share of one connection. It is given back when this is dropped.
+/// The share of one connection. Returned to the pool on drop.
 #[derive(Debug)]
 pub(crate) struct PartialShare {
     frames: Rc<PartialFrames>,
@@ -45,12 +45,12 @@ impl PartialFrames {
         Rc::new(PartialFrames { limit, used: Cell::new(0), holders: RefCell::default(), next: Cell::new(0), closed: Cell::new(0) })
     }
 
-    /// Bytes counted at the moment.
+    /// Bytes currently counted.
     pub(crate) fn used(&self) -> usize {
         self.used.get()
     }
 
-    /// The share of a new connection.
+    /// Creates the share of a new connection.
     pub(crate) fn share(self: &Rc<PartialFrames>) -> PartialShare {
         PartialShare { frames: Rc::clone(self), held: None }
     }
@@ -67,7 +67,7 @@ impl PartialFrames {
 }
 
 impl PartialShare {
-    /// Records how many bytes the connection holds. Returns false if the connection must be closed.
+    /// Records how many bytes the connection holds. Returns `false` if the connection must be closed.
     pub(crate) fn set(&mut self, bytes: usize) -> bool {
         match &self.held {
             None if bytes <= UNCOUNTED => return true,
@@ -91,7 +91,7 @@ impl PartialShare {
         !holder.evicted.get()
     }
 
-    /// Waits until the connection must be closed. Never returns for one that is not counted.
+    /// Waits until the connection must be closed. Never returns for an uncounted connection.
     pub(crate) async fn evicted(&self) {
         match &self.held {
             Some((_, holder)) => holder.notify.notified().await,
@@ -123,7 +123,7 @@ mod tests {
         let frames = PartialFrames::new(100 << 10);
         let (mut first, mut second, mut third) = (frames.share(), frames.share(), frames.share());
         assert!(first.set(40 << 10) && second.set(40 << 10));
-        // The first is closed, although the third asks.
+        // The first is closed, although the third caused the overflow.
         assert!(third.set(40 << 10));
         assert_eq!((frames.used(), frames.closed.get()), (80 << 10, 1));
         assert!(!first.set(41 << 10), "it stays closed");
@@ -132,7 +132,7 @@ mod tests {
         drop(second);
         assert!(third.set(UNCOUNTED), "a finished frame is given back");
         assert_eq!(frames.used(), 0);
-        // A connection that finishes a frame and begins another one is young again.
+        // A connection that finishes a frame and begins another one counts as new.
         let mut fourth = frames.share();
         assert!(fourth.set(60 << 10) && third.set(60 << 10));
         assert!(!fourth.set(60 << 10));

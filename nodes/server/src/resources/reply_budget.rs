@@ -1,9 +1,9 @@
-//! Replies that clients have not read yet. Together they have a limit of bytes.
+//! A limit on the total size of replies that clients have not read yet.
 
 use std::cell::Cell;
 use std::rc::Rc;
 
-/// The bytes that wait in all outboxes that share this budget.
+/// The bytes waiting in all outboxes that share this budget.
 #[derive(Debug)]
 pub(crate) struct ReplyBudget {
     limit: usize,
@@ -15,19 +15,19 @@ impl ReplyBudget {
         Rc::new(ReplyBudget { limit, used: Cell::new(0) })
     }
 
-    /// Bytes that wait at the moment.
+    /// Bytes currently waiting.
     pub(crate) fn used(&self) -> usize {
         self.used.get()
     }
 
-    /// Whether an outbox that holds `own` bytes may take one more frame. Above the limit, clients that read their
-    /// replies are still served, up to twice the limit; those that have left some unread are not.
+    /// Whether an outbox that holds `own` bytes may take one more frame. Above the limit, and up to twice the limit,
+    /// clients that have read all their replies are still served, and others are not.
     pub(crate) fn allows(&self, own: usize) -> bool {
         let used = self.used.get();
         used <= self.limit || (own == 0 && used <= self.limit.saturating_mul(2))
     }
 
-    /// Records that an outbox has changed its length.
+    /// Records a change in the length of an outbox.
     pub(crate) fn changed(&self, before: usize, after: usize) {
         self.used.set(self.used.get() + after - before);
     }

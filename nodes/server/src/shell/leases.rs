@@ -7,7 +7,7 @@ use crate::clock;
 use crate::control::LeaseChanged;
 
 impl Shell {
-    /// Reports that a lease has changed. Here its times are converted from the node's own, possibly falsified, clock.
+    /// Reports that a lease has changed. Converts its times from the node's own, possibly skewed, clock.
     pub(crate) fn lease_changed(&self, event: &LeaseEvent) {
         let raw_ns = clock::raw_mono_ns();
         let (now, until_ns) = {
@@ -24,7 +24,7 @@ impl Shell {
         let (what, until_ns, why) = match event.what {
             LeaseChange::Acquired => ("lease_acquired", until_ns, None),
             LeaseChange::Extended => ("lease_extended", until_ns, None),
-            // The lease ended when its time was over, though that may be noticed later.
+            // The lease ended when it ran out, even if that is noticed later.
             LeaseChange::Ended(why) => ("lease_ended", raw_ns.saturating_sub(now.since_ns(event.until)), Some(why.name().to_owned())),
         };
         let mode = self.options.lease.mode;

@@ -1,5 +1,5 @@
-//! State that the tasks of one node share. All tasks run on one thread, so the state is in plain cells, borrowed
-//! briefly and never across an `await`.
+//! State that the tasks of one node share. All tasks run on one thread, so the state lives in plain cells, which are
+//! borrowed briefly and never across an `await`.
 
 mod answer;
 mod leases;
@@ -50,7 +50,7 @@ pub(crate) struct Shell {
     pub(crate) replica: RefCell<Replica>,
     pub(crate) rng: RefCell<Pcg64>,
     pub(crate) clock: RefCell<ClockSeam>,
-    /// Whether the clock was falsified since the alarm was last set.
+    /// Whether the clock skew has changed since the alarm was last set.
     pub(crate) clock_changed: Cell<bool>,
     pub(crate) timers: RefCell<Timers>,
     pub(crate) inbox: Inbox,
@@ -61,16 +61,16 @@ pub(crate) struct Shell {
     pub(crate) folder_identity: RefCell<Identity>,
     pub(crate) peers: Peers,
     pub(crate) witness: RefCell<Witness>,
-    /// Whether this node takes part. Until then it behaves as if it were cut off from all others.
+    /// Whether this node takes part. If not, it behaves as if cut off from all others.
     pub(crate) voting: Cell<bool>,
     /// Client connections, including those without a handshake.
     pub(crate) client_lobby: Rc<Lobby>,
-    /// Number of clients that are being sent the reason why they are refused.
+    /// Number of refused clients that are being sent the reason.
     pub(crate) refusals: Cell<usize>,
     pub(crate) descriptors: Descriptors,
     pub(crate) control_token: ControlToken,
     pub(crate) partial_frames: Rc<PartialFrames>,
-    /// Budgets of the bytes that wait for clients and for peers.
+    /// Budgets for the bytes waiting for clients and for peers.
     pub(crate) replies: Rc<ReplyBudget>,
     pub(crate) peer_bytes: Rc<ReplyBudget>,
     /// Bytes of the open operations.
@@ -78,7 +78,7 @@ pub(crate) struct Shell {
     pub(crate) clients: RefCell<FxHashMap<u64, Rc<ClientConnection>>>,
     pub(crate) open_ops: RefCell<FxHashMap<u64, OpenOp>>,
     pub(crate) next_token: Cell<u64>,
-    /// Connections with bytes to flush at the end of the turn.
+    /// Outboxes with bytes to flush at the end of the turn.
     pub(crate) dirty: RefCell<Vec<Rc<Outbox>>>,
     pub(crate) points: ProtocolPoints,
     pub(crate) leases: LeaseWatch,
@@ -95,14 +95,15 @@ pub(crate) struct OpenOp {
     pub(crate) connection: u64,
     pub(crate) op: OpId,
     pub(crate) key: Key,
-    /// Bytes that it counts for in `request_bytes`.
+    /// Its share of `request_bytes`.
     pub(crate) bytes: usize,
 }
 
-/// Bytes that an open operation takes up besides its key and values: its state in the core, its messages, its timer.
+/// Bytes that an open operation takes up in addition to its key and values: its state in the core, its messages and
+/// its timer.
 const OP_BYTES: usize = 1 << 10;
 
-/// Bytes that a request counts for while it is open.
+/// Bytes counted for a request while it is open.
 pub(crate) fn request_size(request: &Request) -> usize {
     let values = match &request.call {
         Call::Read | Call::Get { .. } | Call::Fate { .. } => 0,
@@ -135,7 +136,7 @@ pub(crate) fn increment(cell: &Cell<u64>) {
 }
 
 impl Shell {
-    /// The identity that this node reports to clients.
+    /// The identity reported to clients.
     pub(crate) fn identity(&self) -> client_protocol::Identity {
         let folder = FolderId(self.folder_identity.borrow().folder);
         client_protocol::Identity { cluster: self.options.cluster_id.clone(), node: self.name.clone(), folder }
@@ -174,7 +175,7 @@ impl Shell {
         self.open_ops.borrow_mut().insert(token, OpenOp { connection, op, key, bytes });
         self.request_bytes.set(self.request_bytes.get() + bytes);
         self.counts.ops(|ops| ops.started += 1);
-        // Its bytes are limited by those of all open operations.
+        // Its bytes are already limited as part of all open operations.
         self.inbox.push(event, 0);
     }
 
@@ -185,7 +186,7 @@ impl Shell {
         Some(open)
     }
 
-    /// Lets the core end the open operations of a connection that has gone.
+    /// Lets the core end the open operations of a closed connection.
     pub(crate) fn client_gone(&self, connection: u64) {
         let open_ops = self.open_ops.borrow();
         let of_connection = open_ops.iter().filter(|(_, open)| open.connection == connection);
@@ -196,13 +197,13 @@ impl Shell {
         }
     }
 
-    /// Sends what has passed the gate. It is flushed at the end of this turn.
+    /// Sends a message or reply that has passed the gate. It is flushed at the end of this turn.
     pub(crate) fn send_outgoing(&self, outgoing: Outgoing) {
         match outgoing {
             Outgoing::Send { to, message } => self.send(to, &message),
             Outgoing::SendLease { to, message } => self.send_lease(to, &message),
             Outgoing::Reply { token, outcome, diagnostics } => {
-                // A token is missing if the stopping node has already answered in place of the core.
+                // A token is missing if the node is stopping and has already answered in place of the core.
                 if let Some(open) = self.take_op(token.0) {
                     self.answer(&open, wire::client::response(open.op, outcome, &diagnostics));
                 }
@@ -219,14 +220,14 @@ impl Shell {
 /// Events waiting for the core.
 #[derive(Debug)]
 pub(crate) struct Inbox {
-    /// Each with the number of bytes that it counts for.
+    /// Each event with the number of bytes counted for it.
     events: RefCell<VecDeque<(Event, usize)>>,
     bytes: Cell<usize>,
     max_events: usize,
     max_bytes: usize,
     /// Wakes the event loop. The disk thread uses it too.
     pub(crate) bell: Arc<Notify>,
-    /// Wakes connections that wait for room.
+    /// Wakes connections waiting for room.
     room: Notify,
 }
 
@@ -262,9 +263,8 @@ impl Inbox {
         self.events.borrow().len()
     }
 
-    /// Waits until the event loop has caught up. A connection that calls this before it reads more stays unread in
-    /// the meantime, so TCP slows the sender down. The bytes it has already read may exceed the limit by one read's
-    /// worth.
+    /// Waits until the event loop has caught up. A connection that calls this before reading more stays unread while
+    /// it waits, so TCP slows the sender down. Bytes already read may exceed the limit by the size of one read.
     pub(crate) async fn has_room(&self) {
         while self.is_full() {
             self.room.notified().await;

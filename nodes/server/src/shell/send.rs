@@ -27,7 +27,7 @@ impl Shell {
     }
 
     fn send_frame(&self, to: CoreNodeId, kind: FrameKind, encode: impl FnOnce(&mut bytes::BytesMut)) {
-        // The core sends to members only, and every member except this node has a link.
+        // The core sends only to members, and every member except this node has a link.
         let Some(link) = self.peers.link(to.0) else { return };
         if !self.voting.get() {
             increment(&link.dropped);

@@ -11,7 +11,8 @@ use crate::wire::peer::PeerHello;
 use crate::wire::positions::Positions;
 
 impl Shell {
-    /// A process of `peer` has sent its hello. Returns its position, or why nothing is taken from it.
+    /// Registers a process of `peer` that has sent its hello. Returns its position, or the reason why its messages
+    /// are not accepted.
     pub(crate) fn meet(&self, peer: NodeId, hello: &PeerHello) -> Result<Position, String> {
         let history = hello.history();
         let Some(position) = history.at(hello.batch) else { return Err(format!("{peer} sent a hello without a process")) };
@@ -31,8 +32,8 @@ impl Shell {
         Ok(position)
     }
 
-    /// Takes in the positions that came with a message of the process `greeted` of `peer`. Returns whether that process is
-    /// still the one that may take part.
+    /// Records the positions that came with a message from the process `greeted` of `peer`. Returns whether that process
+    /// is still the one that may take part.
     pub(crate) fn hear(&self, peer: NodeId, greeted: &Position, positions: &Positions) -> bool {
         let mut witness = self.witness.borrow_mut();
         if !witness.registered(peer).is_some_and(|registered| registered.is_of(greeted)) {
@@ -47,7 +48,7 @@ impl Shell {
         true
     }
 
-    /// A connection to `peer` has failed.
+    /// Records that a connection to `peer` has failed.
     pub(crate) fn tried_in_vain(&self, peer: NodeId) {
         self.witness.borrow_mut().tried_in_vain(peer);
         self.positions_changed();
@@ -58,17 +59,17 @@ impl Shell {
         Positions { own: self.disk.synced(), seen: self.witness.borrow().all() }
     }
 
-    /// Wakes the event loop if what was heard changes this node's standing.
+    /// Wakes the event loop if the new positions change this node's standing.
     fn positions_changed(&self) {
         if self.witness.borrow().changes(self.voting.get()) {
             self.inbox.bell.notify_one();
         }
     }
 
-    /// Begins to vote once enough nodes have confirmed.
+    /// Starts voting once enough nodes have confirmed.
     ///
     /// # Errors
-    /// A node has proved that this one has lost a part of its state; or the disk failed.
+    /// Fails if a node has proved that this one has lost part of its state, or if the disk failed.
     pub(crate) async fn check_standing(&self) -> Result<(), NodeError> {
         if let Some(lost) = self.witness.borrow_mut().take_lost() {
             self.voting.set(false);
@@ -79,11 +80,11 @@ impl Shell {
             let (confirmed, needed) = self.witness.borrow().confirmations();
             self.log.info("voting", &[("confirmed", &confirmed), ("needed", &needed)]);
         }
-        // A restart is ordinary only if there is a log: an empty one would look as if it had been lost.
+        // A restart is ordinary only if the log is not empty: an empty log would look like a lost one.
         if self.voting.get() && self.disk.synced() > 0 { self.settle_doubt().await } else { Ok(()) }
     }
 
-    /// From now on a restart is an ordinary one.
+    /// Records that, from now on, a restart is an ordinary one.
     async fn settle_doubt(&self) -> Result<(), NodeError> {
         let identity = {
             let mut identity = self.folder_identity.borrow_mut();
@@ -98,7 +99,7 @@ impl Shell {
         Ok(())
     }
 
-    /// Writes what was seen of other nodes, unless a batch already included it.
+    /// Writes the positions seen of other nodes, unless a batch has already included them.
     pub(crate) fn save_positions(&self) {
         for (node, seen) in self.witness.borrow_mut().take_unsaved() {
             self.disk.note(|batch| batch.add(|out| crate::wire::record::encode_seen(node, seen, out)));

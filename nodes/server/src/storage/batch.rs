@@ -1,18 +1,18 @@
-//! The batch: unit of writing, of checksums and of syncing.
+//! The batch: the unit of writing, checksumming and syncing.
 //!
 //! ```text
 //! 0        4         8          16      20      24
 //! | 'HKBT' | len u32 | seq u64  | count | crc   | count x (len u32, record), len bytes in all | pad to 8
 //! ```
-//! The checksum covers the salt of the file, the fields before it and the payload. The salt is random per file and
-//! never leaves the disk. Bytes that a client chose can therefore not pass for a batch when recovery searches the
-//! rest of a file for one.
+//! The checksum covers the file's salt, the fields before it and the payload. The salt is random for each file and
+//! never leaves the disk. So bytes chosen by a client cannot pass for a batch when recovery searches the rest of a
+//! file for one.
 
 /// Size of the header in front of a batch's payload, in bytes.
 pub(crate) const BATCH_HEADER: usize = 24;
 /// Batches start at multiples of this many bytes, which makes the search for later ones cheap.
 pub(crate) const BATCH_ALIGN: usize = 8;
-/// Largest payload in bytes that accumulates before the event loop waits for the disk.
+/// Payload in bytes that may accumulate before the event loop waits for the disk.
 pub(crate) const MAX_BATCH_PAYLOAD: usize = 4 << 20;
 
 const MAGIC: &[u8; 4] = b"HKBT";
@@ -65,7 +65,7 @@ impl BatchBuilder {
         &self.bytes
     }
 
-    /// Empties the builder for the next batch. Its memory is kept, unless one huge batch would pin it.
+    /// Empties the builder for the next batch. Its memory is kept, unless a huge batch has made it too large.
     pub(crate) fn clear(&mut self) {
         self.bytes.truncate(BATCH_HEADER);
         self.bytes.shrink_to(2 * MAX_BATCH_PAYLOAD);
@@ -110,8 +110,8 @@ impl<'a> Batch<'a> {
         })
     }
 
-    /// The size in a file of the batch at the start of `bytes`, as its header declares it. Nothing else is checked.
-    /// The magic and the length are in one sector, so a crash writes both or neither.
+    /// The size, in a file, of the batch at the start of `bytes`, as declared by its header. Nothing else is checked.
+    /// The magic and the length lie in one sector, so a crash leaves both or neither.
     pub(crate) fn declared_len(bytes: &[u8]) -> Option<usize> {
         let header = bytes.get(..BATCH_HEADER).filter(|header| &header[..4] == MAGIC)?;
         Some((BATCH_HEADER + u32_at(header, 4) as usize).next_multiple_of(BATCH_ALIGN))
@@ -122,8 +122,8 @@ impl<'a> Batch<'a> {
         (BATCH_HEADER + self.payload.len()).next_multiple_of(BATCH_ALIGN)
     }
 
-    /// The records of the batch, in order. The checksum was valid, so a record that does not fit is a bug in the
-    /// writer: the caller compares the number of records with [`count`](Batch::count).
+    /// The records of the batch, in order. The checksum was valid, so a record that does not fit indicates a bug in
+    /// the writer: the caller compares the number of records with [`count`](Batch::count).
     pub(crate) fn records(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let mut rest = self.payload;
         std::iter::from_fn(move || {

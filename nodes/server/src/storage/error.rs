@@ -27,13 +27,13 @@ pub enum StorageError {
         /// The error from the operating system.
         cause: io::Error,
     },
-    /// Another process uses the folder.
+    /// Another process is using the folder.
     #[error("data folder {path} is in use by another process: give each node its own folder")]
     Locked {
         /// The folder.
         path: PathBuf,
     },
-    /// The folder was written by another version.
+    /// The folder was written by a different version.
     #[error("{path} has format {found}, this program reads {expected}: use the release that wrote it")]
     OtherFormat {
         /// The file.
@@ -81,7 +81,7 @@ pub enum StorageError {
     LostLog {
         /// The folder.
         path: PathBuf,
-        /// How that is known.
+        /// The evidence.
         why: String,
     },
     /// The process must end at this point as if killed.
@@ -101,7 +101,7 @@ impl StorageError {
         StorageError::Corrupt { path: path.to_owned(), offset, why: why.into() }
     }
 
-    /// Whether the process may open no more files, so that the disk says nothing about itself.
+    /// Whether the process has run out of file descriptors. Such an error says nothing about the disk.
     pub fn is_out_of_descriptors(&self) -> bool {
         match self {
             StorageError::Io { cause, .. } | StorageError::Unusable { cause, .. } => is_exhausted(cause),
@@ -128,7 +128,7 @@ impl StorageError {
     }
 }
 
-/// Advice on the error, if there is any.
+/// Advice on the error. Empty if there is none.
 fn advice(cause: &io::Error) -> &'static str {
     if is_exhausted(cause) {
         return ". The disk is not at fault: this process may open no more files. Raise the limit (ulimit -n), then start this node again";

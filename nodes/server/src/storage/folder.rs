@@ -14,35 +14,37 @@ use crate::storage::segment::Owner;
 use crate::storage::vfs::{FolderLock, Vfs};
 use crate::storage::{LogFolder, StorageError, sync_folder};
 
-/// Format of the folder and of the files in it. It changes with every change to the layout of a file or record.
+/// Format of the folder and its files. It changes with every change to the layout of a file or record.
 pub(crate) const FORMAT: &str = "heckle.data/4";
-/// Earlier formats, without records of puts (2) and of what was seen of other nodes (3). Such a folder is accepted and
-/// converted to [`FORMAT`] before anything is written to it, so that a program without these records refuses the folder
-/// instead of taking it for a torn log.
+/// Earlier formats: without records of puts (2), and without records of positions seen (3). Such a folder is accepted
+/// and converted to [`FORMAT`] before anything is written to it, so that a program that does not support these records
+/// refuses the folder instead of treating it as a torn log.
 const EARLIER_FORMATS: [&str; 2] = ["heckle.data/2", "heckle.data/3"];
 
 const IDENTITY: &str = "identity.json";
 pub(crate) const LOCK: &str = "lock";
 
-/// The node that the folder belongs to, and what it knows about its peers' folders. The file is replaced as a whole:
-/// temporary file, sync, rename, sync of the folder.
+/// The node that owns the folder, and its history. The file is replaced as a whole: temporary file, sync, rename,
+/// sync of the folder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Identity {
     pub(crate) format: String,
     pub(crate) cluster: String,
     pub(crate) node: NodeId,
-    /// Random id, drawn when the folder is created. It distinguishes a node that lost its disk from one that kept it.
+    /// Random id, drawn when the folder is created. Distinguishes a node that lost its disk from one that kept it.
     pub(crate) folder: u64,
     /// All nodes of the cluster, in ascending order. Empty in a folder of an earlier release, until its next start.
     #[serde(default)]
     pub(crate) members: Vec<NodeId>,
-    /// Folders of the other nodes that an earlier release knew. Now they are in the log: see [`crate::amnesia`].
+    /// Folders of the other nodes, as recorded by an earlier release. They are now in the log: see
+    /// [`crate::amnesia`].
     #[serde(default)]
     pub(crate) peers: BTreeMap<NodeId, KnownPeer>,
-    /// The processes of this node on this folder, oldest first: the last is the one that runs, or ran last.
+    /// The processes of this node on this folder, oldest first: the last entry is the running process, or the last
+    /// one to run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) processes: Vec<ProcessStart>,
-    /// Until enough nodes have confirmed: why this node asks more of them than after an ordinary restart.
+    /// Why this node needs more confirmations than after an ordinary restart, until it has them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) doubt: Option<Doubt>,
     /// After a clean stop: the batch that marks it in the log.
@@ -66,7 +68,7 @@ impl Identity {
         }
     }
 
-    /// Adds a process. A process with its number never got its first batch to the disk, and is replaced.
+    /// Adds a process. An existing entry with the same number never got its first batch to disk, and is replaced.
     pub(crate) fn begin_process(&mut self, process: ProcessStart, doubt: Doubt) {
         self.processes.retain(|earlier| earlier.incarnation < process.incarnation);
         self.processes.push(process);
@@ -75,12 +77,12 @@ impl Identity {
         self.stopped = None;
     }
 
-    /// The processes as other nodes get to know them.
+    /// The processes, in the form sent to other nodes.
     pub(crate) fn history(&self) -> History {
         History { folder: self.folder, processes: self.processes.clone() }
     }
 
-    /// What an earlier release has seen of the other nodes.
+    /// The positions of other nodes seen by an earlier release.
     pub(crate) fn seen_by_earlier_release(&self) -> BTreeMap<NodeId, Seen> {
         let seen = |known: &KnownPeer| {
             let position = Position { folder: known.folder, incarnation: known.incarnation, process: 0, batch: 0 };
@@ -90,7 +92,7 @@ impl Identity {
     }
 }
 
-/// The file. Files of earlier releases have no checksum.
+/// The content of the file. Files of earlier releases have no checksum.
 #[derive(Debug, Serialize, Deserialize)]
 struct IdentityFile {
     #[serde(flatten)]
@@ -105,12 +107,12 @@ impl IdentityFile {
         IdentityFile { identity: identity.clone(), checksum: Some(checksum(identity)) }
     }
 
-    /// Returns the identity if it is what was written.
+    /// Returns the identity if the checksum shows that it is undamaged.
     fn verified(self) -> Result<Identity, String> {
         match self.checksum {
             Some(found) if found == checksum(&self.identity) => Ok(self.identity),
             Some(found) => Err(format!("its checksum is {found}, and its content gives {}", checksum(&self.identity))),
-            // Earlier releases wrote neither.
+            // Earlier releases wrote neither checksum nor members.
             None if self.identity.members.is_empty() => Ok(self.identity),
             None => Err("it has no checksum".to_owned()),
         }
@@ -121,7 +123,7 @@ fn checksum(identity: &Identity) -> String {
     format!("{:08x}", crc32fast::hash(&serde_json::to_vec(identity).expect("an identity is plain data")))
 }
 
-/// What a node knows about a peer's folder.
+/// What an earlier release recorded about a peer's folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct KnownPeer {
     pub(crate) folder: u64,
@@ -181,7 +183,7 @@ impl Folder {
             write_identity(&*self.vfs, &self.path, &identity)?;
         }
         if identity.members != members {
-            // With another list it could take a minority for a quorum.
+            // With a different list, a node could take a minority for a quorum.
             return Err(StorageError::OtherMembers {
                 path: self.path.join(IDENTITY),
                 found: names(&identity.members),
@@ -205,7 +207,7 @@ impl Folder {
         Ok(Some(identity))
     }
 
-    /// Reads and verifies the identity, and changes nothing.
+    /// Reads and verifies the identity without changing anything.
     fn parse_identity(&self) -> Result<Option<Identity>, StorageError> {
         #[derive(Deserialize)]
         struct Versioned {
@@ -226,7 +228,8 @@ impl Folder {
         file.verified().map(Some).map_err(|why| StorageError::corrupt(&path, 0, why))
     }
 
-    /// Checks that a folder without an identity holds no log or snapshot, since a node may have voted with them.
+    /// Checks that a folder without an identity contains no log or snapshot, since a node may have voted based on
+    /// them.
     fn check_no_data(&self, identity: &Path) -> Result<(), StorageError> {
         for path in self.vfs.list(&self.path).map_err(|cause| StorageError::io("list of", &self.path, cause))? {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -308,7 +311,7 @@ mod tests {
             assert!(matches!(error, StorageError::OtherMembers { .. }) && error.is_usage(), "{error}");
             assert!(error.to_string().contains("n1 n2 n3"), "{error}");
         }
-        // A folder of an earlier release has none, and takes those of its next start.
+        // A folder of an earlier release has no members, and takes those of its next start.
         let old = serde_json::json!({"format": FORMAT, "cluster": "c", "node": "n1", "folder": 7, "peers": {}});
         std::fs::write(dir.path().join(IDENTITY), old.to_string()).unwrap();
         // A node of that release may have voted, so its folder is not new.
@@ -349,7 +352,7 @@ mod tests {
             assert_eq!(folder.identity("c", n(1), &[n(1), n(2)], 8).unwrap(), made);
             let on_disk = std::fs::read_to_string(dir.path().join(IDENTITY)).unwrap();
             assert!(on_disk.contains(FORMAT), "an earlier program refuses it from now on: {on_disk}");
-            // Another node's folder is refused as it is.
+            // Another node's folder is refused without being changed.
             write_identity(&RealVfs::default(), dir.path(), &old).unwrap();
             folder.identity("c", n(2), &[n(1), n(2)], 8).unwrap_err();
         }
@@ -359,7 +362,7 @@ mod tests {
     fn an_identity_remembers_its_newest_processes_in_order() {
         let mut identity = Identity::new("c", n(1), &[n(1)], 7);
         for incarnation in 1..=40 {
-            // The first try of each ends before its first batch.
+            // The first run of each ends before its first batch.
             for process in [1, 2] {
                 let start = ProcessStart { incarnation, process, first_batch: u64::from(incarnation) };
                 identity.begin_process(start, Doubt::None);

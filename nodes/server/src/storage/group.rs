@@ -1,8 +1,8 @@
-//! The decisions of group sync: which records accumulate, which work is next, and what is durable after it.
+//! The decisions of group sync: which records accumulate, which work is next, and what is durable afterwards.
 //!
 //! This module uses no thread, clock or file: time is an argument, and the caller carries out the work (in a node,
-//! [`super::thread`]). Batches, the snapshot and the removal of replaced files are done in the only order that loses
-//! nothing: records added before the request for a snapshot are written before the snapshot, and later ones after it.
+//! [`super::thread`]). Batches, snapshots and the removal of replaced files are ordered so that nothing is lost:
+//! records added before a snapshot was requested are written before the snapshot, and later records after it.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::storage::StorageError;
 use crate::storage::batch::{BatchBuilder, MAX_BATCH_PAYLOAD};
 use crate::storage::snapshot::SnapshotBuilder;
 
-/// Longest time before a lazy batch is written, so that records without a waiting operation are not at risk for long.
+/// Maximum time before a lazy batch is written, so that records on which no operation waits are not at risk for long.
 const MAX_LAZY_DELAY: Duration = Duration::from_millis(100);
 /// Time between the writes of the planted bug `answer-before-write`.
 #[cfg(feature = "mutants")]
@@ -23,8 +23,8 @@ const MUTANT_WRITE_INTERVAL: Duration = Duration::from_millis(200);
 pub(crate) enum Durability {
     /// After the sync of their batch.
     AfterSync,
-    /// Immediately: the planted bug `answer-before-write`. Records stay in process memory and are written now and
-    /// then.
+    /// Immediately: the planted bug `answer-before-write`. Records stay in process memory and are written only
+    /// periodically.
     #[cfg(feature = "mutants")]
     AnswerBeforeWrite,
 }
@@ -39,7 +39,7 @@ pub(crate) enum Stop {
     Abandon,
 }
 
-/// Whether the thread that does the work must be woken.
+/// Whether the storage thread must be woken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wake {
     Yes,
@@ -49,14 +49,14 @@ pub(crate) enum Wake {
 /// The next piece of work.
 #[derive(Debug)]
 pub(crate) enum Work {
-    /// Make the batch durable that was swapped into the caller's builder. Everything up to `newest` is durable
+    /// Make the batch that was swapped into the caller's builder durable. Everything up to `newest` is durable
     /// afterwards.
     Batch {
         newest: IoId,
     },
-    /// Write this snapshot, which replaces every batch written so far.
+    /// Write this snapshot, which replaces all batches written so far.
     Snapshot(SnapshotBuilder),
-    /// Remove the files that the durable snapshot up to this batch has replaced.
+    /// Remove the files replaced by the durable snapshot up to this batch.
     Remove(u64),
     /// Report that a snapshot could not be written.
     Failed(StorageError),
@@ -69,7 +69,7 @@ pub(crate) enum Work {
 #[derive(Debug)]
 pub(crate) enum Next {
     Work(Work),
-    /// There is no work for this long, unless something is submitted.
+    /// There is no work for this long unless something is submitted.
     WaitFor(Duration),
     /// There is no work until something is submitted.
     Wait,
@@ -78,7 +78,7 @@ pub(crate) enum Next {
 #[derive(Debug, Clone, Copy)]
 enum Urgency {
     Idle,
-    /// Only lazy records are waiting, the first since this time.
+    /// Only lazy records are waiting, the oldest since this time.
     Lazy(Duration),
     Required,
 }
@@ -91,7 +91,7 @@ pub(crate) struct GroupSync {
     /// The newest core batch in `gathering`.
     newest: IoId,
     urgency: Urgency,
-    /// Sealed by a request for a snapshot: no records may be added. At most one batch and one snapshot.
+    /// A batch sealed by a request for a snapshot: no more records may be added.
     sealed: Option<(BatchBuilder, IoId)>,
     snapshot: Option<SnapshotBuilder>,
     snapshot_written: Option<Result<u64, StorageError>>,
@@ -114,11 +114,11 @@ impl GroupSync {
         }
     }
 
-    /// Adds the records of one core batch to the current batch. `now` is called only for the first lazy one.
+    /// Adds the records of one core batch to the current batch. `now` is called only for the first lazy record.
     pub(crate) fn submit(&mut self, now: impl FnOnce() -> Duration, io: IoId, sync: Sync, fill: impl FnOnce(&mut BatchBuilder)) -> Wake {
         fill(&mut self.current);
         self.newest = io;
-        // Work that is already urgent needs no second wake-up.
+        // Work already marked urgent needs no second wake-up.
         let (urgency, wake) = match (self.urgency, sync) {
             (Urgency::Required, Sync::Required | Sync::Lazy) => (Urgency::Required, Wake::No),
             (Urgency::Idle | Urgency::Lazy(_), Sync::Required) => (Urgency::Required, Wake::Yes),
@@ -129,7 +129,7 @@ impl GroupSync {
         wake
     }
 
-    /// Adds records that nothing relies on. They are written with the next batch, or soon after `now`.
+    /// Adds records on which nothing relies. They are written with the next batch, or soon after `now`.
     pub(crate) fn note(&mut self, now: Duration, fill: impl FnOnce(&mut BatchBuilder)) -> Wake {
         fill(&mut self.current);
         match self.urgency {
@@ -158,13 +158,13 @@ impl GroupSync {
         self.snapshot_running = true;
         self.snapshot = Some(content);
         // Records added from here on are not part of the snapshot, so they must not be in a batch that the snapshot
-        // replaces. The current batch is therefore sealed here.
+        // replaces. So the current batch is sealed here.
         let gathered = std::mem::replace(&mut self.current, BatchBuilder::new());
         self.sealed = Some((gathered, self.newest));
         self.urgency = Urgency::Idle;
     }
 
-    /// Reports that the snapshot is durable, up to this batch of the log, or that it could not be written.
+    /// Records that the snapshot is durable, up to this batch of the log, or that it could not be written.
     pub(crate) fn snapshot_ended(&mut self, written: Result<u64, StorageError>) {
         self.snapshot_written = Some(written);
     }
@@ -173,8 +173,8 @@ impl GroupSync {
         self.stop = stop;
     }
 
-    /// Returns the work to do at `now`. Records added before a request are written before it. `spare` must be empty.
-    /// A batch to write is swapped into it.
+    /// Returns the work to do at `now`. Records added before a snapshot request are written before the snapshot.
+    /// `spare` must be empty: a batch to write is swapped into it.
     pub(crate) fn next(&mut self, now: Duration, spare: &mut BatchBuilder) -> Next {
         if self.stop == Stop::Abandon {
             return Next::Work(Work::Abandon);
@@ -208,7 +208,7 @@ impl GroupSync {
         }
     }
 
-    /// How long the current batch may wait, if it has records.
+    /// How long the current batch may wait. `None` if it has no records.
     fn wait(&mut self, now: Duration) -> Option<Duration> {
         let left_of = |time: Duration, since: Duration| time.saturating_sub(now.saturating_sub(since));
         match (self.durability, self.urgency, self.stop != Stop::No) {

@@ -31,27 +31,28 @@ impl LogFile {
         let half = if self.points.is_armed(StoragePoint::MidWrite) { bytes.len() / 2 } else { 0 };
         if half > 0 {
             let written = self.file.write_at(&bytes[..half], offset);
-            // A node that ends here does not learn whether the first half was written.
+            // If the node ends here, the first half may or may not have been written.
             self.reach(StoragePoint::MidWrite)?;
             self.check("write to", written)?;
         }
         self.check("write to", self.file.write_at(&bytes[half..], offset + half as u64))
     }
 
-    /// Makes the data durable before it returns. See [`begin_sync`](LogFile::begin_sync).
+    /// Makes the data durable before returning. See [`begin_sync`](LogFile::begin_sync).
     pub(crate) fn sync_data(&self) -> Result<(), StorageError> {
         self.reach(StoragePoint::BeforeSync)?;
         self.end_sync(self.file.sync_data())
     }
 
-    /// Starts to make the data durable. Its length and other metadata were made durable when the file was prepared.
+    /// Starts making the data durable. The file's length and other metadata became durable when the file was
+    /// prepared.
     pub(crate) fn begin_sync(&self, id: RequestId) -> Result<(), StorageError> {
         self.reach(StoragePoint::BeforeSync)?;
         self.file.begin_sync(id);
         Ok(())
     }
 
-    /// Takes the result of a finished sync.
+    /// Handles the result of a finished sync.
     pub(crate) fn end_sync(&self, result: io::Result<()>) -> Result<(), StorageError> {
         self.check("sync of", result)?;
         self.reach(StoragePoint::AfterSync)

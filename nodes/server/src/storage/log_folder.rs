@@ -1,4 +1,4 @@
-//! The folder of a log, as the code that works on the log needs it.
+//! The folder of a log, with everything that code working on the log needs.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,13 +8,13 @@ use crate::storage::error::StorageError;
 use crate::storage::segment::Owner;
 use crate::storage::vfs::Vfs;
 
-/// Where the log and its snapshots are, and which node they belong to.
+/// Where the log and its snapshots are, and which node owns them.
 #[derive(Debug, Clone)]
 pub(crate) struct LogFolder {
     pub(crate) vfs: Arc<dyn Vfs>,
     pub(crate) path: PathBuf,
     pub(crate) owner: Owner,
-    /// Storage points of the work in this folder.
+    /// Storage points for the work in this folder.
     pub(crate) points: Arc<StoragePoints>,
 }
 

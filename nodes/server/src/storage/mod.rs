@@ -1,7 +1,7 @@
 //! The node's disk: a write-ahead log with group sync, snapshots and recovery.
 //!
 //! # Guarantees
-//! A record is durable once the sync of its batch has returned, and only then is anything sent that relies on it. A
+//! A record is durable once the sync of its batch has returned, and anything that relies on it is sent only then. A
 //! crash at any byte loses no durable record. A failed write or sync ends the process with code 74: after a failed
 //! `fsync` Linux marks the pages clean, so a second `fsync` that succeeds proves nothing (the "fsyncgate" of
 //! PostgreSQL, 2018; Rebello et al., *Can Applications Recover from fsync Failures?*, USENIX ATC 2020).
@@ -18,14 +18,14 @@
 //! All files are readable only by the node's own user, and every access to them goes through [`vfs`].
 //!
 //! # Torn tail or corruption?
-//! The unit of writing, of checksums and of syncing is the *batch*, and batch n+1 is written only after the sync of
+//! The unit of writing, checksumming and syncing is the *batch*, and batch n+1 is written only after the sync of
 //! batch n has returned. So a crash can damage only the last batch, in any of its sectors and in any order. A damaged
-//! batch with nothing valid after it was never provably acknowledged, so it is cut off and its bytes are counted in
-//! the log. A damaged batch with a valid one anywhere after it was durable once and has been corrupted since, so the
-//! folder is refused. A clean stop ends the log with an empty batch. Damage to the last real batch, otherwise
-//! ambiguous, is then detected as corruption.
-//! Recovery never appends to a segment that it has read. It cuts the segment to its valid length and begins a new
-//! one, so remains of a torn batch can never be read as the continuation of a later log.
+//! batch with nothing valid after it cannot be shown to have been acknowledged, so it is cut off, and the node's log
+//! reports its size. A damaged batch followed anywhere by a valid one was durable once and has been corrupted since,
+//! so the folder is refused. A clean stop ends the log with an empty batch, so that damage to the last real batch,
+//! otherwise ambiguous, is detected as corruption. Recovery never appends to a segment that it has read. It truncates
+//! the segment to its valid length and begins a new one, so the remains of a torn batch can never be read as the
+//! continuation of a later log.
 
 pub(crate) mod batch;
 mod error;

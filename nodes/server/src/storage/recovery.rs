@@ -1,4 +1,4 @@
-//! Reads a data folder after a crash. Everything is verified first, and nothing is changed until all of it was valid.
+//! Reads a data folder after a crash. Everything is verified first, and nothing is changed unless all of it is valid.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -25,20 +25,20 @@ pub(crate) struct Recovered {
     pub(crate) records: u64,
     /// Number of bytes cut off as a torn tail.
     pub(crate) torn_bytes: u64,
-    /// Whether the end of the log looks damaged: a batch was cut off, or the file is cut short.
+    /// Whether the end of the log looks damaged: a batch was torn, or the file was truncated.
     pub(crate) is_cut: bool,
     /// The last batch, if it marks a clean stop.
     pub(crate) clean_end: Option<u64>,
-    /// Segments that hold batches.
+    /// Segments that contain batches.
     pub(crate) closed: Vec<ClosedSegment>,
-    /// What remains to be done in the folder: see [`sync`] and [`tidy`].
+    /// The changes still to be made in the folder: see [`sync`] and [`tidy`].
     pub(crate) untidy: Untidy,
 }
 
-/// Changes that recovery makes after everything was valid.
+/// Changes that recovery makes once everything has proved valid.
 #[derive(Debug, Default)]
 pub(crate) struct Untidy {
-    /// A file, and the length to which it must be cut.
+    /// A file, and the length to which it must be truncated.
     cut: Option<(PathBuf, u64)>,
     /// Files that are not needed.
     superfluous: Vec<PathBuf>,
@@ -48,7 +48,7 @@ pub(crate) fn segment_name(first_batch: u64) -> String {
     format!("log-{first_batch:016x}.wal")
 }
 
-/// Recovers a folder: passes every durable record, oldest first, to `visit`, then cuts off a torn tail.
+/// Recovers a folder: passes every durable record to `visit`, oldest first, and then cuts off a torn tail.
 ///
 /// A record that `visit` refuses counts as corruption.
 pub(crate) fn recover(at: &LogFolder, visit: &mut dyn FnMut(&[u8]) -> Result<(), String>) -> Result<Recovered, StorageError> {
@@ -58,8 +58,9 @@ pub(crate) fn recover(at: &LogFolder, visit: &mut dyn FnMut(&[u8]) -> Result<(),
     Ok(recovered)
 }
 
-/// Makes durable what was read. A killed process may have left names and bytes that no sync has covered. Without these syncs,
-/// a power loss could take back a snapshot after what it replaces was removed, or a batch after something relied on it.
+/// Makes everything that was read durable. A killed process may have left names and bytes that no sync has covered. Without
+/// these syncs, a power loss could undo a snapshot after the files it replaces were removed, or a batch after something
+/// relied on it.
 pub(crate) fn sync(at: &LogFolder, recovered: &Recovered) -> Result<(), StorageError> {
     at.points.reach(StoragePoint::AfterRecoveryRead, &at.path)?;
     sync_folder(&*at.vfs, &at.path)?;
@@ -68,7 +69,7 @@ pub(crate) fn sync(at: &LogFolder, recovered: &Recovered) -> Result<(), StorageE
     synced.map_err(|cause| StorageError::io("sync of", path, cause))
 }
 
-/// Cuts off a torn tail and removes what is not needed, after [`sync`].
+/// Cuts off a torn tail and removes superfluous files. Must follow [`sync`].
 pub(crate) fn tidy(at: &LogFolder, recovered: &Recovered) -> Result<(), StorageError> {
     if let Some((path, valid_len)) = &recovered.untidy.cut {
         cut_file(&*at.vfs, path, *valid_len)?;
@@ -76,7 +77,7 @@ pub(crate) fn tidy(at: &LogFolder, recovered: &Recovered) -> Result<(), StorageE
     for path in &recovered.untidy.superfluous {
         at.points.reach(StoragePoint::BeforeRecoveryRemoval, path)?;
         match at.vfs.remove(path) {
-            // The temporary file of an identity, which has been written again since.
+            // The temporary file of an identity: the identity has been rewritten since.
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => {}
             removed => removed.map_err(|cause| StorageError::io("removal of", path, cause))?,
         }
@@ -84,7 +85,7 @@ pub(crate) fn tidy(at: &LogFolder, recovered: &Recovered) -> Result<(), StorageE
     Ok(())
 }
 
-/// Reads and verifies everything, and changes nothing in the folder.
+/// Reads and verifies everything without changing the folder.
 pub(crate) fn read(at: &LogFolder, visit: &mut dyn FnMut(&[u8]) -> Result<(), String>) -> Result<Recovered, StorageError> {
     let files = list(at)?;
     let mut result = Recovered { next_batch: 1, ..Recovered::default() };
@@ -101,9 +102,9 @@ pub(crate) fn read(at: &LogFolder, visit: &mut dyn FnMut(&[u8]) -> Result<(), St
         if header.batch != *first {
             return Err(StorageError::corrupt(path, 0, format!("its first batch is {}", header.batch)));
         }
-        // Removals may reach the disk in any order, so any of the segments that a snapshot has replaced may still
-        // exist. A gap below the snapshot is therefore not a loss. After it, each segment starts where the previous
-        // one ended.
+        // Removals may reach the disk in any order, so any of the segments replaced by a snapshot may still exist,
+        // and a gap below the snapshot is not a loss. After the snapshot, each segment starts where the previous one
+        // ended.
         let follows = if index == 0 { *first <= result.next_batch } else { *first == result.next_batch };
         if !follows && (*first < result.next_batch || *first > snapshot_up_to + 1) {
             let why = format!("it begins at batch {first}, but batch {} is in no file", result.next_batch);
@@ -139,8 +140,8 @@ pub(crate) fn read(at: &LogFolder, visit: &mut dyn FnMut(&[u8]) -> Result<(), St
     Ok(result)
 }
 
-/// Cuts a file to `len` bytes, and makes these durable. The file is never written again, so this also drops the zeroes at
-/// its end.
+/// Truncates a file to `len` bytes and makes it durable. The file is never written again, so this also drops the zeroes
+/// at its end.
 fn cut_file(vfs: &dyn Vfs, path: &Path, len: u64) -> Result<(), StorageError> {
     let cut = || {
         let file = vfs.open(path)?;

@@ -1,4 +1,4 @@
-//! A file of batches: its header, and the scan that distinguishes a torn tail from corruption.
+//! Files of batches: their header, and the scan that distinguishes a torn tail from corruption.
 
 use std::path::Path;
 
@@ -33,7 +33,7 @@ impl FileKind {
     }
 }
 
-/// The node that a file belongs to. Checked at every start: a file copied from another node's folder is refused.
+/// The node that owns a file. Checked at every start: a file copied from another node's folder is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Owner {
     pub(crate) cluster: String,
@@ -46,7 +46,7 @@ pub(crate) struct Owner {
 pub(crate) struct FileHeader {
     pub(crate) kind: FileKind,
     pub(crate) owner: Owner,
-    /// For a segment: sequence number of its first batch. For a snapshot: of the last batch that it replaces.
+    /// Sequence number of a batch: the first one of a segment, or the last one replaced by a snapshot.
     pub(crate) batch: u64,
     /// Mixed into the checksums of this file's batches.
     pub(crate) salt: u64,
@@ -123,11 +123,11 @@ pub(crate) struct Scan {
     pub(crate) next_batch: u64,
     /// Length of the valid part in bytes.
     pub(crate) valid_len: u64,
-    /// Length of a torn batch after the valid part, in bytes, up to the last byte that is not zero.
+    /// Length of a torn batch after the valid part, in bytes, up to the last nonzero byte.
     pub(crate) torn_bytes: u64,
     /// Number of records in the valid part.
     pub(crate) records: u64,
-    /// Whether the last batch is empty, which marks a clean stop. `None` without a batch.
+    /// Whether the last batch is empty, which marks a clean stop. `None` if there is no batch.
     pub(crate) ends_clean: Option<bool>,
     /// Whether the file ends right after the valid part, without the zeroes of a segment in use.
     pub(crate) is_short: bool,
@@ -136,7 +136,7 @@ pub(crate) struct Scan {
 /// Called with each record and the sequence number of its batch. An error counts as damage.
 pub(crate) type Visit<'a> = dyn FnMut(u64, &[u8]) -> Result<(), String> + 'a;
 
-/// Reads the batches of a file, the first of which must be `first_batch`, and passes each record to `visit`.
+/// Reads the batches of a file, which must start with `first_batch`, and passes each record to `visit`.
 pub(crate) fn scan(
     path: &Path,
     bytes: &[u8],
@@ -173,7 +173,7 @@ pub(crate) fn scan(
         return Ok(result);
     }
     // Batch n+1 is written only after the sync of batch n. So if anything valid follows the damage, or a later file
-    // exists, then the damaged batch was durable once, and a reply may have relied on it.
+    // exists, the damaged batch was once durable, and a reply may have relied on it.
     if position == Position::Earlier {
         return Err(StorageError::corrupt(path, offset as u64, "a bad batch, and a later file exists"));
     }

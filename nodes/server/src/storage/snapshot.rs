@@ -1,7 +1,7 @@
-//! A snapshot: the whole state of a replica in one file, so that the log before it can be removed.
+//! A snapshot: the whole state of a replica in one file, so that the log up to it can be removed.
 //!
-//! It is written to a temporary file, synced and renamed, and the folder is synced. A snapshot with its final name is
-//! therefore complete, and any damage to it is corruption and never a torn write.
+//! It is written to a temporary file, synced and renamed, and then the folder is synced. So a snapshot under its
+//! final name is complete, and any damage to it is corruption, never a torn write.
 
 use std::path::{Path, PathBuf};
 
@@ -57,13 +57,13 @@ impl SnapshotBuilder {
 
 /// Writes the snapshot that replaces everything up to batch `up_to`.
 pub(crate) fn write(at: &LogFolder, up_to: u64, mut content: SnapshotBuilder) -> Result<PathBuf, StorageError> {
-    // A snapshot is never searched for batches, so its salt need not be secret. It only has to differ from those of
-    // other files.
+    // A snapshot is never searched for batches, so its salt need not be secret. It only has to differ from the salts
+    // of other files.
     let salt = at.owner.folder ^ up_to.rotate_left(32);
     let temporary = at.path.join("snapshot.tmp");
     let path = at.path.join(file_name(up_to));
     let header = FileHeader { kind: FileKind::Snapshot, owner: at.owner.clone(), batch: up_to, salt };
-    // An empty chunk ends the file: without it, a truncated file could pass for a complete one.
+    // An empty chunk ends the file: without it, a truncated file could look complete.
     content.chunks.push(BatchBuilder::new());
     let io = |cause| StorageError::io("write of", &path, cause);
     let reach = |point| at.points.reach(point, &path);

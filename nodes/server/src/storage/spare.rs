@@ -1,8 +1,8 @@
-//! Prepares the next log segment ahead of time: full length, filled with zeroes, synced.
+//! Prepares the next log segment ahead of time: at full length, filled with zeroes and synced.
 //!
-//! With a prepared segment, a sync of a batch changes no metadata: no new length, no extent to allocate, and none to
-//! convert from "unwritten", which is what `fallocate` alone leaves behind. Measured on ext4 with batches of 5 KB:
-//! 105 us zero-filled, 191 us with `fallocate` alone, 190 us appending.
+//! With a prepared segment, syncing a batch changes no metadata: there is no new length, no extent to allocate, and
+//! none to convert from "unwritten", the state in which `fallocate` alone leaves extents. Measured on ext4 with
+//! batches of 5 KB: 105 us zero-filled, 191 us with `fallocate` alone, 190 us appending.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::storage::vfs::{Vfs, VfsFile};
 const WRITE_STEP: usize = 256 << 10;
 /// Pause between steps, for the same reason.
 const STEP_PAUSE: Duration = Duration::from_millis(2);
-/// Length of the first segment of a process: short, so that a node is ready soon.
+/// Length of the first segment of a process in bytes: short, so that the node is ready quickly.
 const FIRST_SEGMENT_LEN: u64 = 1 << 20;
 
 /// A zero-filled file that is not yet part of the log.
@@ -29,14 +29,14 @@ pub(crate) struct Spare {
     pub(crate) len: u64,
 }
 
-/// Makes spare segments, one at a time, in a separate thread.
+/// Prepares spare segments, one at a time, in a separate thread.
 #[derive(Debug)]
 pub(crate) struct SpareMaker {
     vfs: Arc<dyn Vfs>,
     folder: PathBuf,
     len: u64,
     running: Option<JoinHandle<Result<Spare, StorageError>>>,
-    /// The log is waiting for the spare: make no more pauses.
+    /// Whether the log is waiting for the spare, so that the thread must not pause any more.
     hurry: Arc<AtomicBool>,
 }
 
@@ -45,7 +45,7 @@ impl SpareMaker {
         SpareMaker { vfs, folder: folder.to_owned(), len, running: None, hurry: Arc::default() }
     }
 
-    /// Begins a spare in the background, unless one is in progress or no thread can be used.
+    /// Begins a spare in the background, unless one is in progress or threads are not allowed.
     pub(crate) fn begin(&mut self) -> Result<(), StorageError> {
         if self.running.is_none() && self.vfs.allows_helper_threads() {
             self.hurry.store(false, Ordering::Relaxed);
@@ -58,7 +58,7 @@ impl SpareMaker {
         Ok(())
     }
 
-    /// Returns a spare of at least `min_len` bytes: the prepared one if it is long enough, otherwise one made now.
+    /// Returns a spare of at least `min_len` bytes: the prepared one if it is long enough, or one made now.
     pub(crate) fn take(&mut self, min_len: u64) -> Result<Spare, StorageError> {
         self.hurry.store(true, Ordering::Relaxed);
         if min_len > self.len {

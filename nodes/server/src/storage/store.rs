@@ -3,19 +3,19 @@
 use crate::storage::batch::BatchBuilder;
 use crate::storage::error::StorageError;
 
-/// A durable store of batches, driven by the group-sync thread. The node uses the write-ahead log of [`wal`].
+/// A durable store of batches, driven by the group-sync thread. A node uses the write-ahead log in [`wal`].
 pub(crate) trait Store: Send {
-    /// Appends a batch. The batch is durable when this returns.
+    /// Appends a batch, which is durable when this returns.
     fn append(&mut self, batch: &mut BatchBuilder) -> Result<(), StorageError>;
 
     /// Closes the current segment, so that a snapshot of everything appended so far can replace it. Returns the
     /// sequence number of the last batch appended.
     fn seal(&mut self) -> Result<u64, StorageError>;
 
-    /// Removes the batches that the durable snapshot up to this batch has replaced.
+    /// Removes the batches replaced by the durable snapshot up to this batch.
     fn remove_up_to(&mut self, batch: u64) -> Result<(), StorageError>;
 
-    /// Number of files that hold batches.
+    /// Number of files that contain batches.
     fn segments(&self) -> usize;
 
     /// Marks a clean end. Nothing is appended afterwards.

@@ -19,7 +19,7 @@ use crate::storage::group::{Durability, GroupSync, Next, Stop, Wake, Work};
 use crate::storage::snapshot::{self, SnapshotBuilder};
 use crate::storage::{LogFolder, StorageError, Store};
 
-/// Figures of the storage. The storage threads update them; status reports read them.
+/// Figures of the storage, updated by the storage threads and read by status reports.
 #[derive(Debug, Default)]
 pub(crate) struct DiskMetrics {
     pub(crate) syncs: AtomicU64,
@@ -47,13 +47,13 @@ struct Shared {
     done: Arc<Notify>,
     /// The newest core batch that is durable.
     durable: AtomicU64,
-    /// The newest synced batch of the log that holds a record of the core. It is stored before `durable`.
+    /// The newest synced batch of the log that contains a record of the core. Stored before `durable`.
     synced: AtomicU64,
     /// The batch that marks a clean end of the log. 0 if there is none.
     end: AtomicU64,
     failed: AtomicBool,
     metrics: Arc<DiskMetrics>,
-    /// Times in [`GroupSync`] are relative to this.
+    /// Times in [`GroupSync`] are relative to this moment.
     started: Instant,
 }
 
@@ -67,7 +67,7 @@ struct State {
 pub(crate) type OnFailure = Box<dyn Fn(&StorageError) + Send>;
 
 impl Disk {
-    /// Starts the storage thread. The first batch that it writes has the number `next_batch`.
+    /// Starts the storage thread. `next_batch` is the number of the first batch that it writes.
     pub(crate) fn start(
         store: Box<dyn Store>,
         next_batch: u64,
@@ -111,7 +111,7 @@ impl Disk {
         }
     }
 
-    /// Adds records that nothing relies on, to be written with the next batch or soon.
+    /// Adds records on which nothing relies, to be written with the next batch or soon.
     pub(crate) fn note(&self, fill: impl FnOnce(&mut BatchBuilder)) {
         let wake = self.shared.lock().group.note(self.shared.started.elapsed(), fill);
         if wake == Wake::Yes {
@@ -119,13 +119,13 @@ impl Disk {
         }
     }
 
-    /// The newest batch of the log that is synced and holds a record of the core. Everything that may leave the node is in
-    /// it or in an earlier one.
+    /// The newest synced batch of the log that contains a record of the core. Everything that may leave the node relies on
+    /// this batch or earlier ones.
     pub(crate) fn synced(&self) -> u64 {
         self.shared.synced.load(Ordering::Acquire)
     }
 
-    /// The newest core batch such that it and all before it are durable.
+    /// The newest core batch that is durable along with all earlier ones.
     pub(crate) fn durable(&self) -> IoId {
         IoId(self.shared.durable.load(Ordering::Acquire))
     }
@@ -145,7 +145,7 @@ impl Disk {
         self.shared.lock().failure.take()
     }
 
-    /// Whether a snapshot is worthwhile and none is being written.
+    /// Whether a snapshot is worthwhile and none is currently being written.
     pub(crate) fn wants_snapshot(&self, segments: usize) -> bool {
         self.shared.metrics.segments.load(Ordering::Relaxed) > segments as u64 && self.is_free_for_snapshot()
     }
@@ -162,7 +162,7 @@ impl Disk {
         self.shared.work.notify_one();
     }
 
-    /// Makes everything durable, marks a clean end, and waits until that is done. Returns the batch that marks it.
+    /// Makes everything durable, marks a clean end, and waits for completion. Returns the batch that marks the end.
     pub(crate) fn finish(&self) -> Result<u64, StorageError> {
         self.end(Stop::Finish);
         self.take_failure().map_or_else(|| Ok(self.shared.end.load(Ordering::Acquire)), Err)
@@ -203,7 +203,7 @@ struct Worker {
     /// The newest core batch that was written.
     newest: IoId,
     at: LogFolder,
-    /// The batch being written. It is swapped with the one that accumulates.
+    /// The batch being written, swapped with the accumulating one.
     spare: BatchBuilder,
 }
 
@@ -230,7 +230,7 @@ impl Worker {
             self.shared.failed.store(true, Ordering::Release);
             self.shared.done.notify_one();
         }
-        // After this thread has ended, the folder's lock may be released.
+        // The folder's lock may be released after this thread has ended, so wait for the snapshot thread here.
         if let Some(thread) = writer {
             thread.join().expect("the snapshot thread does not panic");
         }

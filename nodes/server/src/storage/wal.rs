@@ -23,7 +23,7 @@ pub(crate) struct Wal {
     rng: Pcg64,
     spares: SpareMaker,
     next_batch: u64,
-    /// Size in bytes of the batch whose sync is in flight. The id of the sync is the number of the batch.
+    /// Size in bytes of the batch whose sync is in flight. The id of the sync is the batch number.
     in_flight: Option<u64>,
     open: Option<OpenSegment>,
     closed: Vec<ClosedSegment>,
@@ -52,8 +52,8 @@ impl Wal {
         }
     }
 
-    /// Returns the open segment, after making room for `len` bytes. Some zeroes are left behind the last batch: a segment
-    /// without them looks as if it had been cut short.
+    /// Returns the open segment, after making room for `len` bytes. Some zeroes are left after the last batch: a segment
+    /// without them looks as if it had been truncated.
     fn segment_for(&mut self, len: u64) -> Result<&mut OpenSegment, StorageError> {
         if self.open.as_ref().is_none_or(|open| open.offset + len >= open.len) {
             self.close();
@@ -71,8 +71,8 @@ impl Wal {
         }
     }
 
-    /// Writes a batch and starts its sync. The completion of the sync has the returned id. Only one batch may be in
-    /// flight: recovery can tell a torn tail from corruption only if the previous batch is durable.
+    /// Writes a batch and starts its sync. The sync's completion carries the returned id. Only one batch may be in
+    /// flight: recovery can distinguish a torn tail from corruption only if the previous batch is durable.
     pub(crate) fn begin_append(&mut self, batch: &mut BatchBuilder) -> Result<RequestId, StorageError> {
         assert!(self.in_flight.is_none(), "batch n+1 is written after the sync of batch n");
         let len = batch.file_len() as u64;
@@ -95,7 +95,7 @@ impl Wal {
     }
 
     /// Makes a segment durable under its name before the first batch is written to it, so that recovery can treat any
-    /// segment with a bad header as corrupt.
+    /// segment with an invalid header as corrupt.
     fn begin_segment(&mut self, min_len: u64) -> Result<OpenSegment, StorageError> {
         let spare = self.spares.take(min_len)?;
         let (first_batch, salt) = (self.next_batch, self.rng.next_u64());

@@ -2,7 +2,8 @@
 //!
 //! A batch is one atomic write to the journal, synced before it is visible (`fjall/src/batch/mod.rs`): with
 //! [`PersistMode::SyncData`], one `fdatasync` of the journal, whose length was set to 64 MiB in advance, without
-//! zero-filling. Entries stay in memory until there are enough for a table. fjall's own threads merge the tables.
+//! zero-filling. Entries stay in memory until there are enough of them for a table. fjall's own threads merge the
+//! tables.
 
 use std::path::{Path, PathBuf};
 

@@ -1,6 +1,6 @@
 //! Stores with an index: for each key, they hold the record that a snapshot would hold.
 //!
-//! A node holds all state in memory, so it would read from such a store only at its start. Therefore only the durable
+//! A node holds all state in memory, so it would read from such a store only at startup. So only the durable
 //! transaction is timed, not the work of applying the records of a batch to their keys.
 
 use std::collections::BTreeSet;
@@ -16,7 +16,7 @@ use crate::wire::record::{decode_record, encode_record};
 
 /// A key-value store.
 pub(super) trait Index: Send {
-    /// Replaces all entries in one transaction. It is durable when this returns.
+    /// Writes all entries in one transaction, which is durable when this returns.
     fn put_all(&mut self, entries: &[(Key, Vec<u8>)]) -> Result<(), StorageError>;
 
     /// Calls `visit` with the value of every key.
@@ -35,7 +35,7 @@ pub(super) struct Indexed<I> {
 }
 
 impl<I: Index> Indexed<I> {
-    /// Passes all recovered records to `visit`, and continues from that state.
+    /// Passes all recovered records to `visit` and continues from that state.
     pub(super) fn recover(index: I, times: Times, visit: &mut Visit<'_>) -> Result<Indexed<I>, StorageError> {
         let mut states = FxHashMap::<Key, KeyState>::default();
         index.for_each_value(&mut |bytes| {

@@ -1,14 +1,14 @@
-//! A benchmark to choose the store of a node: it compares the write-ahead log of `storage` with third-party stores,
-//! which the cargo feature `stores` compiles in. It runs behind `heckle bench store`, and a node never uses it.
+//! A benchmark for choosing a node's store: it compares the write-ahead log in `storage` with third-party stores,
+//! which are compiled in with the cargo feature `stores`. It runs as `heckle bench store`, and nodes never use it.
 //!
-//! Each candidate implements the trait that the node's storage thread drives, and the same thread drives it here:
+//! Each candidate implements the trait that the node's storage thread drives, and the same thread drives it here with
 //! records of a real replica, in batches, each sent when the previous one is durable. So the runs differ only in the
 //! store:
 //! - the **log** appends the records of a batch, and replaces segments with a snapshot as a node does;
-//! - an **index** (`Candidate::Fjall`, `Candidate::Redb`) holds for each key the record that a snapshot would hold,
-//!   and replaces those of a batch's keys in one durable transaction.
+//! - an **index** (`Candidate::Fjall`, `Candidate::Redb`) holds, for each key, the record that a snapshot would hold,
+//!   and replaces the records of a batch's keys in one durable transaction.
 //!
-//! After the process was killed, the recovered state is compared with a replica that received every record.
+//! After the process has been killed, the recovered state is compared with a replica that received every record.
 //!
 //! In reading order: `records`, the workload; `open`, which opens each candidate; `indexed`, `fjall`, `redb`, the
 //! candidates with an index; and this file, which writes and recovers.
@@ -45,14 +45,15 @@ use open::open;
 /// Size in bytes of a log segment in this benchmark. With [`SEGMENTS_BEFORE_SNAPSHOT`] it sets how often candidates
 /// compact.
 ///
-/// A node's segments are sixteen times as long. With these, a short measurement includes several compactions. An
-/// index that buffers writes in memory (`Candidate::Fjall`) may buffer the same number of bytes as the log.
+/// A node's segments are sixteen times as long. With the shorter ones, even a short measurement includes several
+/// compactions. An index that buffers writes in memory (`Candidate::Fjall`) may buffer the same number of bytes as
+/// the log.
 pub const SEGMENT_BYTES: u64 = 1 << 20;
 /// Number of segments before a snapshot, as in a node.
 pub const SEGMENTS_BEFORE_SNAPSHOT: usize = 4;
-/// Records per batch while the keys are written for the first time, which is not measured.
+/// Records per batch during the initial write of the keys, which is not measured.
 const FILL_BATCH: usize = 256;
-/// Limit on the time of a batch. Without it, a store whose thread has died would be waited for forever.
+/// Time limit of a batch. Without it, the benchmark would wait forever for a store whose thread has died.
 const BATCH_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A store that could hold a node's durable state.
@@ -69,7 +70,7 @@ pub enum Candidate {
 }
 
 impl Candidate {
-    /// The candidates that are compiled in, beginning with the node's own store.
+    /// The candidates compiled in, beginning with the node's own store.
     pub const ALL: &[Candidate] = &[
         Candidate::WriteAheadLog,
         #[cfg(feature = "stores")]
@@ -113,7 +114,7 @@ pub struct Workload {
     pub keys: u32,
     /// Size of a value in bytes.
     pub value_bytes: usize,
-    /// Number of clients, which take turns. A row remembers the last operation of each that wrote it.
+    /// Number of clients, which take turns. A row remembers the last operation of each client that wrote it.
     pub clients: u64,
     /// Number of records per batch.
     pub per_batch: usize,
@@ -142,13 +143,13 @@ pub struct Written {
     pub p99_ns: u64,
     /// Longest time until a batch was durable, in nanoseconds.
     pub max_ns: u64,
-    /// Bytes that the disk under the folder wrote in the meantime, for any process, if the system reports it.
-    /// `/proc/self/io` is not used: it counts a sync of one page as the whole folio around it, which may be hundreds
-    /// of pages.
+    /// Bytes written during that time, by any process, to the disk that holds the folder, if the system reports it.
+    /// `/proc/self/io` is not used, since it counts the sync of one page as the whole folio around it, which may be
+    /// hundreds of pages.
     pub disk_wrote: Option<u64>,
     /// Snapshots that replaced log segments.
     pub snapshots: u64,
-    /// Longest time to collect a snapshot, in nanoseconds. A node's event loop is blocked during that time.
+    /// Longest time to collect a snapshot, in nanoseconds. A node's event loop would be blocked for that long.
     pub longest_gathering_ns: u64,
 }
 
@@ -157,7 +158,7 @@ pub struct Written {
 pub struct Recovery {
     /// Number of records read.
     pub records: u64,
-    /// Time from opening the folder to a replica that holds all state.
+    /// Time from opening the folder until a replica holds all state.
     pub took: Duration,
 }
 
@@ -186,7 +187,7 @@ pub enum StoreBenchError {
     Differs {
         /// The store.
         store: &'static str,
-        /// Number of keys whose state differs, including those that exist on one side only.
+        /// Number of keys whose state differs, including keys that exist on only one side.
         differing: usize,
         /// Number of keys written.
         keys: usize,
@@ -236,7 +237,7 @@ impl State {
 /// Returns the state of a replica that received every record of the workload, without any store.
 ///
 /// # Errors
-/// If the workload cannot be generated.
+/// Fails if the workload cannot be generated.
 pub fn expected(workload: &Workload) -> Result<State, StoreBenchError> {
     let records = records::make(workload)?;
     let mut replica = records::replica()?;
@@ -244,11 +245,11 @@ pub fn expected(workload: &Workload) -> Result<State, StoreBenchError> {
     Ok(State::of(&replica))
 }
 
-/// Writes a workload into an empty folder. `at_end` gets the figures while the store is still open: a caller that
-/// ends the process there leaves the folder as a crash does.
+/// Writes a workload into an empty folder. `at_end` receives the figures while the store is still open: a caller that
+/// ends the process there leaves the folder as a crash would.
 ///
 /// # Errors
-/// If the store fails, or the workload cannot be generated.
+/// Fails if the store fails, or the workload cannot be generated.
 pub fn write(candidate: Candidate, workload: &Workload, folder: &Path, at_end: &mut dyn FnMut(&Written)) -> Result<(), StoreBenchError> {
     write_through(candidate, workload, folder, |store| store, at_end)
 }
@@ -256,7 +257,7 @@ pub fn write(candidate: Candidate, workload: &Workload, folder: &Path, at_end: &
 /// Recovers all state from a folder into a replica, as a starting node does, and compares it with the expected state.
 ///
 /// # Errors
-/// If the store cannot be read, or its content differs from the expected state.
+/// Fails if the store cannot be read, or its content differs from the expected state.
 pub fn recover(candidate: Candidate, folder: &Path, expected: &State) -> Result<Recovery, StoreBenchError> {
     let began = Instant::now();
     let mut replica = records::replica()?;
@@ -272,7 +273,7 @@ pub fn recover(candidate: Candidate, folder: &Path, expected: &State) -> Result<
     Ok(Recovery { records, took })
 }
 
-/// The time that each durable batch took, in nanoseconds.
+/// The time taken by each durable batch, in nanoseconds.
 #[derive(Debug, Clone, Default)]
 struct Times(Arc<Mutex<Vec<u64>>>);
 
@@ -422,16 +423,15 @@ impl Driver {
     }
 }
 
-/// Bytes that the disk under this folder has written since the machine started. `None` for file systems without a
-/// disk.
+/// Bytes written since boot to the disk that holds this folder. `None` for file systems without a disk.
 fn bytes_written_to_disk(folder: &Path) -> Option<u64> {
     /// Index of the field in the statistics (`Documentation/block/stat.rst`). Its unit is 512 bytes, whatever the
     /// disk's own blocks are.
     const WRITE_SECTORS: usize = 6;
     const SECTOR: u64 = 512;
     let open = std::fs::File::open(folder).ok()?;
-    // Writes that have not reached the disk yet must not be counted in the measurement that follows.
-    // SAFETY: the descriptor is owned by `open`, and no memory is passed.
+    // Earlier writes that have not reached the disk yet must not be counted in the measurement that follows. SAFETY:
+    // the descriptor is owned by `open`, and no memory is passed.
     if unsafe { libc::syncfs(open.as_raw_fd()) } != 0 {
         return None;
     }

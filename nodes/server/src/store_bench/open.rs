@@ -1,4 +1,4 @@
-//! Opens each candidate: passes all its records to the caller, and returns a store that accepts batches.
+//! Opens each candidate: passes all its records to the caller and returns a store that accepts batches.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! Generates the records of one replica of three: the core itself makes them while clients take turns to write random
-//! keys. The three replicas live in this process, messages are passed directly, and every batch is durable
+//! Generates the records of one replica of three: the core itself produces them while clients take turns writing
+//! random keys. The three replicas live in this process, messages are passed directly, and every batch is durable
 //! immediately.
 
 use std::collections::VecDeque;
@@ -49,7 +49,7 @@ pub(super) fn make(workload: &Workload) -> Result<Records, StoreBenchError> {
     Ok(Records { fill, measured: cluster.records })
 }
 
-/// Creates an empty replica that has not started, so that it can take records.
+/// Creates an empty replica that has not been started, so that it can take records.
 pub(super) fn replica() -> Result<Replica, StoreBenchError> {
     Ok(Replica::new(config(RECORDED_REPLICA))?)
 }

@@ -3,7 +3,7 @@
 //! A batch is one transaction. With [`Durability::Immediate`], its pages, their ancestors and a commit slot in the
 //! header are written, then the file is synced once (`redb/src/transactions.rs`: the one-phase commit, which is the
 //! default; checksums show which of two slots is valid). After a crash, redb reads the whole file. Quick repair,
-//! which avoids that, costs a second sync per transaction and is off by default.
+//! which avoids this, costs a second sync per transaction and is off by default.
 
 use std::path::{Path, PathBuf};
 

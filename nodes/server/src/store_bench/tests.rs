@@ -1,4 +1,4 @@
-//! Every candidate keeps its data, and one that does not is detected.
+//! Every candidate keeps its data, and a candidate that does not is detected.
 
 use std::path::Path;
 
@@ -42,10 +42,10 @@ fn the_log_is_compacted_meanwhile_and_recovers_from_its_snapshot() {
     recover(Candidate::WriteAheadLog, dir.path(), &expected(&workload).unwrap()).unwrap();
 }
 
-/// Reports a batch as durable, and drops it.
+/// A store that reports one batch as durable but drops it.
 struct Lossy {
     store: Box<dyn Store>,
-    /// The number of the lost batch, from one.
+    /// The number of the lost batch, counting from one.
     lost: u32,
     batches: u32,
 }
@@ -75,7 +75,7 @@ impl Store for Lossy {
 
 #[test]
 fn a_store_that_loses_a_batch_is_found_out() {
-    // The 150 records of the keys' first writes are one batch.
+    // The 150 records of the initial writes form one batch.
     for (lost, workload) in [(1 + 40, small(8, 40)), (1 + 40, small(1, 40)), (1, small(8, 4))] {
         let dir = TempDir::new("store-bench");
         let wrap = |store| Box::new(Lossy { store, lost, batches: 0 }) as Box<dyn Store>;

@@ -184,7 +184,7 @@ fn core_ballot(tag: BallotTag) -> core::Ballot {
     core::Ballot { micros: tag.us, node: core::NodeId(tag.node), nonce: tag.nonce }
 }
 
-/// Converts a reply from another node to the core's form. Reasons that no correct node gives are refused.
+/// Converts a reply from another node to the core's form. Reasons that no correct node sends are refused.
 pub(super) fn core_outcome(outcome: Outcome) -> Result<core::Outcome, WireError> {
     let malformed = || WireError::Malformed { what: "forwarded answer", cause: "a reason that no holder gives".to_owned() };
     let value = |bytes: Option<Vec<u8>>| bytes.map(core::Value::from);

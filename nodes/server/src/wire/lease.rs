@@ -1,4 +1,4 @@
-//! Wire forms of the core's messages about leases, and of operations forwarded to a holder.
+//! Wire forms of the core's lease messages, and of operations forwarded to a holder.
 
 use heckle_paxos as core;
 use heckle_paxos::lease::{LeaseBody, LeaseMode, RangeId};

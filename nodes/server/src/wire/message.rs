@@ -61,7 +61,7 @@ enum Body<'a> {
     NotHolder {
         serial: u64,
     },
-    // The following variants exist since version 4 of the messages between nodes.
+    // The following variants were added in version 4 of the messages between nodes.
     /// A prepare that requests the row.
     PrepareReading {
         have: Ballot,
@@ -87,7 +87,7 @@ enum Body<'a> {
     Pruned {
         pruned: Ballot,
     },
-    // The following variants exist since version 5.
+    // The following variants were added in version 5.
     Put {
         #[serde(borrow)]
         cell: Cell<'a>,

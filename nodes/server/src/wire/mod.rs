@@ -2,8 +2,8 @@
 //!
 //! The core's types do not define an encoding, and these types contain no protocol logic. Conversions are total, and
 //! return an error for anything that a correct node never sends. Byte strings are borrowed in both directions, so a
-//! message costs one copy. Enums are encoded by position, so variants are only appended. Each top-level type carries
-//! its version as the first byte.
+//! message is copied only once. Enum variants are encoded by position, so new ones are only appended. Each top-level
+//! type carries its version in the first byte.
 
 pub(crate) mod client;
 pub(crate) mod lease;
@@ -19,7 +19,7 @@ use crate::client_protocol::{MAX_KEY, MAX_VALUE};
 use crate::encoding::{Sink, append};
 use crate::options::NodeId;
 
-/// Largest number of ids accepted in a dedupe table.
+/// Maximum number of ids accepted in a dedupe table.
 const MAX_DEDUPE: usize = 4_096;
 
 /// The version byte in front of a message or a record.

@@ -3,12 +3,12 @@
 //! ```text
 //! dialer                                          listener
 //!   | PeerOpen {nonce}                       --->  |
-//!   |  <--- PeerChallenge {nonce, proof}           |   the listener proves that it knows the secret
-//!   | PeerHello {identity, members, proof}   --->  |   only then does the dialer say who it is
+//!   |  <--- PeerChallenge {nonce, proof}           |   the listener proves that it has the secret
+//!   | PeerHello {identity, members, proof}   --->  |   only then does the dialer identify itself
 //!   |  <--- PeerHello {identity, members, proof}   |
 //! ```
 //!
-//! Without a secret the messages are the same, with no proofs. All of them are in frames of the kinds `PeerHello` (from
+//! Without a secret, the messages are the same but carry no proofs. They are sent in frames of kind `PeerHello` (from
 //! the dialer) and `PeerWelcome` (from the listener).
 
 use std::fmt;
@@ -38,12 +38,12 @@ pub(crate) struct PeerOpen {
 pub(crate) struct PeerChallenge {
     pub(crate) protocol: u32,
     pub(crate) nonce: Nonce,
-    /// Proves that the listener knows the secret. `None` if it has none.
+    /// Proves that the listener has the secret. `None` if it has none.
     pub(crate) proof: Option<Proof>,
 }
 
-/// The identity of each side. Both sides check all fields: a relay or an address list may have connected them to the
-/// wrong node.
+/// The identity of each side. Both sides check all fields, since a relay or an address list may have connected them
+/// to the wrong node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PeerHello {
     pub(crate) protocol: u32,
@@ -52,22 +52,22 @@ pub(crate) struct PeerHello {
     pub(crate) to: u16,
     /// Random id of the sender's data folder.
     pub(crate) folder: u64,
-    /// The processes of the sender on that folder. The last is the one that speaks.
+    /// The processes that the sender has run on that folder. The last one is the sender itself.
     pub(crate) processes: Vec<ProcessStart>,
     /// Newest synced batch of the sender.
     pub(crate) batch: u64,
-    /// What the sender has seen of the receiver.
+    /// The positions of the receiver that the sender has seen.
     pub(crate) seen: Vec<Position>,
     /// The lease settings of the sender.
     pub(crate) lease: LeaseTerms,
-    /// All nodes of the cluster that the sender was started with, in ascending order, and the size of a quorum.
+    /// All nodes of the cluster, as given to the sender at startup, in ascending order, and the size of a quorum.
     pub(crate) members: Vec<u16>,
     pub(crate) quorum: u16,
-    /// Proves that the sender knows the secret, for all other fields. `None` if it has none.
+    /// Proves that the sender has the secret, and covers all other fields. `None` if it has none.
     pub(crate) proof: Option<Proof>,
 }
 
-/// What the proofs of one handshake are about besides the messages.
+/// The data covered by the proofs of one handshake, in addition to the messages.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Handshake {
     pub(crate) dialer: u16,
@@ -89,14 +89,14 @@ impl PeerHello {
         History { folder: self.folder, processes: self.processes.clone() }
     }
 
-    /// Counts the processes of the sender.
+    /// Incarnation of the sender.
     pub(crate) fn incarnation(&self) -> u32 {
         self.processes.last().map_or(0, |process| process.incarnation)
     }
 }
 
 impl Handshake {
-    /// The proof with which the listener answers the first message.
+    /// The proof in the listener's reply to the first message.
     pub(crate) fn challenge_proof(&self, secret: &ClusterSecret) -> Proof {
         self.proof(secret, "heckle peer challenge", &[])
     }
@@ -117,8 +117,8 @@ impl Handshake {
     }
 }
 
-/// The lease settings that all nodes must share, since a holder relies on them when it asks its grantors. With leases
-/// off, the other settings do not matter.
+/// The lease settings that all nodes must share, since a holder relies on its grantors using them. With leases off,
+/// the other settings do not matter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct LeaseTerms {
     pub(crate) mode: String,
@@ -140,7 +140,7 @@ impl From<&LeaseSettings> for LeaseTerms {
 
 impl LeaseTerms {
     /// Whether nodes with these two settings may work together. A node with leases off neither grants nor refuses
-    /// anything, so a cluster can be switched node by node.
+    /// anything, so leases can be switched on or off node by node.
     pub(crate) fn is_compatible(&self, other: &LeaseTerms) -> bool {
         let off = LeaseMode::Off.name();
         self.mode == off || other.mode == off || self == other

@@ -1,4 +1,4 @@
-//! Positions in the logs of the nodes, in front of the messages between nodes and in heartbeats.
+//! Log positions of the nodes, which precede messages between nodes and make up heartbeats.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,12 +7,12 @@ use crate::amnesia::Position;
 use crate::encoding::{Sink, append};
 use crate::options::NodeId;
 
-/// What precedes a message of the core, and is all of a heartbeat.
+/// The positions that precede a message of the core, or that make up a heartbeat.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Positions {
-    /// Newest synced batch of the sender, of the process that has greeted.
+    /// Newest synced batch of the sender's process, the one that sent the hello.
     pub(crate) own: u64,
-    /// What the sender has seen of all nodes, the receiver among them. Only in learns and heartbeats.
+    /// The positions that the sender has seen of all nodes, including the receiver. Only in learns and heartbeats.
     pub(crate) seen: Vec<(NodeId, Position)>,
 }
 
@@ -36,7 +36,7 @@ pub(crate) fn decode_positions(bytes: &[u8]) -> Result<(Positions, &[u8]), WireE
     Ok((Positions { own, seen }, rest))
 }
 
-/// Decodes a heartbeat, which has positions and nothing else.
+/// Decodes a heartbeat, which consists only of positions.
 pub(crate) fn decode_beat(bytes: &[u8]) -> Result<Positions, WireError> {
     match decode_positions(bytes)? {
         (positions, []) => Ok(positions),
@@ -65,7 +65,7 @@ mod tests {
     #[test]
     fn nonsense_is_refused() {
         assert!(decode_positions(&[]).is_err() && decode_positions(&[0xff; 30]).is_err());
-        // A node with the number 0.
+        // A node with number 0.
         let mut bytes = Vec::new();
         append(&Wire { own: 1, seen: vec![(0, Position { folder: 1, incarnation: 1, process: 1, batch: 1 })] }, &mut bytes);
         assert_eq!(decode_positions(&bytes), Err(WireError::NodeNumber { number: 0 }));

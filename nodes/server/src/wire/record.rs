@@ -64,14 +64,14 @@ enum Record<'a> {
     Floor {
         micros: u64,
     },
-    /// Exists since format 3 of the data folder.
+    /// Added in format 3 of the data folder.
     Put {
         #[serde(borrow)]
         key: &'a [u8],
         #[serde(borrow)]
         cell: Cell<'a>,
     },
-    /// What was seen of another node. Exists since format 4 of the data folder.
+    /// The positions seen of another node. Added in format 4 of the data folder.
     Seen {
         node: u16,
         seen: Seen,
@@ -83,7 +83,7 @@ enum Record<'a> {
 pub(crate) enum LogRecord {
     /// A record of the core.
     Core(core::Record),
-    /// What was seen of another node.
+    /// The positions seen of another node.
     Seen(NodeId, Box<Seen>),
 }
 
@@ -92,7 +92,7 @@ pub(crate) fn encode_record(record: &core::Record, out: &mut Vec<u8>) {
     encode(Record::from(record), out);
 }
 
-/// Appends the encoding of what was seen of a node.
+/// Appends the encoding of the positions seen of a node.
 pub(crate) fn encode_seen(node: NodeId, seen: Seen, out: &mut Vec<u8>) {
     encode(Record::Seen { node: node.number(), seen }, out);
 }

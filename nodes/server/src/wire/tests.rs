@@ -150,7 +150,7 @@ impl Draw {
         bodies.into_iter().map(|body| LeaseMessage { range: RangeId(self.number() as u16), ballot: self.lease_ballot(), body }).collect()
     }
 
-    /// The reply of a holder; its operation is that of the enclosing message.
+    /// Replies of a holder. Their operation is the one of the enclosing message.
     fn forwarded(&mut self, op: OpId) -> Vec<Forwarded> {
         let value = Some(vec![3; 12].into());
         let outcomes = [
@@ -250,8 +250,7 @@ fn a_message_is_encoded_alike_for_socket_and_disk() {
     }
 }
 
-/// The bytes on the wire and on the disk are a contract: changing them requires a new version, not a change of this
-/// test.
+/// The bytes on the wire and on disk are a contract: changing them requires a new version, not a change to this test.
 #[test]
 fn the_first_version_stays_as_it_is() {
     let ballot = Ballot { micros: 300, node: NodeId(2), nonce: 5 };

@@ -1,4 +1,4 @@
-//! A log that syncs a batch when a test allows it.
+//! A log that syncs a batch only when a test allows it.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! The process ends at every single step of a compaction, of the recovery after it, and of a new segment: whatever was
-//! acknowledged is recovered exactly once.
+//! The process ends at every single step of a compaction, of the recovery after it, and of starting a new segment.
+//! Every acknowledged record is recovered exactly once.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -23,7 +23,7 @@ fn at(folder: &Path) -> LogFolder {
     real(folder, 5)
 }
 
-/// What clients have an acknowledgement for, and what they wait for.
+/// The records acknowledged to clients, and those still in flight.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     pub(super) acknowledged: Vec<Vec<u8>>,
@@ -40,7 +40,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// Whether this is what was acknowledged, perhaps with what was in flight. If so, clients know it from now on.
+    /// Whether the records found are the acknowledged ones, perhaps followed by those in flight. If so, all of them
+    /// count as acknowledged from now on.
     pub(super) fn agrees(&mut self, found: Vec<Vec<u8>>) -> bool {
         let with_in_flight: Vec<_> = self.acknowledged.iter().chain(&self.in_flight).cloned().collect();
         let agrees = found == self.acknowledged || found == with_in_flight;
@@ -57,7 +58,7 @@ impl Ledger {
     }
 }
 
-/// Ends the node at the storage point that comes after `passed` others. `None` disarms it.
+/// Ends the node at the storage point reached after `passed` others. `None` disarms it.
 pub(super) fn crash_after(at: &LogFolder, passed: Option<u32>) {
     match passed {
         Some(passed) => at.points.arm(StoragePoint::Any, Injection::Crash, passed).unwrap(),
@@ -74,13 +75,13 @@ pub(super) fn open(at: &LogFolder) -> Result<(Wal, Vec<Vec<u8>>), StorageError> 
     Ok((Wal::new(at.clone(), SEGMENT, Pcg64::seed_from_u64(1), recovered), records))
 }
 
-/// Several segments, two snapshots of everything in them, and records that arrive while they are written.
+/// Several segments, two snapshots of everything in them, and records that arrive while the snapshots are written.
 pub(super) fn compact(at: &LogFolder, ledger: &mut Ledger) -> Result<(), StorageError> {
     let (mut wal, found) = open(at)?;
     ledger.check(found, "start");
     for round in 0..2_u8 {
         for number in 0..4_u8 {
-            // Long enough that three of them fill a segment, and all of them need a second chunk of the snapshot.
+            // Long enough that three records fill a segment, and all of them need a second chunk in the snapshot.
             let len = if number == 3 { CHUNK / 2 } else { 1_300 };
             ledger.append(&mut wal, vec![16 * round + number; len])?;
         }
@@ -112,7 +113,7 @@ fn a_compaction_killed_at_any_step_loses_nothing_and_doubles_nothing() {
         let Err(error) = result else { break steps };
         let StorageError::Crash { name } = error else { panic!("after {steps} steps: {error}") };
         stopped_at.insert(name);
-        // The recovery is also killed at each of its steps, and completes in the end.
+        // The recovery is also killed at each of its steps, and eventually completes.
         for step in 0.. {
             crash_after(&at, Some(step));
             let opened = open(&at);
@@ -126,14 +127,14 @@ fn a_compaction_killed_at_any_step_loses_nothing_and_doubles_nothing() {
                 Err(error) => panic!("{name}, after {steps} steps, recovery after {step}: {error}"),
             }
         }
-        // The log continues where it was, compacts, and is valid.
+        // The log continues where it left off, compacts, and is valid.
         compact(&at, &mut ledger).unwrap_or_else(|error| panic!("{name}, after {steps} steps, on: {error}"));
         let (_, found) = open(&at).unwrap();
         ledger.check(found, &format!("{name}, after {steps} steps, at last"));
         steps += 1;
     };
     assert!(ended > 50, "only {ended} steps");
-    // All points of the storage, except those that only a recovery with something to remove passes.
+    // All storage points, except those reached only by a recovery that has something to remove.
     let others = [StoragePoint::BeforeRecoveryRemoval, StoragePoint::Any];
     let expected = StoragePoint::ALL.into_iter().filter(|point| !others.contains(point)).map(StoragePoint::name);
     assert_eq!(stopped_at, expected.collect());

@@ -56,7 +56,7 @@ fn draw_batch(rng: &mut Pcg64) -> Records {
     (0..rng.random_range(1..4)).map(|_| record(rng)).collect()
 }
 
-/// A folder with a log of this many batches, ended by a crash.
+/// Writes a log of this many batches to a folder, ended by a crash.
 fn write_log(folder: &Path, batches: usize, seed: u64) -> Vec<Records> {
     let mut rng = Pcg64::seed_from_u64(seed);
     let (recovered, _) = recover_all(folder).unwrap();
@@ -68,7 +68,7 @@ fn write_log(folder: &Path, batches: usize, seed: u64) -> Vec<Records> {
     drawn
 }
 
-/// All relevant files.
+/// The content of all relevant files.
 fn content(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
     let entries = entries.map(|entry| (entry.file_name().into_string().unwrap(), std::fs::read(entry.path()).unwrap()));
@@ -118,7 +118,7 @@ fn a_crash_at_any_byte_of_the_last_batch_loses_nothing_durable() {
     let dir = TempDir::new("wal-crash");
     let durable = write_log(dir.path(), 9, 1);
     let before = content(dir.path());
-    // The complete next batch supplies the bytes of which a crash may leave a part.
+    // The complete next batch provides the bytes of which a crash may leave a part.
     let mut rng = Pcg64::seed_from_u64(2);
     let last: Records = vec![vec![3; 900], draw_batch(&mut rng).remove(0)];
     let mut after = before.clone();
@@ -137,7 +137,7 @@ fn a_crash_at_any_byte_of_the_last_batch_loses_nothing_durable() {
         let expected: Records = durable.iter().chain(last.iter().filter(|_| whole)).cloned().collect();
         assert_eq!(records, expected, "{what}");
         assert!(whole || files == &before || recovered.torn_bytes > 0, "{what}: a torn tail must be counted");
-        // The node continues, and nothing of the torn batch comes back at the next start.
+        // The node continues, and no part of the torn batch reappears at the next start.
         let mut wal = open(dir.path(), recovered, 3);
         records.push(b"later".to_vec());
         wal.append(&mut batch(&[b"later".to_vec()])).unwrap();
@@ -153,7 +153,7 @@ fn a_crash_at_any_byte_of_the_last_batch_loses_nothing_durable() {
         files.get_mut(&name).unwrap()[start..start + cut].copy_from_slice(&bytes[..cut]);
         check(&files, &format!("cut after {cut} bytes"));
     }
-    // Power loss: any subset of the batch's sectors is written, the others are zero or garbage.
+    // Power loss: any subset of the batch's sectors is written, and the others are zero or garbage.
     for round in 0..40 {
         let mut files = after.clone();
         let file = files.get_mut(&name).unwrap();
@@ -178,7 +178,7 @@ fn damage_before_a_later_batch_is_refused_at_every_byte() {
     assert!(files.len() >= 2, "earlier and last segment are both tried");
     let (last, _) = last_segment(&files);
     for (name, bytes) in &files {
-        // In the last segment, everything but the last batch; in earlier ones, the whole file.
+        // Damage everything but the last batch in the last segment, and the whole file in earlier ones.
         let end = if *name == last { start_of_last_batch(bytes) } else { bytes.len() };
         for at in (0..end).filter(|at| *at < FILE_HEADER || at % 5 == 0) {
             let mut damaged = bytes.clone();
@@ -186,7 +186,7 @@ fn damage_before_a_later_batch_is_refused_at_every_byte() {
             std::fs::write(dir.path().join(name), &damaged).unwrap();
             match recover_all(dir.path()).map(|(recovered, _)| recovered) {
                 Err(StorageError::Corrupt { .. }) => {}
-                // Damage in the magic may look like another version, and is also refused.
+                // Damage to the magic may look like a different version, which is also refused.
                 Err(StorageError::OtherFormat { .. }) if at < 16 => {}
                 other => panic!("{name}, byte {at}: {other:?}"),
             }
@@ -281,14 +281,14 @@ fn a_snapshot_replaces_the_log_and_a_crash_in_between_is_harmless() {
         restore(dir.path(), &left);
         assert_eq!(recover_all(dir.path()).unwrap().1, expected[..expected.len() - 1], "{removed} removed");
     }
-    // Power failed, and only the removal of one segment had reached the disk: the snapshot covers the gap.
+    // Power failed when only the removal of one segment had reached the disk: the snapshot covers the gap.
     for removed in &old[..old.len() - 1] {
         let mut left = with_old_log.clone();
         left.remove(removed);
         restore(dir.path(), &left);
         assert_eq!(recover_all(dir.path()).unwrap().1, expected[..expected.len() - 1], "only {removed} removed");
     }
-    // What follows the snapshot is in no other file.
+    // The records after the snapshot are in no other file.
     restore(dir.path(), &files);
     let (recovered, _) = recover_all(dir.path()).unwrap();
     open(dir.path(), recovered, 9).append(&mut batch(&[b"later".to_vec()])).unwrap();
@@ -327,11 +327,11 @@ fn a_batch_longer_than_a_segment_gets_one_of_its_own() {
     assert_eq!(recover_all(dir.path()).unwrap().1, records);
 }
 
-/// A segment without zeroes behind its last batch looks as if it had been cut short.
+/// A segment without zeroes after its last batch looks as if it had been truncated.
 #[test]
 fn a_kill_after_a_batch_that_fills_its_segment_does_not_look_like_damage() {
     let header = FILE_HEADER + batch(&[vec![]]).file_len();
-    // The second batch ends some bytes before, at or behind the end of the segment; the third has a segment of its own length.
+    // The second batch ends just before, at or just after the end of the segment. The third gets a segment of its own length.
     for second in (SEGMENT as usize - header - 200)..(SEGMENT as usize - header) {
         let dir = TempDir::new("wal-full");
         let mut wal = open(dir.path(), recover_all(dir.path()).unwrap().0, 9);
@@ -342,7 +342,7 @@ fn a_kill_after_a_batch_that_fills_its_segment_does_not_look_like_damage() {
     }
 }
 
-/// What a failed disk leaves can be recovered after a restart with a working disk.
+/// Data left by a failed disk can be recovered after a restart with a working disk.
 #[track_caller]
 fn check_failpoint(point: Failpoint, error_says: &str, survives: &[&[u8]]) {
     let dir = TempDir::new("wal-failpoint");
@@ -360,7 +360,7 @@ fn check_failpoint(point: Failpoint, error_says: &str, survives: &[&[u8]]) {
 
 #[test]
 fn failpoints_fail() {
-    // Nothing is known about a batch whose sync failed; here its write had reached the file.
+    // A batch whose sync failed may or may not survive. Here its write had reached the file.
     check_failpoint(Failpoint::FailWrite, "Input/output error", &[b"durable"]);
     check_failpoint(Failpoint::FailSync, "Input/output error", &[b"durable", b"doubtful"]);
     check_failpoint(Failpoint::DiskFull, "No space left", &[b"durable"]);

@@ -1,5 +1,5 @@
-//! The log over an overlay: power fails at every step of a log's life, on real files. The overlay does not change
-//! which file operations the storage requests.
+//! The log over an overlay: power fails at every step of a log's life, on real files. Also checks that the overlay
+//! does not change the file operations that the storage requests.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -66,10 +66,10 @@ fn an_overlay_is_not_ignored() {
     assert!(refused.is_usage() && refused.to_string().contains("--overlay"), "{refused}");
 }
 
-/// The calls that reached the file system, in order, with file names.
+/// The file system calls, in order, with file names.
 type Calls = Arc<Mutex<Vec<String>>>;
 
-/// Forwards calls and records them. Does all work on one thread, so that two runs have the same order.
+/// Forwards calls and records them. Does all work on one thread, so that all runs have the same order.
 #[derive(Debug)]
 struct Recording<V> {
     vfs: V,

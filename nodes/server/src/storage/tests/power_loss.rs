@@ -33,7 +33,7 @@ fn log(vfs: impl Vfs + 'static) -> LogFolder {
     LogFolder { vfs: Arc::new(vfs), path: FOLDER.into(), owner, points: Arc::default() }
 }
 
-/// The observations over many power losses.
+/// Observations accumulated over many power losses.
 #[derive(Debug, Default)]
 struct Seen {
     torn_tails: u64,
@@ -45,12 +45,12 @@ struct Seen {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum First {
     PowerLoss,
-    /// A kill. The next process finds un-synced data, which is not durable yet.
+    /// A kill. The next process finds un-synced data that is not yet durable.
     Kill,
 }
 
-/// Runs until `step`, is killed or loses power, recovers (losing power again at a step drawn from `seed`), and
-/// continues. `None` if there are fewer steps.
+/// Runs a log until `step`, where it is killed or loses power. The log then recovers (losing power again at a step
+/// drawn from `seed`) and continues. `None` if there are fewer steps.
 fn lose_power_at(step: u32, seed: u64, first: First, skipped: Option<SkippedSync>, seen: &mut Seen) -> Option<Result<(), String>> {
     let memory = MemoryVfs::new(SyncMode::Immediate);
     let at = match skipped {
@@ -90,7 +90,7 @@ fn lose_power_at(step: u32, seed: u64, first: First, skipped: Option<SkippedSync
         if !ledger.agrees(found) {
             return Err(format!("step {step}, seed {seed}: {len} records, {known} acknowledged"));
         }
-        // The log continues where it was, and what it adds is safe as well.
+        // The log continues where it left off, and the records it adds are also safe.
         compact(&at, &mut ledger).map_err(before)?;
         lose_power(&mut rng);
         let (_, found) = open(&at).map_err(before)?;
@@ -114,8 +114,8 @@ fn nothing_acknowledged_is_lost_at_any_step_and_torn_tails_are_cut() {
     assert!(seen.torn_tails > 5 && seen.sectors_lost > 50 && seen.names_lost > 50, "{seen:?}");
 }
 
-/// A process that has read a batch which a killed process had not synced writes down that it is there. So no power loss may
-/// take it back after [`recovery::sync`].
+/// A process may read a batch that a killed process had not synced, and record that it exists. So no power loss may undo
+/// the batch after [`recovery::sync`].
 #[test]
 fn what_recovery_has_synced_is_not_taken_back() {
     let mut taken_back = 0;
@@ -147,7 +147,7 @@ fn what_recovery_has_synced_is_not_taken_back() {
     assert!(taken_back > 0, "without a sync it is taken back now and then");
 }
 
-/// The next process reads what a killed process had not synced, and must not rely on it before it is durable.
+/// The next process reads data that a killed process had not synced, and must not rely on it before it is durable.
 #[test]
 fn nothing_acknowledged_is_lost_when_power_fails_after_a_kill_and_a_recovery() {
     let mut seen = Seen::default();
@@ -172,7 +172,7 @@ fn a_forgotten_sync_is_found_out() {
     }
 }
 
-/// The identity is always one that was written, as a whole, whenever power fails.
+/// Whenever power fails, the identity on disk is a complete one that was written.
 fn identity_after(seed: u64, skipped: Option<SkippedSync>) -> Result<(), String> {
     let memory = MemoryVfs::new(SyncMode::Immediate);
     let vfs: Arc<dyn Vfs> = match skipped {

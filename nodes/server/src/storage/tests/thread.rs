@@ -115,9 +115,9 @@ fn a_lazy_batch_waits_for_company_but_not_for_ever() {
     assert_eq!(recovered_records(rig.dir.path()), names(1..=4), "a clean end writes what gathers");
 }
 
-/// A record submitted right after a snapshot was taken is not in the snapshot and must survive it. If the gathering
-/// batch were not sealed, the record would share a batch with records that the snapshot replaces, and vanish with the
-/// log.
+/// A record submitted right after a snapshot was taken is not in the snapshot and must survive it. If the
+/// accumulating batch were not sealed, the record would share a batch with records that the snapshot replaces, and
+/// would vanish with the log.
 #[test]
 fn a_snapshot_takes_nothing_with_it_that_it_does_not_hold() {
     for pause_us in [0, 30, 300, 3_000] {

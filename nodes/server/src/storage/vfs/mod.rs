@@ -4,15 +4,15 @@
 //! files, so that a harness can simulate a power loss; and [`memory`], which does the same in tests and simulations.
 //!
 //! # What is durable when
-//! - Bytes and length of a file: once a sync that began after the write has ended.
-//! - A new name, a rename, a removal: once [`Vfs::sync_folder`] has returned. Until then, each of them may be lost
-//!   separately.
+//! - The bytes and length of a file: once a sync that began after the write has ended.
+//! - A new name, a rename or a removal: once [`Vfs::sync_folder`] has returned. Until then, each may be lost
+//!   independently.
 //!
 //! # Requests and completions
-//! Only the sync of a batch takes so long that other work must continue in the meantime. It is a request with an id:
+//! Only the sync of a batch takes so long that other work must continue while it runs. So it is a request with an id:
 //! [`VfsFile::begin_sync`] starts it, and [`Vfs::next_completion`] returns its result. The real file system syncs on
 //! the calling thread, so the completion is available when `begin_sync` returns. A simulation lets time pass in
-//! between. All other calls return when they are done.
+//! between. All other calls return when their work is done.
 
 #[cfg(test)]
 pub(crate) mod memory;
@@ -24,7 +24,7 @@ use std::fmt::Debug;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Id of a request. The caller chooses it, and no two requests in flight have the same one.
+/// Id of a request. Chosen by the caller, and unique among the requests in flight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct RequestId(pub(crate) u64);
 
@@ -68,10 +68,10 @@ pub(crate) trait Vfs: Debug + Send + Sync {
     /// Makes all names in a folder durable.
     fn sync_folder(&self, path: &Path) -> io::Result<()>;
 
-    /// Returns the result of a request that has ended. Each result is returned once.
+    /// Returns the result of a completed request. Each result is returned once.
     fn next_completion(&self) -> Option<Completion>;
 
-    /// Whether helper threads may use the file system in parallel. Where time is simulated, all work is sequential.
+    /// Whether helper threads may use the file system in parallel. With simulated time, all work is sequential.
     fn allows_helper_threads(&self) -> bool;
 }
 
@@ -83,15 +83,15 @@ pub(crate) trait VfsFile: Debug + Send + Sync {
     /// Truncates or extends the file.
     fn set_len(&self, len: u64) -> io::Result<()>;
 
-    /// Reserves space for `len` bytes, so that a full disk is noticed now. Does nothing if the file system cannot
+    /// Reserves space for `len` bytes, so that a full disk is detected now. Does nothing if the file system cannot
     /// reserve space.
     fn allocate(&self, len: u64) -> io::Result<()>;
 
     /// Writes all of `bytes` at `offset`. The write is not durable yet.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
 
-    /// Asks the disk to start writing these bytes, to shorten a later sync. They are not durable yet, and a failure
-    /// does not matter.
+    /// Asks the disk to start writing these bytes, to shorten a later sync. This does not make them durable, and
+    /// failures are ignored.
     fn write_back(&self, offset: u64, len: u64);
 
     /// Makes content, length and other metadata durable.
@@ -100,6 +100,6 @@ pub(crate) trait VfsFile: Debug + Send + Sync {
     /// Makes content and length durable.
     fn sync_data(&self) -> io::Result<()>;
 
-    /// Starts to make the content written so far durable. The sync ends with a [`Completion`].
+    /// Starts making the content written so far durable. The sync ends with a [`Completion`].
     fn begin_sync(&self, id: RequestId);
 }

@@ -1,8 +1,8 @@
-//! The real file system, through the operating system.
+//! The operating system's file system.
 //!
-//! Folders and files are accessible only to the node's own user, since they hold the values of all clients. The mode
-//! is set when a file is created, not afterwards, so there is no moment at which another user could open it. If a
-//! file of an earlier version has a wider mode, the mode is narrowed before anything is written to the file.
+//! Folders and files are accessible only to the node's own user, since they contain the values of all clients. The
+//! mode is set when a file is created, not afterwards, so there is no moment at which another user could open it. If
+//! a file from an earlier version has a wider mode, the mode is narrowed before anything is written to the file.
 
 use std::collections::VecDeque;
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
@@ -21,7 +21,7 @@ const FOLDER_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
 /// The permission bits of group and others.
 const OTHERS_MODE_MASK: u32 = 0o077;
-/// Longest wait for a free descriptor, and the pause between two attempts.
+/// Maximum wait for a free descriptor, and the pause between attempts.
 const DESCRIPTOR_TIMEOUT: Duration = Duration::from_secs(2);
 const DESCRIPTOR_PAUSE: Duration = Duration::from_millis(5);
 
@@ -131,7 +131,7 @@ impl VfsFile for RealFile {
         self.file.write_all_at(bytes, offset)
     }
 
-    /// Does not commit the file system's journal, since every sync of the log would wait for that.
+    /// Does not commit the file system's journal, since every sync of the log would have to wait for that.
     fn write_back(&self, offset: u64, len: u64) {
         const FLAGS: libc::c_uint = libc::SYNC_FILE_RANGE_WAIT_BEFORE | libc::SYNC_FILE_RANGE_WRITE | libc::SYNC_FILE_RANGE_WAIT_AFTER;
         // SAFETY: the descriptor is owned by `file`, and no memory is passed.
@@ -153,8 +153,8 @@ impl VfsFile for RealFile {
     }
 }
 
-/// Tries again while the process or the machine can open no more files, since connections that end free descriptors.
-/// The node sets descriptors aside for its log, so this is for those that the machine or a library has used up.
+/// Retries while the process or the machine cannot open more files, since closing connections free descriptors. The
+/// node sets descriptors aside for its log, so this matters only if the machine or a library has used them up.
 fn when_descriptors_are_free<T>(open: impl Fn() -> io::Result<T>) -> io::Result<T> {
     let deadline = Instant::now() + DESCRIPTOR_TIMEOUT;
     loop {
@@ -168,7 +168,7 @@ fn when_descriptors_are_free<T>(open: impl Fn() -> io::Result<T>) -> io::Result<
 fn open_private(path: &Path, truncate: bool) -> io::Result<File> {
     let open = || OpenOptions::new().create(true).truncate(truncate).read(true).write(true).mode(FILE_MODE).open(path);
     let file = when_descriptors_are_free(open)?;
-    // The mode above applies only to a new file.
+    // The mode above applies only to new files.
     if file.metadata()?.permissions().mode() & OTHERS_MODE_MASK != 0 {
         file.set_permissions(Permissions::from_mode(FILE_MODE))?;
     }

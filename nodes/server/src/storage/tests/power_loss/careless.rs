@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use crate::storage::vfs::memory::MemoryVfs;
 use crate::storage::vfs::{Completion, FolderLock, RequestId, Vfs, VfsFile};
 
-/// Which sync is forgotten.
+/// The sync that is forgotten.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SkippedSync {
     /// A batch is acknowledged without a sync.

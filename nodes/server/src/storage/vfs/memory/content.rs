@@ -1,4 +1,4 @@
-//! The content of one file: the durable part, and the changes that are not durable.
+//! The content of one file: the durable part, and the changes not yet durable.
 
 use std::collections::VecDeque;
 
@@ -9,14 +9,14 @@ use crate::storage::vfs::unsynced::{Change, PowerLoss, lose_content};
 /// The content of one file.
 #[derive(Debug, Default)]
 pub(super) struct Content {
-    /// The content that a running program reads.
+    /// The content as read by a running program.
     pub(super) now: Vec<u8>,
     durable: Vec<u8>,
     /// Changes that no sync has covered, oldest first.
     unsynced: VecDeque<Change>,
     /// Total number of changes that a sync has covered.
     synced: u64,
-    /// Number of open handles of the running process.
+    /// Number of handles that the running process has open.
     pub(super) open: u32,
 }
 

@@ -16,7 +16,7 @@ use crate::storage::vfs::{Completion, RequestId};
 pub(super) struct Disk {
     pub(super) files: BTreeMap<u64, Content>,
     pub(super) next_file: u64,
-    /// The names that a running program sees.
+    /// The names as seen by a running program.
     pub(super) names: BTreeMap<PathBuf, u64>,
     pub(super) durable_names: BTreeMap<PathBuf, u64>,
     /// Changes of names that no sync has covered, oldest first.
@@ -26,8 +26,8 @@ pub(super) struct Disk {
     /// Syncs in flight, oldest first.
     pub(super) in_flight: VecDeque<InFlight>,
     pub(super) completions: VecDeque<Completion>,
-    /// Number of the running process. It increases with every kill or power loss, which makes older file handles
-    /// invalid.
+    /// Number of the running process. It increases with every kill or power loss, which invalidates older file
+    /// handles.
     pub(super) process: u64,
 }
 
@@ -64,7 +64,7 @@ impl Disk {
         self.drop_unnamed();
     }
 
-    /// Drops the files that can no longer be reached.
+    /// Drops files that can no longer be reached.
     pub(super) fn drop_unnamed(&mut self) {
         let unsynced = self.unsynced_names.iter().map(NameChange::file);
         let named: BTreeSet<u64> = self.names.values().chain(self.durable_names.values()).copied().chain(unsynced).collect();

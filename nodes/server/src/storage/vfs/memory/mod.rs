@@ -1,7 +1,7 @@
-//! A file system in memory that can lose power.
+//! An in-memory file system that can lose power.
 //!
-//! Each file has its durable content and, separately, the changes that no sync has covered. The same applies to
-//! names. A running program sees both together. [`MemoryVfs::power_loss`] keeps a random part of the un-synced
+//! Each file consists of its durable content and, separately, the changes that no sync has covered. The same applies
+//! to names. A running program sees the two combined. [`MemoryVfs::power_loss`] keeps a random part of the un-synced
 //! changes and drops the rest: see [`super::unsynced`].
 
 mod content;
@@ -20,7 +20,7 @@ pub(crate) use self::sync_mode::SyncMode;
 use super::unsynced::{Change, NameChange, PowerLoss};
 use super::{Completion, FolderLock, RequestId, Vfs, VfsFile};
 
-/// A file system in memory. Clones refer to the same file system.
+/// An in-memory file system. Clones refer to the same file system.
 #[derive(Debug, Clone)]
 pub(crate) struct MemoryVfs(Arc<Mutex<Disk>>);
 
@@ -68,7 +68,7 @@ impl MemoryFile {
         if disk.process != self.process {
             return Err(io::Error::other("the process that opened this file has ended"));
         }
-        // A removed file stays usable while it is open.
+        // A removed file remains usable while it is open.
         Ok(act(disk.files.get_mut(&self.file).expect("it is open")))
     }
 }

@@ -1,6 +1,6 @@
 //! When syncs end.
 
-/// When a sync ends after it has begun.
+/// When a sync that has begun ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SyncMode {
     /// Before `begin_sync` returns.

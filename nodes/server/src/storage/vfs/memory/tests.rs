@@ -1,4 +1,4 @@
-//! What survives a power loss and a kill.
+//! Tests of what survives a power loss and a kill.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ fn path(name: &str) -> PathBuf {
     Path::new("/data").join(name)
 }
 
-/// A file with this durable content and a durable name.
+/// Creates a file with this durable content and a durable name.
 fn durable(vfs: &MemoryVfs, name: &str, bytes: &[u8]) -> Box<dyn VfsFile> {
     let file = vfs.create(&path(name)).unwrap();
     file.write_at(bytes, 0).unwrap();

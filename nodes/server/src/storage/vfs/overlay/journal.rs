@@ -1,10 +1,10 @@
-//! The journal of an overlay: the changes that no sync has covered, in the order in which they were made.
+//! The journal of an overlay: the changes that no sync has covered, in order.
 //!
 //! ```text
 //! | len u32 | crc32 u32 | record, len bytes |   and so on
 //! ```
-//! It is never synced. What a process has written to it outlives the process, which is all that is needed. A process that
-//! ends in the middle of a record has not made that change.
+//! It is never synced: the bytes that a process has written outlive the process, and that is all that is needed. If a
+//! process ends in the middle of a record, that change counts as not made.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::{File, OpenOptions};
@@ -19,16 +19,16 @@ use crate::storage::vfs::unsynced::Change;
 const HEAD: usize = 8;
 const FILE_MODE: u32 = 0o600;
 
-/// One record. Files are numbered; a name is a file name in the data folder.
+/// One record. Files are numbered, and names are file names in the data folder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Record {
-    /// This file has a durable name. The records after it may refer to it.
+    /// This file has a durable name. Later records may refer to it.
     File {
         file: u64,
         name: String,
         inode: u64,
     },
-    /// A new file. Until its name is durable, its content is in the overlay folder, under its number.
+    /// A new file. Until its name is durable, its content is kept in the overlay folder, under its number.
     Create {
         file: u64,
         name: String,
@@ -49,7 +49,7 @@ pub(super) enum Record {
         #[serde(with = "byte_string")]
         bytes: Vec<u8>,
     },
-    /// A write of zeroes, without spelling them out.
+    /// A write of zeroes, which are not stored.
     Zeroes {
         file: u64,
         offset: u64,
@@ -59,16 +59,16 @@ pub(super) enum Record {
         file: u64,
         len: u64,
     },
-    /// The oldest so many changes of this file are in the file itself now, and synced.
+    /// This many of the oldest changes of this file are now in the file itself and synced.
     Synced {
         file: u64,
         changes: u64,
     },
-    /// The names are being made durable. If this is the last record, that may have been done in part.
+    /// The names are being made durable. If this is the last record, some of that work may have been done.
     NamesSyncing,
 }
 
-/// Copies bytes in one piece. By default serde reads and writes them one at a time.
+/// Copies bytes as a block. By default, serde reads and writes them one at a time.
 mod byte_string {
     use std::fmt;
 
@@ -97,7 +97,7 @@ mod byte_string {
 }
 
 impl Record {
-    /// The record of a change of a file's content.
+    /// Creates the record of a change to a file's content.
     pub(super) fn of_change(file: u64, change: &Change) -> Record {
         match change {
             Change::Write { offset, bytes } if bytes.iter().all(|byte| *byte == 0) => {
@@ -108,22 +108,22 @@ impl Record {
         }
     }
 
-    /// The file of a write that says more than zeroes.
+    /// The file of a write with nonzero content.
     fn written(&self) -> Option<u64> {
         if let Record::Write { file, .. } = self { Some(*file) } else { None }
     }
 
-    /// The file of any other change of content.
+    /// The file of any other content change.
     fn changed(&self) -> Option<u64> {
         if let Record::Zeroes { file, .. } | Record::Length { file, .. } = self { Some(*file) } else { None }
     }
 }
 
-/// Counts the writes in a journal that no sync has covered, without those of zeroes. Changes nothing, so the process that
-/// writes the journal may still exist, if it is stopped.
+/// Counts the writes in a journal that no sync has covered, except for writes of zeroes. Changes nothing, so the process
+/// that writes the journal may still exist, as long as it is stopped.
 pub(super) fn count_unsynced_writes(path: &Path) -> io::Result<u64> {
     let (records, _) = decode(&std::fs::read(path)?)?;
-    // Of each file, which of its changes are writes, oldest first.
+    // For each file: whether each of its changes is a write, oldest first.
     let mut files: BTreeMap<u64, VecDeque<bool>> = BTreeMap::new();
     for record in &records {
         if let Some(file) = record.written() {
@@ -189,7 +189,7 @@ fn encode(record: &Record) -> Vec<u8> {
     bytes
 }
 
-/// Returns the records and the length of the part that holds them.
+/// Returns the records and the length of the part that contains them.
 fn decode(bytes: &[u8]) -> io::Result<(Vec<Record>, u64)> {
     let (mut records, mut at) = (Vec::new(), 0);
     while let Some(head) = bytes.get(at..at + HEAD) {

@@ -1,13 +1,13 @@
-//! Real files, with what no sync has covered kept apart, so that a harness can take it away.
+//! Real files, with un-synced changes kept separately, so that a harness can take them away.
 //!
 //! After a SIGKILL, the operating system still has everything that a process wrote, synced or not. So a kill can never
-//! show that a sync is missing. Here, un-synced bytes and names are not in the real files but in an overlay, a folder in
+//! reveal a missing sync. Here, un-synced bytes and names are not in the real files but in an overlay, a subfolder of
 //! the data folder, which outlives the process as the page cache does. A sync moves them into the real files, and syncs
-//! those. After all processes were stopped and killed, [`lose_power`] keeps a random part of what is in the overlay and
-//! drops the rest.
+//! those. After all processes have been stopped and killed, [`lose_power`] keeps a random part of the overlay's changes
+//! and drops the rest.
 //!
-//! A process that starts without a power loss finds all that was written, synced or not, and what was not synced stays so.
-//! Only the files of one data folder are kept apart. The lock is none of them.
+//! A process that starts without a power loss finds all data that was written, synced or not, and un-synced data remains
+//! un-synced. The overlay covers only the files of one data folder, except for the lock.
 
 mod journal;
 mod power_loss;
@@ -27,7 +27,7 @@ use super::real::RealVfs;
 use super::unsynced::Change;
 use super::{Completion, FolderLock, RequestId, Vfs, VfsFile};
 
-/// A write of this many bytes is one of a series that prepares a file.
+/// Minimum size in bytes of a write that belongs to a series preparing a file.
 const LONG_WRITE: usize = 64 << 10;
 
 /// The file system of one data folder, with an overlay. Clones share it.
@@ -62,7 +62,7 @@ impl OverlayVfs {
         act(self.locked().as_mut().ok_or_else(|| io::Error::other("the data folder is not locked"))?)
     }
 
-    /// The name of a file, which must be in the data folder.
+    /// The name of a file, which must be directly in the data folder.
     fn name<'a>(&self, path: &'a Path) -> io::Result<&'a Path> {
         let name = path.file_name().filter(|_| path.parent() == Some(&*self.0.folder)).map(Path::new);
         name.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "only files of the data folder have an overlay"))
@@ -79,13 +79,13 @@ struct OverlayFile {
     vfs: OverlayVfs,
     file: u64,
     real: Box<dyn VfsFile>,
-    /// Held during a sync, which covers the oldest changes and must not cover them twice.
+    /// Held during a sync: two syncs must not cover the same changes.
     syncing: Mutex<()>,
 }
 
 impl OverlayFile {
-    /// Moves the changes made so far to the real file, syncs it with `sync`, and forgets them. A process that ends in
-    /// between makes the same changes again, which changes nothing.
+    /// Moves the changes made so far to the real file, syncs it with `sync`, and forgets them. If the process ends in
+    /// between, the same changes are made again, which has no further effect.
     fn merge(&self, sync: impl FnOnce(&dyn VfsFile) -> io::Result<()>) -> io::Result<()> {
         let _alone = self.syncing.lock().expect("no thread panics while holding it");
         let changes: Vec<Change> = self.vfs.with(|state| Ok(state.files[&self.file].unsynced.iter().cloned().collect()))?;
@@ -93,7 +93,7 @@ impl OverlayFile {
             match change {
                 Change::Write { offset, bytes } => {
                     self.real.write_at(bytes, *offset)?;
-                    // As for the writer of these bytes, step by step: other syncs must not wait behind a long one.
+                    // Step by step, as these bytes were written: other syncs must not wait behind a long one.
                     if bytes.len() >= LONG_WRITE {
                         self.real.write_back(*offset, bytes.len() as u64);
                     }

@@ -1,4 +1,4 @@
-//! A power loss: decides which of the un-synced changes of a data folder survive.
+//! Power losses: decides which un-synced changes of a data folder survive.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -15,11 +15,11 @@ use crate::storage::vfs::Vfs;
 use crate::storage::vfs::real::RealVfs;
 use crate::storage::vfs::unsynced::{PowerLoss, lose_content, lose_names};
 
-/// Counts the writes of a stopped node that no sync has covered. Writes of zeroes, with which files are prepared, do not count.
-/// Returns `None` if the node runs without an overlay.
+/// Counts the writes of a stopped node that no sync has covered. Writes of zeroes, which prepare files, do not count. Returns
+/// `None` if the node runs without an overlay.
 ///
 /// # Errors
-/// If the overlay cannot be read.
+/// Fails if the overlay cannot be read.
 pub fn unsynced_writes(folder: &Path) -> Result<Option<u64>, StorageError> {
     if !State::exists(folder) {
         return Ok(None);
@@ -28,11 +28,11 @@ pub fn unsynced_writes(folder: &Path) -> Result<Option<u64>, StorageError> {
     count.map(Some).map_err(|cause| StorageError::io("read of the overlay of", folder, cause))
 }
 
-/// Makes a data folder what it would be after a power loss. Of the changes that no sync has covered, a part drawn from
-/// `seed` survives. The node must have ended, and it must have run with an overlay.
+/// Puts a data folder into the state it would have after a power loss. Of the changes that no sync has covered, a part
+/// drawn from `seed` survives. The node must have ended, and it must have run with an overlay.
 ///
 /// # Errors
-/// If a process uses the folder, the folder has no overlay, or a file cannot be changed.
+/// Fails if a process is using the folder, the folder has no overlay, or a file cannot be changed.
 pub fn lose_power(folder: &Path, seed: u64) -> Result<PowerLoss, StorageError> {
     if !State::exists(folder) {
         let cause = io::Error::new(io::ErrorKind::NotFound, "it has no overlay, so nothing in it counts as un-synced");
@@ -64,7 +64,7 @@ fn lose(folder: &Path, seed: u64) -> io::Result<PowerLoss> {
     Ok(loss)
 }
 
-/// Gives every file the name that is left to it. All files that get another name are moved aside first.
+/// Gives every file its surviving name. Files whose name changes are all moved aside first.
 fn move_names(folder: &Path, state: &State, left: &BTreeMap<PathBuf, u64>) -> io::Result<()> {
     for (name, file) in state.durable_names.iter().filter(|(name, file)| left.get(*name) != Some(file)) {
         std::fs::rename(folder.join(name), state.unnamed_place(*file))?;

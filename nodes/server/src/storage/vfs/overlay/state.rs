@@ -1,6 +1,7 @@
-//! What an overlay knows: the durable names, the names that the program sees, and the changes that no sync has covered.
+//! The state of an overlay: the durable names, the names that the program sees, and the changes that no sync has
+//! covered.
 
-mod recovery; // reading an overlay back
+mod recovery; // reads an overlay back
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
@@ -14,8 +15,8 @@ use crate::storage::vfs::unsynced::{Change, NameChange};
 pub(crate) const OVERLAY: &str = "overlay";
 const JOURNAL: &str = "journal";
 
-/// A journal that has grown by this much is rewritten without the changes that syncs have covered since. It is read at every power
-/// loss, several times.
+/// A journal that has grown by this many bytes is rewritten without the changes covered by syncs. Every power loss reads it
+/// several times.
 const REWRITE_OVER: u64 = 1 << 20;
 
 /// The overlay of one data folder.
@@ -38,11 +39,11 @@ pub(super) struct State {
 #[derive(Debug, Default)]
 pub(super) struct OverlaidFile {
     inode: u64,
-    /// The length that the program sees.
+    /// The length as seen by the program.
     pub(super) len: u64,
     /// Changes that no sync has covered, oldest first.
     pub(super) unsynced: VecDeque<Change>,
-    /// Whether the journal names it, so that further records may refer to it.
+    /// Whether the journal already declares the file, so that further records may refer to it.
     declared: bool,
 }
 
@@ -68,13 +69,13 @@ impl State {
         unsynced.drain(..changes.min(unsynced.len()));
     }
 
-    /// Where the durable bytes of a file are, unless it was removed.
+    /// The path of a file's durable bytes, unless it was removed.
     pub(super) fn place(&self, file: u64) -> Option<PathBuf> {
         let named = self.durable_names.iter().find(|(_, named)| **named == file).map(|(name, _)| self.folder.join(name));
         named.or_else(|| Some(self.unnamed_place(file)).filter(|place| place.is_file()))
     }
 
-    /// Where the content of a file without a durable name is.
+    /// The path of the content of a file without a durable name.
     pub(super) fn unnamed_place(&self, file: u64) -> PathBuf {
         self.folder.join(OVERLAY).join(file.to_string())
     }
@@ -118,11 +119,11 @@ impl State {
         self.names.get(name).copied().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
-    /// Records a change of a file.
+    /// Records a change to a file.
     pub(super) fn change(&mut self, file: u64, change: Change) -> io::Result<()> {
         self.declare(file)?;
         let record = Record::of_change(file, &change);
-        // A file without a name, durable or not, is gone with the process.
+        // A file without any name, durable or not, disappears with the process.
         if self.files.get(&file).is_some_and(|known| known.declared) {
             self.journal.append(&record)?;
         }
@@ -137,7 +138,7 @@ impl State {
         if self.journal.len() > self.rewritten_len + REWRITE_OVER { self.rewrite() } else { Ok(()) }
     }
 
-    /// Makes all names durable in the folder itself. The caller syncs the folder afterwards, and only then calls
+    /// Applies all names to the folder itself. The caller syncs the folder afterwards, and only then calls
     /// [`names_synced`](State::names_synced).
     pub(super) fn begin_sync_names(&mut self) -> io::Result<()> {
         self.journal.append(&Record::NamesSyncing)?;
@@ -148,8 +149,8 @@ impl State {
         self.rewrite()
     }
 
-    /// Applies the changes of names to the folder itself. May be repeated after a process ended in the middle of it: the
-    /// inodes show which of them are done.
+    /// Applies the name changes to the folder itself. Can be repeated after a process has ended midway: the inodes show
+    /// which changes have been made.
     fn apply_names(&mut self) -> io::Result<()> {
         for change in std::mem::take(&mut self.unsynced_names) {
             self.apply_name(&change)?;
@@ -157,7 +158,7 @@ impl State {
         Ok(())
     }
 
-    /// Ends in the middle, after so many names.
+    /// Ends midway, after this many names.
     #[cfg(test)]
     pub(super) fn begin_sync_names_until(&mut self, cut: usize) -> io::Result<()> {
         self.journal.append(&Record::NamesSyncing)?;
@@ -194,7 +195,7 @@ impl State {
         Ok(())
     }
 
-    /// Makes sure that records may refer to a file.
+    /// Declares a file in the journal if necessary, so that records may refer to it.
     fn declare(&mut self, file: u64) -> io::Result<()> {
         let name = self.durable_names.iter().find(|(_, named)| **named == file).map(|(name, _)| text(name)).transpose()?;
         if let (Some(known), Some(name)) = (self.files.get_mut(&file).filter(|known| !known.declared), name) {
@@ -204,7 +205,7 @@ impl State {
         Ok(())
     }
 
-    /// Rewrites the journal, with only the changes that no sync has covered.
+    /// Rewrites the journal with only the changes that no sync has covered.
     fn rewrite(&mut self) -> io::Result<()> {
         let mut records = Vec::new();
         let renamed: BTreeSet<u64> = self.unsynced_names.iter().map(NameChange::file).collect();
@@ -233,7 +234,7 @@ impl State {
         Ok(())
     }
 
-    /// Forgets all changes that no sync has covered, after a power loss has decided about them.
+    /// Removes all un-synced changes after a power loss has decided their fate.
     pub(super) fn clear(folder: &Path) -> io::Result<()> {
         Journal::rewrite(&journal_path(folder), &[]).map(drop)
     }

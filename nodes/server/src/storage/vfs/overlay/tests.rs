@@ -1,4 +1,4 @@
-//! What survives a kill, and what survives a power loss.
+//! Tests of what survives a kill, and what survives a power loss.
 
 use std::collections::BTreeSet;
 
@@ -46,7 +46,7 @@ impl Running {
         self.vfs.read(&self.path(name)).ok()
     }
 
-    /// A file with this durable content and a durable name.
+    /// Creates a file with this durable content and a durable name.
     fn durable(&self, name: &str, bytes: &[u8]) -> Box<dyn VfsFile> {
         let file = self.create(name);
         file.write_at(bytes, 0).unwrap();
@@ -56,7 +56,7 @@ impl Running {
     }
 }
 
-/// The contents of `a` after a power loss, for many seeds. Before it, the process is killed and started again.
+/// The contents of `a` after a power loss, for many seeds. Before the loss, the process is killed and restarted.
 fn left_by_power_loss(act: impl Fn(&Running)) -> BTreeSet<Option<Vec<u8>>> {
     let left = (0..80).map(|seed| {
         let dir = TempDir::new("overlay");
@@ -256,7 +256,7 @@ fn only_files_of_the_folder_have_an_overlay() {
     unlocked.create(&dir.path().join("a")).unwrap_err();
 }
 
-/// Syncs keep the journal short, however much is written.
+/// With syncs, the journal stays short however much is written.
 #[test]
 fn the_journal_is_rewritten_when_it_grows() {
     let dir = TempDir::new("overlay-journal");

@@ -1,4 +1,4 @@
-//! Changes of a file's content, and what a power loss leaves of them.
+//! Changes to a file's content, and how a power loss affects them.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,10 @@ use rand_pcg::Pcg64;
 
 use super::power_loss::PowerLoss;
 
-/// Size of the unit that a disk writes atomically, except when power fails in mid-write.
+/// Size in bytes of the unit that a disk writes atomically, unless power fails in mid-write.
 pub(crate) const SECTOR: u64 = 512;
 
-/// A change of a file's content or length.
+/// A change to a file's content or length.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Change {
     Write { offset: u64, bytes: Vec<u8> },
@@ -25,7 +25,7 @@ impl Change {
         }
     }
 
-    /// Length of a file of `before` bytes after this change.
+    /// Length after this change of a file that had `before` bytes.
     pub(crate) fn len_after(&self, before: u64) -> u64 {
         match self {
             Change::Write { offset, bytes } => before.max(offset + bytes.len() as u64),
@@ -56,8 +56,8 @@ fn put(content: &mut Vec<u8>, offset: u64, bytes: &[u8]) {
     content[start..end].copy_from_slice(bytes);
 }
 
-/// Returns what the disk may hold of a file after a power loss: its durable content with a random part of the un-synced
-/// changes, which are given oldest first.
+/// Returns content that the disk may hold for a file after a power loss: its durable content with a random part of the
+/// un-synced changes, which are passed oldest first.
 pub(crate) fn lose_content<'a>(
     durable: Vec<u8>,
     unsynced: impl IntoIterator<Item = &'a Change>,
@@ -65,7 +65,8 @@ pub(crate) fn lose_content<'a>(
     loss: &mut PowerLoss,
 ) -> Vec<u8> {
     let unsynced: Vec<&Change> = unsynced.into_iter().collect();
-    // Zeroes over zeroes say the same whether they survive or not, and files of many megabytes are prepared with them.
+    // Zeroes written over zeroes make no difference whether they survive or not, and files of many megabytes are
+    // prepared with them.
     let is_blank = is_zero(&durable) && unsynced.iter().all(|change| change.is_blank());
     let mut lengths = vec![durable.len() as u64];
     let mut writes: BTreeMap<u64, Vec<(u64, &[u8])>> = BTreeMap::new();

@@ -1,11 +1,11 @@
-//! Changes that no sync has covered, and what a power loss leaves of them.
+//! Changes that no sync has covered, and how a power loss affects them.
 //!
-//! - Of each 512-byte sector, any prefix of the writes to it survives, and the next of them may be torn at a random byte.
-//! - The length of a file is one that it had since its last sync.
-//! - Every change of a name survives or is lost separately.
+//! - For each 512-byte sector, any prefix of its writes survives, and the next write may be torn at a random byte.
+//! - The length of a file is one that it has had since its last sync.
+//! - Every name change survives or is lost independently.
 //!
-//! These guarantees are weaker than those of journaling file systems, and exactly those of POSIX. Folders themselves are
-//! durable.
+//! These guarantees are weaker than those of journaling file systems, and are exactly those of POSIX. Folders themselves
+//! are durable.
 
 mod change;
 mod names;

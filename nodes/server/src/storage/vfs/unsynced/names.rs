@@ -1,4 +1,4 @@
-//! Changes of names, and which of them a power loss leaves.
+//! Name changes, and which of them survive a power loss.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use rand_pcg::Pcg64;
 
 use super::power_loss::PowerLoss;
 
-/// A change of a name. Files have numbers, which stay the same under any name.
+/// A name change. Files are identified by numbers that do not depend on their names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum NameChange {
     Create { path: PathBuf, file: u64 },

@@ -7,20 +7,20 @@ pub struct PowerLoss {
     pub sectors_kept: u64,
     /// Sectors that lost un-synced writes, in whole or in part.
     pub sectors_lost: u64,
-    /// Writes of which only the first bytes in a sector survived.
+    /// Writes to a sector of which only the first bytes survived.
     pub writes_torn: u64,
     /// Un-synced bytes that survived.
     pub bytes_kept: u64,
     /// Un-synced bytes that were lost.
     pub bytes_lost: u64,
-    /// Un-synced changes of names that survived.
+    /// Un-synced name changes that survived.
     pub names_kept: u64,
-    /// Un-synced changes of names that were lost.
+    /// Un-synced name changes that were lost.
     pub names_lost: u64,
 }
 
 impl PowerLoss {
-    /// Number of un-synced changes, in sectors and names, that were there when the power failed.
+    /// Number of sectors and names with un-synced changes at the time of the power loss.
     pub fn unsynced(&self) -> u64 {
         self.sectors_kept + self.sectors_lost + self.names_kept + self.names_lost
     }

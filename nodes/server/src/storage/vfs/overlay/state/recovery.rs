@@ -1,4 +1,4 @@
-//! Reading the overlay of a folder back, after a process that may have ended at any moment.
+//! Reads the overlay of a folder back, after a process that may have ended at any moment.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -62,7 +62,7 @@ impl State {
         }
     }
 
-    /// Adds what is in the folder itself, and computes what the program sees.
+    /// Adds the files in the folder itself, and computes the state that the program sees.
     fn add_folder(&mut self) -> io::Result<()> {
         let mut found = BTreeSet::new();
         for entry in std::fs::read_dir(&self.folder)? {
@@ -89,7 +89,7 @@ impl State {
         self.unsynced_names.iter().for_each(|change| change.apply(&mut self.names));
         let files: Vec<u64> = self.files.keys().copied().collect();
         for file in files {
-            // A file that was removed has no bytes left that anything could read.
+            // A removed file has no bytes left to read.
             let durable_len = self.place(file).and_then(|place| std::fs::metadata(place).ok()).map_or(0, |found| found.len());
             let known = self.files.get_mut(&file).expect("it is listed");
             known.len = known.unsynced.iter().fold(durable_len, |len, change| change.len_after(len));
@@ -97,7 +97,7 @@ impl State {
         Ok(())
     }
 
-    /// Removes files of the overlay that nothing refers to. They remain if a process ends while it creates one.
+    /// Removes unreferenced files from the overlay. One remains if a process ends while creating a file.
     fn remove_strays(&self) -> io::Result<()> {
         for entry in std::fs::read_dir(self.folder.join(OVERLAY))? {
             let entry = entry?;
