@@ -1,9 +1,9 @@
-//! The checker of the simulator: verifies the invariants while a run is in progress.
+//! The simulator's checker: verifies the invariants while a run is in progress.
 //!
-//! The checker sees which updates the disks hold as accepted, which rows are learned, and which replies the clients
-//! received. From the first two it builds the **chain** of each key: the chosen rows, in order, one for each version.
-//! Operations that were proposed together have separate versions and share a row, whose table names them. Values are
-//! unique, so a reply identifies its version, and checking linearizability only requires arithmetic on versions:
+//! The checker sees the accepted updates on the disks, the learned rows, and the replies that clients received. From
+//! the first two it builds the **chain** of each key: the chosen rows in order, one for each version. Operations that
+//! were proposed together have separate versions but share a row, whose table lists them. Values are unique, so a
+//! reply identifies its version, and checking linearizability requires only arithmetic on versions:
 //! - each version has one row, each operation is applied at most once, and each condition held on the previous row;
 //! - an acknowledged operation is in the chain, and a refused one never is;
 //! - operations that completed before an operation was invoked have lower versions;
@@ -23,7 +23,7 @@ pub struct Violation {
     pub at_ns: u64,
     /// The register.
     pub key: Key,
-    /// Description of what was seen.
+    /// Description of the observation.
     pub detail: String,
 }
 
@@ -40,23 +40,23 @@ pub enum ViolationKind {
     BallotReused,
     /// Two rows were chosen for one version: an update was lost.
     Fork,
-    /// A row was chosen whose predecessor never was.
+    /// A row was chosen whose predecessor was never chosen.
     Gap,
     /// An operation is in the chain more than once.
     AppliedTwice,
     /// A CAS is in the chain although its condition did not hold.
     ConditionBroken,
-    /// An operation took effect although its client was answered that it did not.
+    /// An operation took effect although the reply to its client ruled that out.
     RefusedTookEffect,
     /// An acknowledged operation is not in the chain.
     AcknowledgedLost,
     /// A client received a value that was not chosen.
     DirtyRead,
-    /// An operation began after another one had completed, but is before it in the chain.
+    /// An operation began after another one had completed, but precedes it in the chain.
     OutOfOrder,
     /// A CAS was refused although its condition held for the value returned.
     WronglyRefused,
-    /// An update from before a fence was chosen after it.
+    /// An update older than a fence was chosen after it.
     FenceBroken,
     /// A read was not answered after all faults had healed.
     NoProgress,
@@ -67,7 +67,7 @@ pub enum ViolationKind {
 }
 
 impl ViolationKind {
-    /// Whether the violation is detected from a returned or stored value.
+    /// Whether the violation is detected from a value that was returned or stored.
     #[must_use]
     pub fn is_about_values(self) -> bool {
         use ViolationKind::{ConditionBroken, DirtyRead, OutOfOrder, WronglyRefused};
@@ -75,8 +75,8 @@ impl ViolationKind {
     }
 
     /// Whether clients can observe the harm. The other violations break a rule without affecting a client: an update
-    /// that a fence should have stopped has an unknown outcome, and according to a history it may take effect at any
-    /// time. The actions of two holders are detected by their effects.
+    /// that a fence should have stopped has an unknown outcome, so as far as a history shows, it may take effect at
+    /// any time. The presence of two holders is detected by its effects.
     #[must_use]
     pub fn is_client_visible(self) -> bool {
         use ViolationKind::{BallotReused, FenceBroken, PruneLeak, TwoHolders};
@@ -97,15 +97,15 @@ struct ChosenRow {
 struct Chain {
     /// Chosen rows by version, from 1.
     rows: BTreeMap<u64, ChosenRow>,
-    /// The newest version of each value: a row that only records an abort has the value of the previous one.
+    /// The newest version with each value. (A row that only records an abort has the same value as the previous one.)
     version_of_value: BTreeMap<Option<Value>, u64>,
     version_of_op: BTreeMap<OpId, u64>,
     aborted: BTreeSet<OpId>,
-    /// Newest version that a completed operation saw or created, by true time of completion.
+    /// For each completion time, in true time, the newest version that a completed operation saw or created.
     floor: u64,
     /// For each version, the highest ballot time of a fence on it.
     fences: BTreeMap<u64, u64>,
-    /// For each ballot, the update accepted durably, and by which nodes.
+    /// For each ballot, the durably accepted update and the nodes that accepted it.
     accepted: BTreeMap<Ballot, Votes>,
 }
 
@@ -122,12 +122,12 @@ struct Invocation {
     refused: bool,
 }
 
-/// Whether values are checked, or only which operations are in the chain.
+/// Whether values are checked, or only the operations in the chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Values {
     /// A row has the value that its update wrote on the previous row.
     Checked,
-    /// Values are ignored, since puts change them outside of Paxos.
+    /// Values are ignored, since puts change them outside Paxos.
     Ignored,
 }
 
@@ -139,7 +139,7 @@ pub struct Checker {
     chains: BTreeMap<Key, Chain>,
     asked: BTreeMap<OpId, Invocation>,
     violations: Vec<Violation>,
-    /// For each range and node: until when the node believes that it holds the range.
+    /// For each range and node: the time until which the node believes that it holds the range.
     holders: BTreeMap<(u16, usize), u64>,
     now_ns: u64,
 }
@@ -171,7 +171,7 @@ impl Checker {
         self.chains.get(key).and_then(|chain| chain.rows.keys().next_back().copied()).unwrap_or(0)
     }
 
-    /// Advances the time.
+    /// Advances the virtual time.
     pub fn at(&mut self, now_ns: u64) {
         self.now_ns = now_ns;
     }
@@ -204,12 +204,12 @@ impl Checker {
         holders.find(|(_, until)| **until > self.now_ns).map(|((_, node), _)| *node)
     }
 
-    /// Records that a process has ended, and with it its beliefs about leases.
+    /// Records that a process has ended, which also ends its beliefs about leases.
     pub fn on_process_end(&mut self, node: usize) {
         self.holders.retain(|(_, holder), _| *holder != node);
     }
 
-    /// A record became durable at a node.
+    /// Handles a record that became durable at a node.
     pub fn durable(&mut self, node: usize, record: &Record) {
         match record {
             Record::Accepted { key, accepted, promised: _ } => self.accepted(node, key, accepted),
@@ -226,7 +226,7 @@ impl Checker {
         }
     }
 
-    /// A node learned a row: its coordinator considers the row chosen.
+    /// Handles a row learned by a node, which means that its coordinator considers the row chosen.
     pub fn learned(&mut self, key: &Key, row: &Row) {
         self.chosen(key, &row.data);
     }
@@ -244,8 +244,8 @@ impl Checker {
         }
     }
 
-    /// Records that a row was chosen, maybe again. It extends the chain by its newest update, or by the several that
-    /// were proposed together and so share a stamp.
+    /// Records that a row was chosen, perhaps not for the first time. It extends the chain by its newest update, or
+    /// by all updates that were proposed together and so share a stamp.
     fn chosen(&mut self, key: &Key, data: &RowData) {
         let Some(newest) = data.dedupe.newest() else {
             return;
@@ -331,7 +331,7 @@ impl Checker {
         }
     }
 
-    /// The value that an operation writes, if its client has reported the operation.
+    /// The value that an operation writes, if its invocation has been recorded.
     fn written(&self, op: OpId) -> Option<Value> {
         match &self.asked.get(&op)?.call {
             Call::Read | Call::Fate { .. } => None,
@@ -368,8 +368,8 @@ impl Checker {
         self.asked.insert(op.op, Invocation { call: op.call.clone(), floor, refused: false });
     }
 
-    /// Records a reply to a client. `fence` is the ballot below which nothing may be chosen any more, or `None` if
-    /// the reply does not guarantee that.
+    /// Records a reply to a client. `fence` is the ballot below which nothing may be chosen any longer, or `None` if
+    /// the reply guarantees no such ballot.
     pub fn answered(&mut self, op: &OpRecord, outcome: &Outcome, fence: Option<Ballot>) {
         match outcome {
             Outcome::Applied => self.applied(op),

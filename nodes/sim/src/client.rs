@@ -1,4 +1,4 @@
-//! Clients that contend. Each is a sequential process, and its CASes expect the value it saw last.
+//! Contending clients. Each is a sequential process, and its CASes expect the value it last saw.
 
 use crate::config::Mix;
 use heckle_paxos::{Ballot, Call, Key, OpId, Outcome, Value};
@@ -7,16 +7,16 @@ use rand::{Rng, RngExt};
 /// One client, with its current process.
 #[derive(Debug)]
 pub struct Client {
-    /// The process number. It changes after every unknown outcome.
+    /// The process number, which changes after every unknown outcome.
     pub number: u64,
-    /// Number of operations of this process so far.
+    /// Number of operations invoked by this process so far.
     pub seq: u64,
-    /// The node that the client talks to, counted from 0.
+    /// The node to which the client is connected, counted from 0.
     pub node: usize,
-    /// The value that it saw last, for each key.
+    /// The value last seen, for each key.
     seen: Vec<Option<Value>>,
-    /// The last ballot in a reply from a process of its node, with that process's epoch. The process uses higher
-    /// ballots for later operations.
+    /// The epoch of a process of its node, and the ballot in the last reply from it. The process uses higher ballots
+    /// for later operations.
     pub known: (u32, Ballot),
     /// The known ballot when the open operation was first sent.
     pub born: Ballot,
@@ -31,7 +31,7 @@ impl Client {
         Self { number, seq: 0, node, seen: vec![None; keys], known: (0, Ballot::ZERO), born: Ballot::ZERO, open: None }
     }
 
-    /// Chooses the next operation. `fresh` counts the values used so far, so that each write has a new one.
+    /// Chooses the next operation. `fresh` is the number of values used so far, so that each write gets a new one.
     pub fn next_call<R: Rng>(&mut self, mix: Mix, fresh: &mut u64, rng: &mut R) -> (OpId, usize, Call) {
         self.seq += 1;
         let key = rng.random_range(0..self.seen.len());
@@ -57,7 +57,7 @@ impl Client {
         }
     }
 
-    /// Becomes a new process, since the old one has an operation of unknown outcome.
+    /// Becomes a new process, because the old one has an operation with an unknown outcome.
     pub fn retire(&mut self, number: u64) {
         self.number = number;
         self.seq = 0;

@@ -1,4 +1,4 @@
-//! The clocks of a node: integer arithmetic on the world's true time, so that runs are exactly reproducible.
+//! The clocks of a node: integer arithmetic on the world's true time, which makes runs exactly reproducible.
 
 use heckle_paxos::{MonoTime, WallTime};
 
@@ -29,7 +29,7 @@ impl NodeClock {
     #[must_use]
     pub fn when(&self, at: MonoTime) -> u64 {
         let rate = MILLION + i128::from(self.drift_ppm);
-        // Division rounds here and in `mono`, so start a little lower and search upwards.
+        // Division rounds both here and in `mono`, so start slightly too low and search upwards.
         let mut now = (i128::from(at.0) * MILLION / rate - 2).max(0);
         while u64::try_from(now).is_ok_and(|now| self.mono(now) < at) {
             now += 1;

@@ -12,9 +12,9 @@ pub const MS: u64 = 1_000_000;
 /// The settings of a world.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorldConfig {
-    /// Number of nodes, from n1 on.
+    /// Number of nodes, named n1, n2 and so on.
     pub nodes: u16,
-    /// Number of clients that run at the same time. Client i talks to node i mod `nodes`.
+    /// Number of concurrent clients. Client i talks to node i mod `nodes`.
     pub clients: u32,
     /// Number of clients that only read. They come first.
     pub readers: u32,
@@ -22,8 +22,8 @@ pub struct WorldConfig {
     pub keys: u32,
     /// Proportions of the kinds of calls.
     pub mix: Mix,
-    /// Probability that a read or write bypasses Paxos, as a get or put with a quorum. If it is not zero, keys are
-    /// not registers any more: the checker then verifies only the claims of Paxos about its own operations, and
+    /// Probability that a read or write bypasses Paxos, as a get or put with a quorum. If it is not zero, keys no
+    /// longer behave as registers: the checker then verifies only the claims of Paxos about its own operations, and
     /// ignores values.
     pub cheap_ppm: u32,
     /// Time during which clients begin new operations.
@@ -32,14 +32,14 @@ pub struct WorldConfig {
     pub think_ns: u64,
     /// Time limit of an operation at a node.
     pub op_timeout_ns: u64,
-    /// Time that a client waits for a reply. If it is shorter than the node's, an operation that is sent again may
-    /// run at two nodes at the same time.
+    /// How long a client waits for a reply. If this is shorter than the node's time limit, a resent operation may run
+    /// at two nodes simultaneously.
     pub patience_ns: u64,
-    /// Probability that a client sends an operation of unknown outcome again, to another node.
+    /// Probability that a client resends an operation with an unknown outcome to another node.
     pub resend_ppm: u32,
-    /// Probability that a client that gives up an operation closes its connection, so that the node learns of it.
+    /// Probability that a client closes its connection when it gives up an operation, so that the node notices.
     pub gone_ppm: u32,
-    /// Probability of a fate query for an operation that was given up, sent immediately and to any node.
+    /// Probability of a fate query for an abandoned operation, sent immediately and to any node.
     pub fate_ppm: u32,
     /// Settings of the links between nodes.
     pub links: LinkConfig,
@@ -56,7 +56,7 @@ pub struct WorldConfig {
 /// Proportions of the kinds of calls, on any scale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mix {
-    /// Compare-and-set that expects the value the client saw last.
+    /// Compare-and-set that expects the value the client last saw.
     pub cas: u32,
     /// Unconditional write.
     pub write: u32,
@@ -77,7 +77,7 @@ pub struct LinkConfig {
     pub slow_max_ns: u64,
     /// Probability that a message is lost.
     pub loss_ppm: u32,
-    /// Additional probability that a learn is lost: replicas lag while everything else continues.
+    /// Additional probability that a learn is lost, so that replicas lag while everything else continues.
     pub learn_loss_ppm: u32,
     /// Probability that a message arrives twice.
     pub duplicate_ppm: u32,
@@ -94,7 +94,7 @@ pub struct DiskConfig {
     pub slow_ppm: u32,
     /// Longest slow sync.
     pub slow_max_ns: u64,
-    /// Length of the log, in records, at which a snapshot replaces it.
+    /// Log length, in records, at which a snapshot replaces the log.
     pub compact_records: usize,
 }
 
@@ -149,9 +149,9 @@ pub struct CoreConfig {
 /// How long coordinators wait after being outbid: see [`heckle_paxos::Backoff`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BackoffKind {
-    /// A random wait with a uniform distribution.
+    /// A uniformly distributed random wait.
     Uniform,
-    /// A wait that depends on the latencies of the node's own rounds.
+    /// A wait based on the latencies of the node's own rounds.
     Adaptive,
 }
 

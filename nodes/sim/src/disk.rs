@@ -5,13 +5,13 @@ use heckle_paxos::{IoId, Record, Sync};
 use rand::{Rng, RngExt};
 use std::collections::VecDeque;
 
-/// What happens in a crash to records that were appended but not synced.
+/// The kind of crash, which decides what happens to records that were appended but not synced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Crash {
     /// The process died. The page cache survives, so all appended records do too.
     ProcessKilled,
-    /// Power was lost. A prefix survives, cut at any position. A torn record is dropped, since its checksum does not
-    /// match.
+    /// Power was lost. A prefix of the log survives, cut at any position. A torn record is dropped, since its
+    /// checksum does not match.
     PowerLost,
 }
 
@@ -36,7 +36,7 @@ pub struct Disk {
     wanted: IoId,
     /// The newest batch that the running sync covers.
     syncing: Option<IoId>,
-    /// Number of syncs. Compared with the number of batches, it shows that syncs are shared.
+    /// Number of syncs. Comparing it with the number of batches shows that syncs are shared.
     pub syncs: u64,
 }
 
@@ -80,15 +80,16 @@ impl Disk {
         self.durable.len() > self.config.compact_records && self.durability == DurabilityMode::Synced
     }
 
-    /// Replaces the log with a snapshot, atomically. Batches in flight stay in flight, although the snapshot may
-    /// already contain them: replaying them twice must be harmless.
+    /// Replaces the log with a snapshot, atomically. Batches in flight remain in flight, although the snapshot may
+    /// already contain them: replaying them again must be harmless.
     pub fn replace(&mut self, snapshot: Vec<Record>) {
         self.durable = snapshot;
         // Otherwise a snapshot as long as this limit would be replaced again immediately.
         self.config.compact_records = self.config.compact_records.max(2 * self.durable.len());
     }
 
-    /// Loses the process or the power. Returns the surviving records that were not known to be durable before.
+    /// Kills the process or cuts the power. Returns the surviving records that were not previously known to be
+    /// durable.
     pub fn crash<R: Rng>(&mut self, crash: Crash, rng: &mut R) -> Vec<Record> {
         self.syncing = None;
         self.wanted = IoId(0);
@@ -104,7 +105,7 @@ impl Disk {
         survived
     }
 
-    /// The log that a restarted process reads.
+    /// The log as read by a restarted process.
     #[must_use]
     pub fn records(&self) -> &[Record] {
         &self.durable

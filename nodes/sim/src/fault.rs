@@ -23,12 +23,12 @@ pub enum FaultKind {
     OneWay,
     /// A wall clock jumps, by up to an hour.
     ClockJump,
-    /// The node that holds the first range of leases is cut off from all others. If there is none, a node drawn in
+    /// The holder of the first lease range is cut off from all other nodes. If there is no holder, a node drawn in
     /// advance.
     IsolateHolder,
     /// All processes except the holder's are killed and restarted.
     KillOthers,
-    /// All messages to the holder are late, or all messages from it.
+    /// All messages to the holder, or all messages from it, are late.
     LateHolder,
 }
 
@@ -67,7 +67,7 @@ pub struct Fault {
     pub begin_ns: u64,
     /// When the fault heals.
     pub end_ns: u64,
-    /// The first node that is affected.
+    /// The first node affected.
     pub node: usize,
     /// For a split: the nodes in the first group, one bit per node. For a cut link: the other end. For a clock jump:
     /// determines its size.
@@ -75,7 +75,7 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// The directed links that this fault cuts.
+    /// The directed links cut by this fault.
     #[must_use]
     pub fn cuts(&self, nodes: usize) -> Vec<(usize, usize)> {
         let pairs = (0..nodes).flat_map(|from| (0..nodes).map(move |to| (from, to)));

@@ -2,13 +2,13 @@
 //!
 //! One seed and one [`WorldConfig`] determine a run bit for bit: the same messages are lost, the same syncs are slow,
 //! the same processes die. The world drives [`heckle_paxos::Replica::step`], the same function that the server runs.
-//! A checker of the simulator observes everything: the contents of every disk and all replies to clients.
+//! The simulator's checker observes everything: the contents of every disk and all replies to clients.
 //!
 //! Modules in reading order:
 //! - [`config`]: the settings of a world;
-//! - [`profile`]: families of worlds, from which seeds draw;
+//! - [`profile`]: families of worlds, from which a seed draws one;
 //! - [`world`]: the event loop;
-//! - [`node`]: one node: its replica, disk and clock, and the messages it holds back;
+//! - [`node`]: one node: its replica, disk and clock, and the messages held back for the disk;
 //! - [`disk`]: appends, group syncs, and the state after a crash;
 //! - [`clock`]: offset, drift and resolution;
 //! - [`net`]: loss, delay, duplication, reordering, cuts;

@@ -46,7 +46,7 @@ impl Net {
         self.late.insert((from, to), late_ns);
     }
 
-    /// Stops loss, duplicates and slow messages from now on, and restores all links.
+    /// Stops message loss, duplicates and delays from now on, and restores all links.
     pub fn heal(&mut self) {
         self.cut.clear();
         self.late.clear();
@@ -56,14 +56,14 @@ impl Net {
         self.config.slow_ppm = 0;
     }
 
-    /// Sends a message: returns when its copies arrive. Delays are drawn for each copy, so messages can overtake each
-    /// other.
+    /// Sends a message, and returns the arrival times of its copies. Delays are drawn for each copy, so messages can
+    /// overtake each other.
     pub fn send<R: Rng>(&mut self, from: usize, to: usize, body: &Body, now_ns: u64, rng: &mut R) -> Arrivals {
         let learn_ppm = if matches!(body, Body::Learn { .. } | Body::Chosen) { self.config.learn_loss_ppm } else { 0 };
         self.deliver(from, to, learn_ppm, now_ns, rng)
     }
 
-    /// Sends a message about leases.
+    /// Sends a lease message.
     pub fn send_lease<R: Rng>(&mut self, from: usize, to: usize, now_ns: u64, rng: &mut R) -> Arrivals {
         self.deliver(from, to, 0, now_ns, rng)
     }

@@ -13,27 +13,27 @@ use rand_pcg::Pcg64;
 pub struct Node {
     /// Settings of the replica.
     pub config: Config,
-    /// The replica, while the process is alive.
+    /// The replica. `None` if the process is not alive.
     pub replica: Option<Replica>,
     /// The disk of the node.
     pub disk: Disk,
     /// The clocks of the node.
     pub clock: NodeClock,
-    /// Random numbers for the core.
+    /// Random number generator for the core.
     pub rng: Pcg64,
     /// Number of the current process. Events for earlier ones are ignored.
     pub epoch: u32,
     /// A stopped process handles nothing before this time.
     pub paused_until_ns: u64,
-    /// Messages and replies that wait for the disk, in order.
+    /// Messages and replies waiting for the disk, in order.
     pub held: Vec<(IoId, Held)>,
     /// Newest batch that has been reported durable.
     pub durable: IoId,
-    /// Counters of the dead processes.
+    /// Counters summed over the dead processes.
     pub dead_counters: Counters,
 }
 
-/// A message or reply that may leave only when a batch is durable.
+/// A message or reply that may be sent only once a batch is durable.
 #[derive(Debug)]
 pub enum Held {
     /// A message to another node, counted from 0.
@@ -88,7 +88,7 @@ impl Node {
         }
     }
 
-    /// Whether batches are reported durable before they are.
+    /// Whether batches are reported durable too early.
     #[must_use]
     pub fn answers_before_write(&self) -> bool {
         self.config.mutants.has(Mutant::AnswerBeforeWrite)
@@ -97,7 +97,7 @@ impl Node {
     /// Starts a process from the contents of the disk.
     ///
     /// # Panics
-    /// If the settings are invalid, which [`Node::new`] prevents.
+    /// Panics if the settings are invalid, which [`Node::new`] prevents.
     pub fn start(&mut self, out: &mut Actions) {
         let mut replica = Replica::new(self.config.clone()).expect("the world's settings are valid");
         for record in self.disk.records() {
@@ -109,7 +109,7 @@ impl Node {
         self.durable = IoId(0);
     }
 
-    /// Ends the process. Returns the records that turn out to have survived.
+    /// Ends the process. Returns the records that turned out to survive.
     pub fn crash(&mut self, crash: Crash) -> Vec<Record> {
         if let Some(replica) = self.replica.take() {
             self.dead_counters.add(replica.counters());

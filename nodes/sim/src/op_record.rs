@@ -13,16 +13,16 @@ pub struct OpRecord {
     pub call: Call,
     /// Whether the operation bypassed Paxos, as a put or a get.
     pub cheap: bool,
-    /// The node that was asked last, counted from 0.
+    /// The node to which the last request was sent, counted from 0.
     pub node: usize,
     /// When the client first sent the operation.
     pub invoked_ns: u64,
     /// When the client received the valid reply, or gave up.
     pub completed_ns: Option<u64>,
-    /// The outcome in the reply. `None` if there was no reply, so that the outcome is unknown.
+    /// The outcome in the reply. `None` if there was no reply, in which case the outcome is unknown.
     pub outcome: Option<Outcome>,
     /// Diagnostics in the reply.
     pub diagnostics: Option<Diagnostics>,
-    /// Number of times that the operation was sent again.
+    /// Number of times the operation was resent.
     pub resends: u32,
 }

@@ -1,7 +1,7 @@
 //! Families of worlds. A seed draws one world from a family.
 //!
-//! The swarm is for finding unforeseen bugs. The others are specialized: in each, a known class of bugs shows within
-//! few seeds, and a correct core must have no violations all the same.
+//! The swarm is for finding unforeseen bugs. The other families are specialized: each exposes a known class of bugs
+//! within a few seeds, while a correct core must still show no violations.
 
 use crate::config::{BackoffKind, MS, Mix, US, WorldConfig};
 use crate::fault::FaultKind;
@@ -13,42 +13,42 @@ use rand_pcg::Pcg64;
 /// A family of worlds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Profile {
-    /// Each world has a subset of all kinds of trouble, with random rates. A run with all of them makes no progress,
-    /// and many bugs need some of them to be absent (swarm testing, Groce et al. 2012).
+    /// Each world has a subset of all kinds of trouble, at random rates. A run with all of them would make no
+    /// progress, and many bugs appear only if some of them are absent (swarm testing, Groce et al. 2012).
     Swarm,
     /// No faults, only contention.
     Calm,
-    /// One hot key, lost and late messages, coordinators that give up early: replicas lag.
+    /// One hot key, lost and late messages, and coordinators that give up early, so that replicas lag.
     Lossy,
     /// One hot key, with duplicated, lost and late messages.
     Doubling,
-    /// One hot key, most learns lost, coordinators that give up early: replicas lag, and few of them know the chosen
-    /// rows.
+    /// One hot key, most learns lost, and coordinators that give up early: replicas lag, and few of them have the
+    /// chosen rows.
     Lagging,
-    /// The same, and nodes lose power briefly.
+    /// The same, with brief power losses.
     LaggingPower,
-    /// Nodes lose power briefly and repeatedly, and messages are late.
+    /// Repeated brief power losses, and late messages.
     PowerCycling,
     /// Wall clocks with a coarse resolution and different offsets.
     CoarseClocks,
     /// Many clients use one key in a slow cluster: operations exceed their time limits in the queues.
     Crowded,
-    /// Nodes stop for longer than clients wait, and clients send fate queries to other nodes: requests that waited at
-    /// a stopped node run after their fate was determined.
+    /// Nodes stop for longer than clients wait, and clients send fate queries to other nodes: requests waiting at a
+    /// stopped node run after their fate has been determined.
     Uncertain,
-    /// Leases for progress: nodes hold ranges in turn, and operations wait or are forwarded, while processes die and
-    /// stop, and links are cut, slow, lossy and duplicating.
+    /// Leases for progress only: nodes hold ranges in turn, and operations wait or are forwarded, while processes die
+    /// and stop, and links are cut, slow or lossy, or duplicate messages.
     Leases,
     /// Read leases under the same faults, with clocks that drift up to the bound.
     ReadLeases,
     /// Read leases whose holders are repeatedly cut off while other nodes restart: a holder that wrongly believes in
     /// its lease reads stale values.
     StaleHolders,
-    /// Some messages are very late, and decisions are pruned long before these arrive.
+    /// Some messages are so late that decisions are pruned long before they arrive.
     Pruning,
-    /// All processes or all nodes crash at the same time, soon after decisions were pruned.
+    /// All processes or all nodes crash at the same time, soon after decisions have been pruned.
     PruningCrash,
-    /// Some messages are later, and pauses and clock jumps longer, than the time to live of Paxos state.
+    /// Message delays, pauses and clock jumps that can exceed the time to live of Paxos state.
     ShortTtl,
 }
 
@@ -185,7 +185,7 @@ fn calm(world: &mut WorldConfig, rng: &mut impl Rng) {
 }
 
 fn lossy(world: &mut WorldConfig, rng: &mut impl Rng) {
-    // Pruning brings lagging replicas up to date, and these worlds exist to have lagging replicas.
+    // Pruning would bring lagging replicas up to date, and these worlds need them to lag.
     world.core.prune = Prune::Off;
     world.nodes = if one_in(2, rng) { 5 } else { 3 };
     world.clients = rng.random_range(3..=8);
@@ -206,12 +206,13 @@ fn doubling(world: &mut WorldConfig, rng: &mut impl Rng) {
     world.nodes = if one_in(4, rng) { 5 } else { 3 };
     world.links.loss_ppm = rng.random_range(0..150_000);
     world.links.duplicate_ppm = rng.random_range(300_000..900_000);
-    // Operations that are refused together with another one propose nothing, and these worlds need proposals.
+    // With a fair queue, operations refused together with another one propose nothing, and these worlds need
+    // proposals.
     world.core.queue = Queue::Fifo;
 }
 
 fn lagging(world: &mut WorldConfig, rng: &mut impl Rng) {
-    // Pruning brings lagging replicas up to date, and these worlds exist to have lagging replicas.
+    // Pruning would bring lagging replicas up to date, and these worlds need them to lag.
     world.core.prune = Prune::Off;
     world.nodes = if one_in(2, rng) { 5 } else { 3 };
     world.clients = rng.random_range(3..=6);
@@ -330,7 +331,7 @@ fn leases(world: &mut WorldConfig, mode: LeaseMode, rng: &mut impl Rng) {
         world.faults.every_ns = rng.random_range(80 * MS..400 * MS);
         world.faults.for_max_ns = rng.random_range(20 * MS..500 * MS);
         world.faults.kinds = FaultKind::ALL.iter().copied().filter(|_| one_in(2, rng)).collect();
-        // These worlds are about the holders of ranges.
+        // These worlds target the holders of ranges.
         world.faults.kinds.extend([FaultKind::Kill, FaultKind::Pause, FaultKind::Isolate]);
     }
 }
@@ -342,7 +343,7 @@ fn stale_holders(world: &mut WorldConfig, rng: &mut impl Rng) {
     world.load_ns = 4_000 * MS;
     world.mix = Mix { cas: 1, write: 3, read: 0 };
     world.clients = 9;
-    // A client that writes through an isolated node waits. Those that read see what the node believes.
+    // A client that writes through an isolated node just waits. Clients that only read see what the node believes.
     world.readers = 6;
     world.think_ns = rng.random_range(MS..6 * MS);
     world.core.lease.ranges = 1;
@@ -363,7 +364,7 @@ fn stale_holders(world: &mut WorldConfig, rng: &mut impl Rng) {
             world.faults.for_max_ns = 1_500 * MS;
         }
         2 => {
-            // Leases are released often, and late.
+            // Leases are released often, and the releases are late.
             world.core.lease.forward = Forward::Off;
             world.core.lease.time_ns = rng.random_range(60 * MS..150 * MS);
             world.faults.kinds = vec![FaultKind::LateHolder];

@@ -10,7 +10,7 @@ use heckle_paxos::{Counters, Outcome, StateBytes};
 pub struct Report {
     /// Seed of the run.
     pub seed: u64,
-    /// All operations in the order of their invocation, the final reads last.
+    /// All operations in order of invocation, with the final reads last.
     pub ops: Vec<OpRecord>,
     /// The faults that occurred.
     pub faults: Vec<Fault>,
@@ -18,7 +18,7 @@ pub struct Report {
     pub violations: Vec<Violation>,
     /// Counters of each node, summed over its processes.
     pub counters: Vec<Counters>,
-    /// State of each node that is alive at the end.
+    /// State sizes of each node that is alive at the end.
     pub state_bytes: Vec<StateBytes>,
     /// Messages between nodes: sent, lost, delivered twice.
     pub messages: (u64, u64, u64),
@@ -26,14 +26,14 @@ pub struct Report {
     pub syncs: u64,
     /// Events handled.
     pub events: u64,
-    /// A hash over all events: two runs are identical iff their hashes are equal.
+    /// A hash over all events. Equal hashes mean identical runs.
     pub digest: u64,
     /// Virtual time at the end.
     pub end_ns: u64,
 }
 
 impl Report {
-    /// Number of operations with outcomes that `pick` accepts.
+    /// Number of operations whose outcome is accepted by `pick`.
     #[must_use]
     pub fn count(&self, pick: impl Fn(&Outcome) -> bool) -> usize {
         self.ops.iter().filter(|op| op.outcome.as_ref().is_some_and(&pick)).count()
@@ -51,7 +51,7 @@ impl Report {
         self.count(|outcome| matches!(outcome, Outcome::Applied))
     }
 
-    /// Number of operations whose outcome their client does not know.
+    /// Number of operations whose outcome is unknown to their client.
     #[must_use]
     pub fn unknown(&self) -> usize {
         self.ops.iter().filter(|op| matches!(op.outcome, None | Some(Outcome::Unknown { .. }))).count()

@@ -1,5 +1,5 @@
-//! Optional capabilities of a system. Each is a small trait. The engine does not use a capability that a system lacks, and a feature
-//! that needs it reports so.
+//! Optional capabilities of a system, each a small trait. If a system lacks a capability, the engine does not use it, and features
+//! that need it report that.
 
 use crate::launch::NodeSpec;
 use heckle_faults::{DiskFailure, Role};
@@ -16,27 +16,27 @@ pub trait Metrics: Send + Sync {
     /// Returns the current figures of one node.
     ///
     /// # Errors
-    /// If the node does not answer in time.
+    /// Fails if the node does not answer in time.
     fn sample(&self, node: &NodeSpec) -> Result<Sample, String>;
 
-    /// Figures of the whole run for its results, computed from the sums over all nodes.
+    /// Returns figures of the whole run for its results, computed from the sums over all nodes.
     fn summary(&self, totals: &Totals, nodes: u16) -> Map<String, Json>;
 }
 
 /// The figures of one node at one moment.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Sample {
-    /// How often the node's process was started. Counters begin at zero with each start.
+    /// Number of times the node's process was started. Counters begin at zero with each start.
     pub incarnation: u64,
-    /// Figures that only grow until the process ends.
+    /// Figures that only increase until the process ends.
     pub counters: BTreeMap<&'static str, u64>,
     /// What the node stores, by category, for the history. Empty if the node does not report it.
     pub state: BTreeMap<&'static str, u64>,
     /// Total size of the stored state, in bytes.
     pub state_bytes: u64,
-    /// Amount of pending work. It must drain when there are no more requests; anything left is a leak.
+    /// Amount of pending work. It must drain once there are no more requests, and anything left over is a leak.
     pub pending: u64,
-    /// All figures as the node reported them, for `metrics.jsonl`.
+    /// All figures as reported by the node, for `metrics.jsonl`.
     pub raw: Json,
 }
 
@@ -72,13 +72,13 @@ pub trait Clocks: Send + Sync {
     /// Sets a node's clocks and reads them back.
     ///
     /// # Errors
-    /// If the node does not answer in time.
+    /// Fails if the node does not answer in time.
     fn set(&self, node: &NodeSpec, state: ClockState) -> Result<ClockState, String>;
 
     /// Reads a node's clocks.
     ///
     /// # Errors
-    /// If the node does not answer in time.
+    /// Fails if the node does not answer in time.
     fn read(&self, node: &NodeSpec) -> Result<ClockState, String>;
 
     /// Maximum clock drift that the system must tolerate, in parts per million.
@@ -87,41 +87,42 @@ pub trait Clocks: Send + Sync {
 
 /// Nodes whose disks can be made to fail.
 pub trait Disks: Send + Sync {
-    /// Counts the writes of a stopped node that it has not synced. Returns `None` if its un-synced data is not kept apart.
+    /// Counts the un-synced writes of a stopped node. Returns `None` if its un-synced data is not kept separately.
     ///
     /// # Errors
-    /// If it cannot be read.
+    /// Fails if it cannot be read.
     fn unsynced_writes(&self, data: &Path) -> Result<Option<u64>, String>;
 
-    /// Takes away a part of what the processes of a node had written to its data folder and not synced; what survives is drawn from
-    /// the seed. The node has ended. Returns `None` if its un-synced data was not kept apart, so that nothing could be taken away.
+    /// Removes part of the data that a node's processes had written to its data folder but not synced. The seed determines which
+    /// part survives. The node must have ended. Returns `None` if its un-synced data was not kept separately, so that nothing could
+    /// be removed.
     ///
     /// # Errors
-    /// If a process still uses the folder, or the folder cannot be changed.
+    /// Fails if a process is still using the folder, or the folder cannot be changed.
     fn lose_power(&self, data: &Path, seed: u64) -> Result<Option<LostData>, String>;
 
     /// Makes every sync of a node take longer from now on.
     ///
     /// # Errors
-    /// If the node does not answer in time.
+    /// Fails if the node does not answer in time.
     fn delay_syncs(&self, node: &NodeSpec, delay: Duration) -> Result<(), String>;
 
-    /// Reads how many syncs of the running process were delayed, and for how long.
+    /// Returns how many syncs of the running process were delayed, and for how long.
     ///
     /// # Errors
-    /// If the node does not answer in time.
+    /// Fails if the node does not answer in time.
     fn delayed_syncs(&self, node: &NodeSpec) -> Result<DelayedSyncs, String>;
 
-    /// Makes the next operation of a node's disk fail in this way. A failure that has not happened can be taken back with `None`.
+    /// Makes the next operation of a node's disk fail in this way. `None` cancels a failure that has not happened yet.
     ///
     /// # Errors
-    /// If the node does not answer in time.
+    /// Fails if the node does not answer in time.
     fn fail(&self, node: &NodeSpec, failure: Option<DiskFailure>) -> Result<(), String>;
 
-    /// Removes the delay of syncs, also from a sync that is being delayed.
+    /// Removes the sync delay, including from a sync that is currently delayed.
     ///
     /// # Errors
-    /// If the node does not answer in time.
+    /// Fails if the node does not answer in time.
     fn restore_syncs(&self, node: &NodeSpec) -> Result<(), String>;
 
     /// The exit code of a node whose disk has failed.
@@ -130,17 +131,17 @@ pub trait Disks: Send + Sync {
     /// Whether a running node takes part in the decisions of the cluster.
     ///
     /// # Errors
-    /// If the node does not answer in time.
+    /// Fails if the node does not answer in time.
     fn takes_part(&self, node: &NodeSpec) -> Result<bool, String>;
 
-    /// The exit code of a node that refuses to serve because it has lost a part of its data.
+    /// The exit code of a node that refuses to serve because it has lost part of its data.
     fn refused_exit_code(&self) -> i32;
 
-    /// Names of the files in a data folder that say which node it belongs to, and hold none of its data.
+    /// Names of the files in a data folder that identify its node and contain none of its data.
     fn identity_files(&self) -> &'static [&'static str];
 }
 
-/// What was un-synced when power failed, and what became of it.
+/// The un-synced data at the time of a power loss, and how much of it survived.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LostData {
     /// Un-synced changes, in sectors and names, before the loss.
@@ -149,7 +150,7 @@ pub struct LostData {
     pub bytes_lost: u64,
     /// Un-synced bytes that survived.
     pub bytes_kept: u64,
-    /// Writes of which only a part survived.
+    /// Writes of which only part survived.
     pub writes_torn: u64,
     /// Un-synced names, renames and removals that were lost.
     pub names_lost: u64,
@@ -158,7 +159,7 @@ pub struct LostData {
 }
 
 impl LostData {
-    /// Returns the figures by the names that they have in histories.
+    /// Returns the figures by their names in histories.
     pub fn figures(&self) -> [(&'static str, u64); 6] {
         [
             ("unsynced", self.unsynced),
@@ -174,30 +175,30 @@ impl LostData {
 /// Syncs that were delayed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct DelayedSyncs {
-    /// Number of syncs of which the delay has begun.
+    /// Number of syncs whose delay has begun.
     pub count: u64,
-    /// The longest delay that has ended, in microseconds.
+    /// The longest completed delay, in microseconds.
     pub max_us: u64,
 }
 
-/// Nodes that can be made to end, and be held, at named points of their code.
+/// Nodes that can be made to crash at named points in their code.
 pub trait Points: Send + Sync {
     /// All points.
     fn all(&self) -> Vec<PointInfo>;
 
-    /// Makes a node end as if killed, when it reaches the point the next time.
+    /// Makes a node end as if killed the next time it reaches the point.
     ///
     /// # Errors
-    /// If there is no such point, or the node does not answer in time.
+    /// Fails if there is no such point, or the node does not answer in time.
     fn crash_at(&self, node: &NodeSpec, point: &str) -> Result<(), String>;
 
-    /// Takes that back.
+    /// Cancels a pending [`Points::crash_at`].
     ///
     /// # Errors
-    /// If the node does not answer in time.
+    /// Fails if the node does not answer in time.
     fn disarm(&self, node: &NodeSpec, point: &str) -> Result<(), String>;
 
-    /// What a node logs when it ends at a point. It distinguishes that end from any other kill.
+    /// The text that a node logs when it ends at a point, which distinguishes that end from any other kill.
     fn last_words(&self, point: &str) -> String;
 
     /// Arms the point at a node: after `skip` hits are ignored, the node is held there, once, until the result is dropped. The node
@@ -242,7 +243,7 @@ pub struct PointInfo {
 pub enum Reached {
     /// By most operations.
     Often,
-    /// Now and then, or never in a short run. Only faults that name the point use it.
+    /// Occasionally, or never in a short run. Used only by faults that name the point.
     Seldom,
     /// Only while the node starts, when nothing can be armed.
     AtStart,
@@ -253,42 +254,41 @@ pub trait Roles: Send + Sync {
     /// The roles, by the system's own names.
     fn all(&self) -> &'static [Role];
 
-    /// Finds the node among `running` that has the role now, and describes how it was chosen. If no node has the role, returns the
-    /// nearest substitute, and the description must say so.
+    /// Finds the node among `running` that currently has the role, and describes how it was chosen. If no node has the role,
+    /// returns the nearest substitute, and the description must say so.
     ///
     /// # Errors
-    /// If no node answers.
+    /// Fails if no node answers.
     fn find(&self, role: &str, running: &[(NodeIx, NodeSpec)]) -> Result<(NodeIx, String), String>;
 
-    /// Why no node can have this role with the settings of this system, if so.
+    /// Why no node can have this role with the settings of this system. `None` if one can.
     fn vacant(&self, _role: &str) -> Option<&'static str> {
         None
     }
 }
 
-/// What the links of a system carry, in the detail that the relay needs.
+/// The content of a system's links, in as much detail as the relay needs.
 #[derive(Clone, Default)]
 pub enum Links {
     /// Whole messages of a known format. Each can be lost, repeated or reordered, in addition to the faults of a byte stream.
     Frames(Arc<dyn Framing>),
     /// A byte stream of any protocol over TCP, which can be cut, delayed, slowed and reset. The relay identifies the sender by its
-    /// socket, so that one port serves every peer and client of a node: see [`crate::launch::Dialler::Anyone`].
+    /// socket, so one port serves every peer and client of a node: see [`crate::launch::Dialler::Anyone`].
     Bytes,
     /// The links do not go through the relay.
     #[default]
     None,
 }
 
-/// A protocol over [`Links::Bytes`] in which a node starts each connection by sending its own address, so that the other side can
-/// connect back. The relay puts its own port in place of that address; otherwise the connection back would bypass the relay, and with it every
-/// fault.
+/// A protocol over [`Links::Bytes`] in which a node starts each connection by sending its own address, so that the other side can connect
+/// back. The relay replaces that address with its own port, since otherwise the connection back would bypass the relay and all its faults.
 pub trait Greeting: Send + Sync {
-    /// Looks for such an address in the first bytes of a connection, which are not empty. `relayed` returns the relay's port for an
-    /// address at which a node listens.
+    /// Looks for such an address in the first bytes of a connection, of which there is at least one. `relayed` returns the relay's
+    /// port for an address on which a node listens.
     fn rewrite(&self, bytes: &[u8], relayed: &dyn Fn(SocketAddr) -> Option<SocketAddr>) -> Rewrite;
 }
 
-/// What to do with the first bytes of a connection.
+/// How to forward the first bytes of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rewrite {
     /// Wait for more bytes. A greeting is short: the relay forwards more than 1,024 bytes unchanged.
@@ -297,7 +297,7 @@ pub enum Rewrite {
     Keep,
     /// Forward `with` in place of the first `len` bytes.
     Replace {
-        /// Number of bytes to leave out, at most as many as there are.
+        /// Number of bytes to replace, at most the number passed in.
         len: usize,
         /// The bytes to send instead.
         with: Vec<u8>,
@@ -307,13 +307,14 @@ pub enum Rewrite {
 /// One piece of a byte stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Piece {
-    /// A whole handshake message of this many bytes. It is never lost, repeated or reordered, since the connection would hang.
+    /// A whole handshake message of this many bytes. It is never lost, repeated or reordered, since that would make the
+    /// connection hang.
     Handshake(usize),
     /// Any other whole message of this many bytes.
     Message(usize),
     /// The start of a message of at least this many bytes.
     Partial(usize),
-    /// Not a message: the stream has a different protocol, or message boundaries were lost.
+    /// Not a message: the stream carries a different protocol, or message boundaries were lost.
     Foreign,
 }
 
@@ -325,19 +326,19 @@ pub trait Framing: Send + Sync {
 
 /// Receives the events that a [`Watch`] observes.
 pub trait NodeEvents: Send + Sync {
-    /// Records an event of a node; `node` is its name.
+    /// Records an event of the node named `node`.
     fn record(&self, node: &str, what: &str, detail: BTreeMap<String, Json>);
 
-    /// Converts a raw reading of the machine's monotonic clock, in nanoseconds, to the run's clock.
+    /// Converts a raw reading of the machine's monotonic clock, in nanoseconds, to a time on the run's clock.
     fn on_run_clock(&self, raw_ns: u64) -> Nanos;
 }
 
 /// Receives events from nodes during a run.
 pub trait Watch: Send + Sync {
-    /// The group that a key belongs to. All keys of a group have the same holder.
+    /// The group of a key. All keys in a group have the same holder.
     fn group_of(&self, key: &str) -> u16;
 
-    /// The node that serves a group now, according to the latest events.
+    /// The node that currently serves a group, according to the latest events.
     fn holder_of(&self, group: u16, now: Nanos) -> Option<NodeIx>;
 
     /// Stops the threads, after the nodes have ended.

@@ -1,5 +1,5 @@
-//! Building blocks for the connections of systems that speak TCP: connecting, reusing idle connections, and what a failure means for
-//! the operation.
+//! Building blocks for connections to systems over TCP: connecting, reusing idle connections, and determining what a failure means
+//! for the operation.
 
 use crate::connection::{Outcome, Reply};
 use crate::limits;
@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 
 /// Time limit for opening a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
-/// Longest line of a reply, in bytes.
+/// Maximum length of a line in a reply, in bytes.
 const MAX_LINE: u64 = 16 << 20;
 
 /// Why an operation has no usable reply.
@@ -20,7 +20,7 @@ pub enum Failure {
     /// Nothing was sent.
     #[error("not_sent: {0}")]
     NotSent(String),
-    /// The system refused the operation before it did anything.
+    /// The system refused the operation before doing anything.
     #[error("refused: {0}")]
     Refused(String),
     /// The operation may have happened, or may still happen.
@@ -39,13 +39,13 @@ impl From<Failure> for Reply {
 }
 
 impl From<std::io::Error> for Failure {
-    /// An error of a connection that was already open.
+    /// Converts an error on a connection that was already open.
     fn from(error: std::io::Error) -> Failure {
         Failure::Unknown(format!("connection: {error}"))
     }
 }
 
-/// Waits for an attempt at an operation, at most until its timeout. The attempt returns what was seen, with the payload of the value.
+/// Waits for an attempt at an operation, at most until the timeout. The attempt returns the value seen, with its payload.
 pub async fn within(timeout: Duration, attempt: impl Future<Output = Result<(Seen, Option<i64>), Failure>>) -> Reply {
     match tokio::time::timeout(timeout, attempt).await {
         Ok(Ok((seen, payload))) => Reply { outcome: Outcome::Ok(seen), payload, reason: None, diagnostics: None },
@@ -57,7 +57,7 @@ pub async fn within(timeout: Duration, attempt: impl Future<Output = Result<(See
 /// Opens a connection.
 ///
 /// # Errors
-/// If the connection is refused or not established in time.
+/// Fails if the connection is refused or not established in time.
 pub async fn connect(addr: SocketAddr) -> Result<TcpStream, Failure> {
     let connected = tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(addr)).await;
     let stream = match connected {
@@ -72,15 +72,15 @@ pub async fn connect(addr: SocketAddr) -> Result<TcpStream, Failure> {
     Ok(stream)
 }
 
-/// Whether an idle connection can still be used: it was not closed, and no unsolicited data arrived.
+/// Whether an idle connection can still be used: it has not been closed, and no unsolicited data has arrived.
 pub fn is_open(stream: &TcpStream) -> bool {
     matches!(stream.try_read(&mut [0]), Err(e) if e.kind() == std::io::ErrorKind::WouldBlock)
 }
 
-/// Sends a line on a new connection, and returns the line that comes back, both without their line break.
+/// Sends a line on a new connection, and returns the line received in reply, both without the line break.
 ///
 /// # Errors
-/// If there is no connection, or no whole line comes back.
+/// Fails if there is no connection, or no complete line is received.
 pub async fn line(addr: SocketAddr, request: &str) -> Result<String, Failure> {
     let mut stream = connect(addr).await?;
     stream.write_all(format!("{request}\n").as_bytes()).await?;

@@ -1,15 +1,15 @@
 //! The identity of the node that must answer at an address.
 //!
-//! Any program can take a port that a killed node has left, and one that listens on all addresses answers on every address. The
-//! answers of such a program must not reach the history. So if another program answers in place of a node, the run ends before a
-//! request is sent to it, with a message that names the program.
+//! Any program can take the port of a killed node, and a program that listens on all addresses answers on every address. Its
+//! answers must not reach the history. So if another program answers in place of a node, the run ends before any request is sent
+//! to it, with a message that names the program.
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-/// A callback for when another program answers in place of a node. It gets a sentence, and ends the run.
+/// A callback for when another program answers in place of a node. It receives an explanation and ends the run.
 #[derive(Clone)]
 pub struct Mistaken(Arc<dyn Fn(String) + Send + Sync>);
 
@@ -19,7 +19,7 @@ impl Mistaken {
         Mistaken(Arc::new(end))
     }
 
-    /// Ends the run as an error.
+    /// Ends the run with an error.
     pub fn end(&self, why: String) {
         (self.0)(why);
     }
@@ -31,14 +31,14 @@ impl fmt::Debug for Mistaken {
     }
 }
 
-/// The identity of one node, shared by all parts of the harness that talk to it.
+/// The identity of one node, shared by all parts of the harness that communicate with it.
 #[derive(Debug)]
 pub struct NodeIdentity {
     cluster: String,
     name: String,
     /// Set from the first ready line of the node's process.
     data: OnceLock<u64>,
-    /// Whether a fault has taken its data away, so that it may report another folder.
+    /// Whether a fault has removed its data, so that it may report another folder.
     data_lost: AtomicBool,
     mistaken: Mistaken,
 }
@@ -65,17 +65,18 @@ impl NodeIdentity {
         &self.name
     }
 
-    /// Id of the node's data folder, once a process of the node has reported it. `None` while it may have another.
+    /// Id of the node's data folder, once a process of the node has reported it. `None` while the node may report a
+    /// new one.
     pub fn data(&self) -> Option<u64> {
         self.data.get().copied().filter(|_| !self.data_lost.load(Ordering::SeqCst))
     }
 
-    /// Sets whether a fault has taken the node's data away. While it has, any data folder is the node's.
+    /// Sets whether a fault has removed the node's data. While it has, any data folder is accepted.
     pub fn set_data_lost(&self, lost: bool) {
         self.data_lost.store(lost, Ordering::SeqCst);
     }
 
-    /// Stores the id of the node's data folder unless one is stored already, or its data was taken away. Returns the one that counts.
+    /// Stores the id of the node's data folder, unless one is already stored or the data was removed. Returns the id to compare with.
     pub fn remember_data(&self, reported: u64) -> u64 {
         if self.data_lost.load(Ordering::SeqCst) {
             return reported;
@@ -94,7 +95,7 @@ impl NodeIdentity {
 /// The address and identity of a node, for clients.
 #[derive(Debug, Clone)]
 pub struct Target {
-    /// The address to connect to, possibly that of a relay.
+    /// The address to connect to, possibly a relay's.
     pub addr: SocketAddr,
     /// The address on which the node itself listens for clients, used in messages.
     pub listens: SocketAddr,

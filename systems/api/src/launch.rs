@@ -1,5 +1,5 @@
-//! How to start and reach the processes of a system. Signals, pid files, monitoring and reaping are the same for all systems, and
-//! done by the engine.
+//! How to start and reach the processes of a system. Signals, pid files, monitoring and reaping are the same for all systems and
+//! are handled by the engine.
 
 use crate::identity::{Mistaken, NodeIdentity, Target};
 use crate::process::{Helpers, ProcessSpec};
@@ -12,28 +12,29 @@ use std::time::{Duration, Instant};
 
 /// Time limit for a connection. On loopback it is established or refused immediately.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(100);
-/// Interval between two checks of whether a node is ready.
+/// Interval between checks whether a node is ready.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// How to start and reach one node.
 #[derive(Debug, Clone)]
 pub struct NodeSpec {
-    /// Its name, `n1`, `n2` …
+    /// Its name: `n1`, `n2` and so on.
     pub name: String,
-    /// Its processes; the first serves clients. A fault of the node affects all of them.
+    /// Its processes, of which the first serves clients. A fault of the node affects all of them.
     pub processes: Vec<ProcessSpec>,
-    /// The client address, which is the relay's if there is one.
+    /// The address for clients: the relay's, if there is one.
     pub client: SocketAddr,
-    /// The address for status queries of the harness, which bypass the relay.
+    /// The address for the harness's status queries, which bypass the relay.
     pub ask: SocketAddr,
-    /// The addresses on which its processes listen, that for clients first. All are free while the node is down.
+    /// The addresses on which its processes listen, with the one for clients first. All are free while the node is
+    /// down.
     pub listens: Vec<SocketAddr>,
     /// The identity that the node must have.
     pub node: Arc<NodeIdentity>,
 }
 
 impl NodeSpec {
-    /// Describes a node of one process, which listens on one address. Its links do not pass the relay.
+    /// Describes a node with a single process that listens on one address. Its links bypass the relay.
     pub fn single(site: &Site<'_>, node: NodeIx, addr: SocketAddr, process: ProcessSpec) -> NodeSpec {
         NodeSpec {
             name: Site::name(node),
@@ -62,9 +63,9 @@ pub struct Site<'a> {
     pub nodes: u16,
     /// Seed of all random choices of the nodes.
     pub seed: Seed,
-    /// Where the nodes keep what they have not synced.
+    /// Where the nodes keep un-synced data.
     pub unsynced: Unsynced,
-    /// The relay, if links go through one.
+    /// The relay, if links pass through one.
     pub links: Option<&'a dyn RelayPorts>,
     /// Addresses reserved for this cluster as long as it exists.
     pub addresses: &'a dyn Addresses,
@@ -74,13 +75,13 @@ pub struct Site<'a> {
     pub helpers: Arc<dyn Helpers>,
 }
 
-/// Where nodes keep what they have written and not synced.
+/// Where nodes keep data that they have written but not synced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unsynced {
-    /// Where the operating system keeps it. It cannot be taken away from a dead process.
+    /// In the operating system's cache. It cannot be removed after a process has died.
     SystemCache,
-    /// Apart from synced data, so that a power loss can take it away: see [`Disks::lose_power`](crate::capability::Disks::lose_power).
-    /// Only systems with this capability are started so.
+    /// Separate from synced data, so that a power loss can remove it: see [`Disks::lose_power`](crate::capability::Disks::lose_power).
+    /// Only systems with this capability are started in this mode.
     Apart,
 }
 
@@ -105,10 +106,10 @@ impl Site<'_> {
         NodeIdentity::new(self.cluster, &Self::name(node), self.mistaken.clone())
     }
 
-    /// The address at which `from` reaches `to`, which listens on `listens`: that of the relay if there is one.
+    /// The address at which `from` reaches `to`, which listens on `listens`: the relay's, if there is one.
     ///
     /// # Errors
-    /// If the relay has no free port.
+    /// Fails if the relay has no free port.
     pub fn dial(&self, from: Dialler, to: NodeIx, listens: SocketAddr) -> Result<SocketAddr, String> {
         let Some(links) = self.links else { return Ok(listens) };
         links.open(from, to, listens).map_err(|e| format!("the relay cannot open a port for {}: {e}", Self::name(to)))
@@ -128,8 +129,8 @@ pub enum Dialler {
     /// Clients.
     Clients,
     /// Any node and any client, for [`crate::capability::Links::Bytes`]. A node has one such port for each address on which it
-    /// listens, and advertises it to all. The relay identifies the dialler by its socket. The port has the same number as the node's
-    /// own, on an address of the relay.
+    /// listens, and advertises it to everyone. The relay identifies the dialler by its socket. The port has the same number as the
+    /// node's own port, on an address of the relay.
     Anyone,
 }
 
@@ -138,7 +139,7 @@ pub trait RelayPorts {
     /// Opens a port that leads from `from` to `to`, which listens on `listens`.
     ///
     /// # Errors
-    /// If no port is free, the link is open already, or this relay does not support such a dialler.
+    /// Fails if no port is free, the link is already open, or the relay does not support this kind of dialler.
     fn open(&self, from: Dialler, to: NodeIx, listens: SocketAddr) -> std::io::Result<SocketAddr>;
 }
 
@@ -147,19 +148,20 @@ pub trait Addresses {
     /// Returns `count` different addresses.
     ///
     /// # Errors
-    /// If there are not enough.
+    /// Fails if there are not enough.
     fn take(&self, count: usize) -> Result<Vec<SocketAddr>, String>;
 }
 
-/// All processes of a node that was just started.
+/// All processes of a newly started node.
 pub trait Process {
-    /// The next line of its standard output; `None` if there is none within `wait`.
+    /// Returns the next line of its standard output, or `None` if there is none within `wait`.
     fn line(&mut self, wait: Duration) -> Option<String>;
 
-    /// How the node ended, in words; `None` if it is running. A node has ended when one of its processes has.
+    /// Describes how the node ended, or returns `None` if it is running. A node has ended when one of its processes
+    /// has.
     fn ended(&mut self) -> Option<String>;
 
-    /// Whether the log of a process of the node has a line with this text since the start.
+    /// Whether a process of the node has logged a line with this text since the start.
     fn has_logged(&self, process: &str, text: &str) -> bool {
         let _ = (process, text);
         false
@@ -175,13 +177,13 @@ pub enum NotReady {
         /// How it ended.
         how: String,
     },
-    /// The time was up.
+    /// The time limit was exceeded.
     #[error("it was not ready within {} s", within.as_secs())]
     TimedOut {
         /// The time limit.
         within: Duration,
     },
-    /// Another reason, which depends on the system.
+    /// Another, system-specific reason.
     #[error("{0}")]
     Other(String),
 }
@@ -192,10 +194,10 @@ impl From<String> for NotReady {
     }
 }
 
-/// Waits until `is_ready`, which is called repeatedly.
+/// Calls `is_ready` repeatedly until it returns `true`.
 ///
 /// # Errors
-/// If the process ends first, or the time is up.
+/// Fails if the process ends first, or the time is up.
 pub fn poll_until_ready(process: &mut dyn Process, within: Duration, mut is_ready: impl FnMut() -> bool) -> Result<(), NotReady> {
     let deadline = Instant::now() + within;
     while !is_ready() {
@@ -210,12 +212,12 @@ pub fn poll_until_ready(process: &mut dyn Process, within: Duration, mut is_read
     Ok(())
 }
 
-/// Whether something accepts connections at an address.
+/// Whether any program accepts connections at an address.
 pub(crate) fn accepts(addr: SocketAddr) -> bool {
     TcpStream::connect_timeout(&addr, CONNECT_TIMEOUT).is_ok()
 }
 
-/// The first address of a dead node on which something listens. A system that can query identities gives more detail.
+/// The first address of a dead node on which a program listens. A system that can query identities gives more detail.
 pub(crate) fn who_answers(node: &NodeSpec) -> Option<(SocketAddr, String)> {
     node.listens.iter().find(|addr| accepts(**addr)).map(|addr| (*addr, "a program that listens there".to_owned()))
 }

@@ -1,16 +1,16 @@
 //! The interface between the engine and a system under test.
 //!
-//! The engine starts processes, sends operations, injects faults and records what happened. It knows no particular system: everything
-//! specific is provided by the [`System`] of the run. To add a system, implement that trait in a crate and add a line to the
-//! command's list of systems. This crate names no system.
+//! The engine starts processes, sends operations, injects faults and records what happened. It is independent of any particular
+//! system: everything specific comes from the [`System`] of the run. To add a system, implement that trait in a crate and add a line
+//! to the command's list of systems. This crate refers to no specific system.
 //!
 //! Modules in reading order:
 #![forbid(unsafe_code)]
 
 pub mod system; // the required interface of a system
 pub mod capability; // optional capabilities: metrics, roles, clocks, framed links
-pub mod connection; // one operation to one node, and its reply
-pub mod exchange; // connecting, sending and what failures mean, for systems that speak TCP
+pub mod connection; // one operation on one node, and its reply
+pub mod exchange; // connecting, sending, and the meaning of failures, for systems over TCP
 pub mod value; // encoding of values
 pub mod identity; // the identity of the node that must answer at an address
 pub mod process; // one process: program, files, environment, output, end

@@ -6,10 +6,10 @@ use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 static MET: Mutex<Option<String>> = Mutex::new(None);
-/// Whether [`MET`] holds a limit.
+/// Whether [`MET`] contains a limit.
 static ANY_MET: AtomicBool = AtomicBool::new(false);
 
-/// The limit that an operating system error is caused by, if it is one.
+/// The limit that caused an operating system error, if any.
 fn limit_of(e: &io::Error) -> Option<&'static str> {
     Some(match e.raw_os_error()? {
         libc::EMFILE => "this process has no file descriptor left: raise `ulimit -n`, or use fewer clients",
@@ -24,12 +24,12 @@ fn limit_of(e: &io::Error) -> Option<&'static str> {
     })
 }
 
-/// An error message that names the limit, if one was reached, and says what to do.
+/// An error message that names the limit, if one was reached, and suggests a remedy.
 pub fn named(e: &io::Error) -> String {
     limit_of(e).map_or_else(|| e.to_string(), |limit| format!("{e}: {limit}"))
 }
 
-/// Why no thread could be started, and what to do.
+/// An error message that explains why no thread could be started, and suggests a remedy.
 pub fn no_thread(e: &io::Error) -> String {
     let advice = "raise `ulimit -u` (processes and threads) or `ulimit -v` (memory), or end other programs";
     format!("the harness cannot start a thread: {e}: {advice}")
@@ -38,7 +38,7 @@ pub fn no_thread(e: &io::Error) -> String {
 /// Starts a thread. Failure to start one is an error, never a panic.
 ///
 /// # Errors
-/// If no more threads can be started.
+/// Fails if no more threads can be started.
 pub fn thread<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> io::Result<JoinHandle<T>> {
     std::thread::Builder::new().name(name.to_owned()).spawn(work)
 }

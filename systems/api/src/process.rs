@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::{ChildStdin, ChildStdout};
 use std::time::Duration;
 
-/// The name of the process of a node that has only one.
+/// The process name in a node that has only one process.
 pub const ONLY: &str = "node";
 
 /// Finds a program on `PATH`.
@@ -20,17 +20,18 @@ pub fn program_on_path(name: &str) -> Option<PathBuf> {
 pub struct ProcessSpec {
     /// Its name, unique within its node. Its log is `NAME.log`.
     pub name: String,
-    /// The program, or `None` for that of the plan or the system.
+    /// The program, or `None` to use that of the plan or the system.
     pub program: Option<PathBuf>,
     /// Its arguments.
     pub args: Vec<OsString>,
     /// Environment variables, in addition to those of the harness.
     pub env: Vec<(OsString, OsString)>,
-    /// The working folder, by default that of the harness.
+    /// The working folder. Defaults to that of the harness.
     pub folder: Option<PathBuf>,
     /// Folders to create before the first start.
     pub folders: Vec<PathBuf>,
-    /// Files with their text. They are written only before the first start, because a process may keep state in its configuration.
+    /// Files with their contents. They are written only before the first start, because a process may keep state in its
+    /// configuration.
     pub files: Vec<(PathBuf, String)>,
     /// Where its standard output goes. Standard error always goes to its log.
     pub output: Output,
@@ -39,7 +40,8 @@ pub struct ProcessSpec {
 }
 
 impl ProcessSpec {
-    /// The only process of a node. It runs the system's program with these arguments and reports on its standard output.
+    /// Describes the only process of a node. It runs the system's program with these arguments and reports on its
+    /// standard output.
     pub fn only(args: Vec<OsString>) -> Self {
         ProcessSpec {
             name: ONLY.into(),
@@ -60,7 +62,7 @@ impl ProcessSpec {
 pub enum Output {
     /// To [`Process::line`](crate::launch::Process::line), line by line. Only standard error goes to the log.
     Lines,
-    /// To the log, with standard error. The log has a maximum size; further output is dropped.
+    /// To the log, with standard error. The log has a maximum size, and further output is dropped.
     Log,
 }
 
@@ -69,7 +71,7 @@ pub enum Output {
 pub struct StopRequest {
     /// Number of the signal to send.
     pub signal: i32,
-    /// Time limit for the process to end, by default that of the engine.
+    /// Time limit for the process to end. Defaults to that of the engine.
     pub within: Option<Duration>,
 }
 
@@ -84,7 +86,7 @@ pub trait Helpers: Send + Sync {
     /// Starts a process with its standard input and output as pipes.
     ///
     /// # Errors
-    /// If it cannot be started.
+    /// Fails if it cannot be started.
     fn start(&self, spec: &ProcessSpec) -> Result<Box<dyn Helper>, String>;
 }
 
@@ -93,7 +95,7 @@ pub trait Helper: Send {
     /// Returns its standard input and output on the first call, then `None`.
     fn pipes(&mut self) -> Option<(ChildStdin, ChildStdout)>;
 
-    /// How it ended, in words; `None` if it is running.
+    /// Describes how it ended, or returns `None` if it is running.
     fn ended(&mut self) -> Option<String>;
 
     /// Kills its process group, and processes left behind by other helpers of the run.

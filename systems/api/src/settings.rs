@@ -1,9 +1,9 @@
 //! Validation of settings, with errors that name the valid values.
 
-/// Returns the given word if it is one of `all`, or the first of them if none is given.
+/// Returns the given word if it is one of `all`, or the first of `all` if none is given.
 ///
 /// # Errors
-/// If it is not. The message names the most similar word.
+/// Fails if it is none of them. The message names the most similar word.
 pub fn one_of<'a>(what: &str, given: Option<&'a str>, all: &[&'a str]) -> Result<&'a str, String> {
     match given {
         None => Ok(all[0]),
@@ -15,23 +15,23 @@ pub fn one_of<'a>(what: &str, given: Option<&'a str>, all: &[&'a str]) -> Result
 /// Reads the settings of a system from their table.
 ///
 /// # Errors
-/// The setting that is wrong, and what would be valid.
+/// Names the invalid setting, and what would be valid.
 pub fn parse<T: serde::de::DeserializeOwned>(settings: &toml::Table) -> Result<T, String> {
     settings.clone().try_into().map_err(|e: toml::de::Error| e.message().to_owned())
 }
 
-/// Returns settings as the table from which [`parse`] reads them.
+/// Returns settings as a table that [`parse`] can read.
 ///
 /// # Panics
-/// If they are not plain data with names.
+/// Panics if they are not plain data with names.
 pub fn table(settings: &impl serde::Serialize) -> toml::Table {
     toml::Table::try_from(settings).expect("settings are plain data")
 }
 
-/// Checks that a value is between `least` and `most`, both included.
+/// Checks that a value is between `least` and `most`, inclusive.
 ///
 /// # Errors
-/// If it is not. The message names the bounds. NaN is refused too.
+/// Fails if it is not. The message names the bounds. NaN is also refused.
 pub fn within<T: PartialOrd + std::fmt::Display + Copy>(what: &str, value: T, least: T, most: T) -> Result<T, String> {
     if (least..=most).contains(&value) { Ok(value) } else { Err(format!("{what} = {value} is not between {least} and {most}")) }
 }
@@ -46,11 +46,11 @@ pub fn did_you_mean<'a>(word: &str, all: impl IntoIterator<Item = &'a &'a str>) 
     }
 }
 
-/// Whether the settings type of a system accepts a value under a key. It implements
-/// [`SystemKind::accepts`](crate::SystemKind::accepts) for settings that serde reads.
+/// Whether the settings type of a system accepts a value under a key. Implements
+/// [`SystemKind::accepts`](crate::SystemKind::accepts) for settings read by serde.
 ///
 /// # Errors
-/// The message from serde.
+/// Returns the message from serde.
 pub fn accepts<T: serde::de::DeserializeOwned>(key: &str, value: &toml::Value) -> Result<(), String> {
     let one = toml::Table::from_iter([(key.to_owned(), value.clone())]);
     one.try_into::<T>().map(drop).map_err(|e| e.message().trim_end().to_owned())

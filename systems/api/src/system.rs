@@ -26,19 +26,19 @@ pub trait SystemKind: Sync {
         self.name()
     }
 
-    /// Whether a key accepts such a value, considered on its own.
+    /// Checks whether a key accepts this value, regardless of other keys.
     ///
     /// # Errors
-    /// The expected type or format.
+    /// Returns the expected type or format.
     fn accepts(&self, key: &str, value: &toml::Value) -> Result<(), String>;
 
-    /// The keys of its settings, with their meaning.
+    /// The keys of its settings, with their meanings.
     fn keys(&self) -> &'static [SettingKey];
 
-    /// Validates settings and builds the system. Keys that are not among [`SystemKind::keys`] have been rejected before.
+    /// Validates settings and builds the system. Keys not listed in [`SystemKind::keys`] have already been rejected.
     ///
     /// # Errors
-    /// If a setting is invalid. The message names it and the valid values.
+    /// Fails if a setting is invalid. The message names it and the valid values.
     fn build(&self, settings: &toml::Table, nodes: u16) -> Result<Arc<dyn System>, String>;
 }
 
@@ -47,36 +47,36 @@ pub trait SystemKind: Sync {
 pub struct SettingKey {
     /// Name of the key in plans.
     pub name: &'static str,
-    /// Values, default and meaning, in one line.
+    /// Values, default and meaning, on one line.
     pub help: &'static str,
     /// The bounds, if it is a whole number.
     pub whole: Option<(u64, u64)>,
 }
 
 impl SettingKey {
-    /// A setting that is not a whole number.
+    /// Creates a setting that is not a whole number.
     pub const fn new(name: &'static str, help: &'static str) -> Self {
         SettingKey { name, help, whole: None }
     }
 
-    /// A whole number within bounds, both included.
+    /// Creates a setting that is a whole number within inclusive bounds.
     pub const fn whole(name: &'static str, help: &'static str, least: u64, most: u64) -> Self {
         SettingKey { name, help, whole: Some((least, most)) }
     }
 }
 
-/// Systems that a plan describes in full, by a `[system]` table with a `name`. They need no code here.
+/// Systems described entirely by a plan, in a `[system]` table with a `name`. They need no code here.
 pub trait DescribedSystems: Sync {
-    /// Checks the whole text of a plan that describes one.
+    /// Checks the whole text of a plan that describes such a system.
     ///
     /// # Errors
-    /// The first mistake in `[system]`.
+    /// Returns the first mistake in `[system]`.
     fn check(&self, plan: &str) -> Result<(), PlanMistake>;
 
     /// Builds the system from its table, where `folder` is the folder of the plan.
     ///
     /// # Errors
-    /// If a setting is invalid.
+    /// Fails if a setting is invalid.
     fn build(&self, system: &toml::Table) -> Result<Arc<dyn System>, String>;
 }
 
@@ -100,7 +100,7 @@ pub enum FinalReads {
     None,
 }
 
-/// A system under test with its settings. One run has one.
+/// A system under test with its settings. Each run has one.
 ///
 /// Methods without a default are required. Each optional capability is a separate trait, so that the engine can report which one a
 /// fault or a report needs.
@@ -108,36 +108,36 @@ pub trait System: Send + Sync + Debug {
     /// The name in plans and reports.
     fn name(&self) -> &str;
 
-    /// The program of every node, unless the plan names another. The default is this program.
+    /// The program of every node, unless the plan names another. Defaults to this program itself.
     ///
     /// # Errors
-    /// If it is not installed. The message says what to install.
+    /// Fails if it is not installed. The message says what to install.
     fn program(&self) -> Result<PathBuf, String> {
         std::env::current_exe().map_err(|e| format!("cannot find this program's own file: {e}"))
     }
 
-    /// The version of that program, if it is not this one.
+    /// The version of that program, unless it is this program itself.
     fn version(&self) -> Option<String> {
         None
     }
 
-    /// Returns all nodes, each with its own addresses, and with links through the relay if there is one.
+    /// Returns all nodes, each with its own addresses, with links routed through the relay if there is one.
     ///
     /// # Errors
-    /// If the machine lacks a resource.
+    /// Fails if the machine lacks a resource.
     fn nodes(&self, site: &Site<'_>) -> Result<Vec<NodeSpec>, String>;
 
     /// Waits until a new process has recovered and is ready. The default polls [`System::is_ready`]. Returns what the process reported
     /// about itself, for the history.
     ///
     /// # Errors
-    /// If the process ends first, or the time is up.
+    /// Fails if the process ends first, or the time is up.
     fn await_ready(&self, node: &NodeSpec, process: &mut dyn Process, within: Duration) -> Result<BTreeMap<String, Json>, NotReady> {
         launch::poll_until_ready(process, within, || self.is_ready(node))?;
         Ok(BTreeMap::new())
     }
 
-    /// Whether a node answers now and is ready. By default, it is ready if it accepts a connection.
+    /// Whether a node currently answers and is ready. By default, it is ready if it accepts a connection.
     fn is_ready(&self, node: &NodeSpec) -> bool {
         launch::accepts(node.ask)
     }
@@ -145,7 +145,7 @@ pub trait System: Send + Sync + Debug {
     /// Whether a node has reached all of its peers. A system whose readiness implies this can keep the default.
     ///
     /// # Errors
-    /// If the node does not answer.
+    /// Fails if the node does not answer.
     fn sees_peers(&self, node: &NodeSpec) -> Result<bool, String> {
         Ok(self.is_ready(node))
     }
@@ -153,12 +153,13 @@ pub trait System: Send + Sync + Debug {
     /// Creates a connection to a node, which is opened on first use.
     fn connect(&self, target: &Target, name: String, codec: ValueCodec) -> Rc<dyn Connection>;
 
-    /// The program that answers in place of a node whose process is gone, and its address; `None` if, as expected, nothing listens.
+    /// The address and description of a program that answers in place of a node whose process is gone. `None` if, as expected,
+    /// nothing listens.
     fn who_answers(&self, node: &NodeSpec) -> Option<(SocketAddr, String)> {
         launch::who_answers(node)
     }
 
-    /// The figures that connections report about an operation. A [`FigureId`](heckle_history::FigureId) is an index into this list.
+    /// The figures reported by connections about an operation. A [`FigureId`](heckle_history::FigureId) is an index into this list.
     fn figures(&self) -> Vec<FigureInfo> {
         vec![]
     }
@@ -181,17 +182,17 @@ pub trait System: Send + Sync + Debug {
     /// Whether clients can be routed to the node that serves a key.
     ///
     /// # Errors
-    /// If not. The message names the settings that would allow it.
+    /// Fails if not. The message names the settings that would allow it.
     fn can_route_to_holders(&self) -> Result<(), String> {
         Err(format!("{} has none", self.name()))
     }
 
-    /// Whether the system has reads and writes without consensus, in which the last write wins.
+    /// Whether the system has last-write-wins reads and writes, without consensus.
     fn has_last_write_wins(&self) -> bool {
         false
     }
 
-    /// Whether a value can carry a payload and more bytes than its number.
+    /// Whether a value can carry more than its number: a payload and filler bytes.
     fn carries_payloads(&self) -> bool {
         true
     }
@@ -201,13 +202,13 @@ pub trait System: Send + Sync + Debug {
         FinalReads::EveryNode
     }
 
-    /// Number of connections that the harness keeps to one node besides those of clients.
+    /// Number of connections that the harness keeps open to one node, in addition to those of clients.
     fn connections_per_node(&self) -> u32 {
         1
     }
 
-    /// How long the other nodes may refuse requests after a node with a special role is gone. Coverage requires progress only after
-    /// that.
+    /// How long the other nodes may refuse requests after losing a node with a special role. Coverage requires progress only after
+    /// that time.
     fn takeover(&self) -> Nanos {
         Nanos(0)
     }
@@ -242,7 +243,8 @@ pub trait System: Send + Sync + Debug {
         None
     }
 
-    /// What its links carry. A system whose [`System::nodes`] routes no link through the relay has none.
+    /// The content of its links. A system whose [`System::nodes`] routes no link through the relay returns
+    /// [`Links::None`].
     fn links(&self) -> Links {
         Links::None
     }
@@ -254,10 +256,10 @@ pub trait System: Send + Sync + Debug {
     }
 
     /// Watches the nodes during the run. Role changes are recorded in the history and used to route clients. `None` if the system has
-    /// none to watch. All nodes are ready, and no client has connected yet.
+    /// no role changes to watch. Called when all nodes are ready and no client has connected yet.
     ///
     /// # Errors
-    /// What could not be started.
+    /// Describes what could not be started.
     fn watch(&self, nodes: &[NodeSpec], events: &Arc<dyn NodeEvents>) -> Result<Option<Box<dyn Watch>>, String> {
         let _ = (nodes, events);
         Ok(None)

@@ -1,5 +1,5 @@
-//! Times and rates in text form. Every time needs a unit: `1.5s`, `200ms`. A bare number is refused, because its unit would be easy
-//! to confuse.
+//! Times and rates in text form. Every time needs a unit: `1.5s`, `200ms`. A bare number is refused, because its unit would be
+//! ambiguous.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ use std::time::Duration;
 #[schemars(with = "String")]
 pub struct Span(pub Duration);
 
-/// A longer run should be a suite.
+/// The maximum span. A longer run should be a suite.
 const MAX_SPAN: Duration = Duration::from_secs(7 * 24 * 3600);
 
 impl Span {
@@ -78,7 +78,7 @@ impl From<Span> for String {
     }
 }
 
-/// The age at which something expires.
+/// The age at which state expires.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schemars(with = "String")]
@@ -91,7 +91,7 @@ pub enum Expiry {
 }
 
 impl Expiry {
-    /// The age, if there is one.
+    /// The age, if any.
     pub fn ttl(self) -> Option<Duration> {
         match self {
             Expiry::Off => None,
@@ -130,14 +130,14 @@ impl From<Expiry> for String {
     }
 }
 
-/// Rate of operations.
+/// The rate of operations.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "RateText", into = "RateText")]
 #[schemars(with = "RateText")]
 pub enum Rate {
     /// Open loop: this many operations per second, due by the clock.
     PerSecond(f64),
-    /// Closed loop: each client sends its next operation when the last is answered.
+    /// Closed loop: each client sends its next operation when the previous one is answered.
     Max,
 }
 
@@ -150,7 +150,7 @@ enum RateText {
     Word(String),
 }
 
-/// More operations per second than a cluster on a laptop could answer.
+/// The maximum rate: more operations per second than a cluster on a laptop could answer.
 const MAX_RATE_PER_S: f64 = 1e6;
 
 impl FromStr for Rate {

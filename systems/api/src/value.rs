@@ -1,10 +1,10 @@
-//! The encoding of a value: its number, its payload, and filler that is computed from both, so that a torn or mixed-up value is
+//! The encoding of a value: its number, its payload, and filler computed from both, so that a torn or mixed-up value is
 //! detected.
 //!
 //! | bytes | holds |
 //! |---|---|
 //! | 0 to 7 | the number, big-endian |
-//! | 8 to 15 | the payload, big-endian, where the workload has one |
+//! | 8 to 15 | the payload, big-endian, if the workload has one |
 //! | the rest | filler |
 
 use heckle_history::Value;
@@ -26,7 +26,7 @@ pub enum Payload {
 }
 
 impl Payload {
-    /// The minimum length in which a torn value is detected. Without filler after it, a payload could be exchanged unnoticed.
+    /// The minimum length at which a torn value is detected. Without filler after it, a payload could be swapped unnoticed.
     pub const fn least_bytes(self) -> u32 {
         match self {
             Payload::Absent => 8,
@@ -35,12 +35,12 @@ impl Payload {
     }
 }
 
-/// A value that our clients never write. It stands for unreadable bytes, so that the checker reports them.
+/// A value that our clients never write. It represents unreadable bytes, so that the checker reports them.
 const NEVER_WRITTEN: Value = Value(i64::MIN);
 
 impl ValueCodec {
     /// # Panics
-    /// If `bytes` is less than [`Payload::least_bytes`]. Plans are validated before.
+    /// Panics if `bytes` is less than [`Payload::least_bytes`]. Plans are validated earlier.
     pub fn new(bytes: u32, form: Payload) -> Self {
         assert!(bytes >= form.least_bytes(), "a value needs {} bytes or more", form.least_bytes());
         ValueCodec { bytes: bytes as usize, form }
@@ -102,7 +102,7 @@ mod tests {
             let codec = ValueCodec::new(len, Payload::Present);
             let bytes = codec.encode(Value(9), Some(payload));
             assert_eq!((bytes.len(), codec.decode(&bytes)), (len as usize, (Value(9), Some(payload))));
-            // The number of one value and the payload of another.
+            // The number of one value with the payload of another.
             let other = codec.encode(Value(10), Some(payload.wrapping_add(1)));
             let mixed = [&bytes[..8], &other[8..]].concat();
             assert_eq!(codec.decode(&mixed).0, NEVER_WRITTEN);

@@ -1,8 +1,8 @@
-//! Operations over etcd's JSON gateway. A compare-and-set is one transaction, `if the key is as expected, put, else get`, so that a
+//! Operations over etcd's JSON gateway. A compare-and-set is one transaction, `if the key is as expected, put, else get`, so a
 //! refusal returns the value found.
 //!
-//! An operation whose connection was refused was never sent. Any other failure is unknown, because etcd may answer with an error to a
-//! proposal that commits later. Each operation is sent once.
+//! If the connection was refused, the operation was never sent. After any other failure the outcome is unknown, because etcd may
+//! return an error for a proposal that commits later. Each operation is sent once.
 
 use crate::http;
 use base64::Engine;
@@ -49,7 +49,7 @@ struct KeyValue {
     value: String,
 }
 
-/// The gateway's JSON leaves out fields with default values.
+/// The gateway's JSON omits fields with default values.
 #[derive(Deserialize)]
 struct Txn {
     #[serde(default)]
@@ -90,7 +90,7 @@ impl EtcdConnection {
             Call::Cas { expected, new } => {
                 let condition = match expected {
                     Some(v) => json!({ "key": key, "target": "VALUE", "result": "EQUAL", "value": value(v, op.expected_payload) }),
-                    // A key that was never written has create revision 0.
+                    // A key that has never been written has create revision 0.
                     None => json!({ "key": key, "target": "CREATE", "result": "EQUAL", "create_revision": "0" }),
                 };
                 let txn = json!({

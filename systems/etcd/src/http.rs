@@ -1,12 +1,12 @@
 //! The part of HTTP/1.1 that a client of the JSON gateway needs: POST with a body, and a response with a length or in chunks. A
-//! connection stays open and has one request at a time.
+//! connection stays open and carries one request at a time.
 
 use heckle_system_api::exchange::Failure;
 use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// Maximum size of a response, head and body, in bytes.
+/// Maximum size of a response in bytes, including head and body.
 const MAX_RESPONSE: usize = 16 << 20;
 const READ_BYTES: usize = 16 << 10;
 
@@ -24,7 +24,7 @@ pub(crate) struct Response {
 /// Sends a request and reads its response.
 ///
 /// # Errors
-/// If there is no valid response. The request may have arrived.
+/// Fails if there is no valid response. The request may have arrived.
 pub(crate) async fn post(stream: &mut TcpStream, host: SocketAddr, path: &str, body: &[u8]) -> Result<Response, Failure> {
     let head = format!("POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n", body.len());
     stream.write_all(&[head.as_bytes(), body].concat()).await?;
@@ -42,7 +42,7 @@ pub(crate) async fn post(stream: &mut TcpStream, host: SocketAddr, path: &str, b
     }
 }
 
-/// Parses a response; `None` if it is incomplete. `ended` means that the connection has ended.
+/// Parses a response. Returns `None` if it is incomplete. `ended` means that the connection has ended.
 fn parse(bytes: &[u8], ended: bool) -> Result<Option<Response>, String> {
     let Some(head_end) = find(bytes, b"\r\n\r\n") else { return Ok(None) };
     let head = std::str::from_utf8(&bytes[..head_end]).map_err(|_| "a head that is not text".to_owned())?;
@@ -68,12 +68,12 @@ fn parse(bytes: &[u8], ended: bool) -> Result<Option<Response>, String> {
             let length: usize = length.parse().map_err(|_| format!("a length `{}`", length.escape_debug()))?;
             Ok(if rest.len() < length { None } else { whole(&rest[..length], keep_open) })
         }
-        // The body ends with the connection.
+        // The body ends when the connection does.
         None => Ok(if ended { whole(rest, false) } else { None }),
     }
 }
 
-/// Decodes a chunked body; `None` if it is incomplete.
+/// Decodes a chunked body. Returns `None` if it is incomplete.
 fn decode_chunks(mut rest: &[u8]) -> Result<Option<Vec<u8>>, String> {
     let mut body = vec![];
     loop {

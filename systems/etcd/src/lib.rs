@@ -1,8 +1,8 @@
-//! etcd, version 3.4 or later, as a system under test: the program of the operating system's package, members on loopback, and a
-//! small client of its JSON gateway.
+//! etcd, version 3.4 or later, as a system under test: the program from the operating system's package, members on loopback, and
+//! a small client of its JSON gateway.
 //!
-//! Each member has one peer address and one client address, the same for all members and clients. Both are addresses of the relay,
-//! which identifies the dialler by its socket.
+//! Each member has one peer address and one client address, which are the same for all members and clients. Both are addresses of
+//! the relay, which identifies the dialler by its socket.
 #![forbid(unsafe_code)]
 
 mod connection; // operations over the JSON gateway
@@ -90,7 +90,7 @@ impl System for Etcd {
         members::nodes(site)
     }
 
-    /// A member is healthy only if a leader answers it, so it has also reached its peers.
+    /// A member is healthy only if it gets an answer from a leader, so it has also reached its peers.
     fn is_ready(&self, node: &NodeSpec) -> bool {
         members::is_healthy(node.ask)
     }

@@ -12,9 +12,9 @@ use std::time::Duration;
 
 /// Name of the program, which is looked up on PATH.
 const PROGRAM: &str = "etcd";
-/// What to do if the program is missing.
+/// Advice if the program is missing.
 pub const INSTALL: &str = "install it (Debian and Ubuntu: apt-get install etcd-server), or put `etcd` on PATH";
-/// Time limit of a health query, whose answer takes a round of Raft.
+/// Time limit of a health query, which takes a round of Raft.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// Maximum size of an answer, in bytes.
 const MAX_ANSWER: u64 = 1 << 20;
@@ -22,7 +22,7 @@ const MAX_ANSWER: u64 = 1 << 20;
 /// Finds the path of etcd's program.
 ///
 /// # Errors
-/// If it is not installed. The message says what to install.
+/// Fails if it is not installed. The message says what to install.
 pub fn find_program() -> Result<PathBuf, String> {
     program_on_path(PROGRAM).ok_or_else(|| format!("there is no program `{PROGRAM}` here: {INSTALL}"))
 }
@@ -36,12 +36,12 @@ pub fn version() -> Option<String> {
 /// Creates all members of a cluster.
 ///
 /// # Errors
-/// If the machine lacks a resource.
+/// Fails if the machine lacks a resource.
 pub(crate) fn nodes(site: &Site<'_>) -> Result<Vec<NodeSpec>, String> {
     let n = usize::from(site.nodes);
     let ports = site.addresses.take(2 * n)?;
     let (peers, clients) = ports.split_at(n);
-    // The addresses that others dial: those of the relay, if there is one.
+    // The addresses that others dial: the relay's, if there is one.
     let advertised = |listen: &[SocketAddr]| {
         let each = site.all().zip(listen).map(|(node, listens)| site.dial(Dialler::Anyone, node, *listens));
         each.collect::<Result<Vec<SocketAddr>, String>>()
@@ -73,12 +73,12 @@ pub(crate) fn nodes(site: &Site<'_>) -> Result<Vec<NodeSpec>, String> {
     Ok(site.all().map(spec).collect())
 }
 
-/// Whether a member is healthy, which requires a leader that answers it.
+/// Whether a member is healthy, which requires an answer from a leader.
 pub(crate) fn is_healthy(addr: SocketAddr) -> bool {
     get(addr, "/health").is_ok_and(|body| body.contains("\"health\":\"true\""))
 }
 
-/// Whether this member is the leader now.
+/// Whether this member is currently the leader.
 pub fn leads(addr: SocketAddr) -> bool {
     get(addr, "/metrics").is_ok_and(|body| body.lines().any(|line| line == "etcd_server_is_leader 1"))
 }

@@ -1,8 +1,8 @@
 //! `heckle driver check`: runs a driver against nodes that each misbehave in one known way. The driver must not claim more than it can
 //! know: a `fail` for an operation that may have happened makes a correct system look wrong.
 
-mod cases; // what each case asks of a driver
-mod fake; // nodes that refuse, are silent, or swallow answers
+mod cases; // what each case requires of a driver
+mod fake; // nodes that refuse, stay silent, or swallow answers
 
 use crate::driver::Driver;
 use crate::nodes::program_at;
@@ -35,7 +35,7 @@ pub struct CheckJob {
 pub struct CaseResult {
     /// Name of the case.
     pub name: &'static str,
-    /// `Ok` with what was observed; otherwise why the driver was refused or why the case was skipped.
+    /// `Ok` with the observation, or the reason why the driver was refused or the case was skipped.
     pub result: Result<String, CaseError>,
 }
 
@@ -78,7 +78,7 @@ struct Bench<'a> {
     helpers: &'a dyn Helpers,
 }
 
-/// A running driver, with nodes chosen by the bench.
+/// A running driver, with nodes chosen by the check.
 struct Played {
     driver: Arc<Driver>,
     runtime: tokio::runtime::Runtime,

@@ -35,7 +35,7 @@ pub(crate) struct Ran {
 /// Runs a command in a folder.
 ///
 /// # Errors
-/// If the command cannot be started or takes longer than `within`.
+/// Fails if the command cannot be started or takes longer than `within`.
 pub(crate) fn run(words: &[String], folder: &Path, within: Duration) -> Result<Ran, String> {
     let (program, args) = words.split_first().ok_or("the command is empty")?;
     let shown = words.join(" ");

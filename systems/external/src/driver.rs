@@ -4,7 +4,7 @@
 //! answer must match a pending request. A driver that breaks the protocol ends the run with an error that names the driver; its open
 //! operations have an unknown outcome.
 
-mod reader; // what a driver writes
+mod reader; // reads the output of a driver
 
 use crate::protocol::{self, Answer, Hello};
 use heckle_system_api::connection::{Op, Outcome, Reply};
@@ -24,7 +24,7 @@ use tokio::sync::oneshot;
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 /// Extra time, after an operation's own timeout, in which the driver may still answer.
 const GRACE: Duration = Duration::from_secs(1);
-/// Time limit for a driver to say which node leads.
+/// Time limit for a driver to report which node leads.
 const LEADER_TIMEOUT: Duration = Duration::from_secs(2);
 /// Time limit for a driver to exit after its input is closed.
 const END_TIMEOUT: Duration = Duration::from_secs(2);
@@ -80,7 +80,7 @@ impl Driver {
     /// Starts a driver and waits until it has introduced itself. `first` is the first line sent to it.
     ///
     /// # Errors
-    /// If the driver cannot be started or does not introduce itself.
+    /// Fails if the driver cannot be started or does not introduce itself.
     pub(crate) fn start(spec: &ProcessSpec, first: String, helpers: &dyn Helpers, mistaken: Mistaken) -> Result<Arc<Driver>, String> {
         let words = spec.args.iter().map(|arg| arg.to_string_lossy().into_owned());
         let command = spec.program.iter().map(|p| p.display().to_string()).chain(words).collect::<Vec<_>>().join(" ");
@@ -160,7 +160,7 @@ impl Driver {
     /// Asks the driver which node leads.
     ///
     /// # Errors
-    /// If the driver does not know or does not answer in time.
+    /// Fails if the driver does not know or does not answer in time.
     pub(crate) fn leader(&self) -> Result<String, String> {
         let (answer, answered) = sync_channel(1);
         let id = self.open(Waiting::Leader(answer));

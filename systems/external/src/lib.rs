@@ -4,17 +4,17 @@
 //! Modules in reading order:
 #![forbid(unsafe_code)]
 
-mod spec; // what a plan says: [system], [[system.process]]
-pub mod template; // texts with placeholders
+mod spec; // a plan's description of a system: [system], [[system.process]]
+pub mod template; // text with placeholders
 mod nodes; // addresses and processes from the templates
 mod attach; // nodes that run already, and their commands
 mod command; // short commands, with limits
-mod ready; // whether processes are ready
+mod ready; // readiness of processes
 mod protocol; // driver protocol 1: lines and messages
 mod driver; // the driver of a run: its process and pipes
 mod connection; // operations over the driver
 pub mod check; // `heckle driver check`: scripted cases
-pub mod skeleton; // what `heckle init` writes
+pub mod skeleton; // the files written by `heckle init`
 mod system; // implements the engine's `System` trait
 
 pub use system::ExternalSystems;

@@ -13,7 +13,7 @@ const MAX_PORTS: usize = 16;
 /// Allocates addresses for all ports of all nodes.
 ///
 /// # Errors
-/// If a node has too many ports, a path cannot be resolved or is not UTF-8, or the machine has no free address.
+/// Fails if a node has too many ports, a path cannot be resolved or is not UTF-8, or the machine has no free address.
 pub(crate) fn layout(system: &SystemText, site: &Site<'_>, folder: &Path) -> Result<Layout, String> {
     let names = system.ports();
     if names.len() > MAX_PORTS {
@@ -38,7 +38,7 @@ pub(crate) fn layout(system: &SystemText, site: &Site<'_>, folder: &Path) -> Res
 /// Builds the nodes with their processes.
 ///
 /// # Errors
-/// If a template cannot be filled in, a program does not exist, a signal is unknown, or a node has no process.
+/// Fails if a template cannot be filled in, a program does not exist, a signal is unknown, or a node has no process.
 pub(crate) fn specs(system: &SystemText, site: &Site<'_>, layout: &Layout, folder: &Path) -> Result<Vec<NodeSpec>, String> {
     let spec = |(i, place): (usize, &Place)| {
         let on = |process: &&ProcessText| process.nodes.is_empty() || process.nodes.contains(&place.id);
@@ -86,7 +86,7 @@ fn one(system: &SystemText, process: &ProcessText, layout: &Layout, node: usize,
 /// Fills in a template for one node.
 ///
 /// # Errors
-/// If a placeholder is invalid or names a node that does not exist.
+/// Fails if a placeholder is invalid or names a node that does not exist.
 pub(crate) fn filled(text: &str, ports: &[String], layout: &Layout, node: usize) -> Result<String, String> {
     Template::parse(text, ports).map_err(|m| format!("`{text}`: {}", m.what))?.fill(layout, node)
 }
@@ -94,7 +94,7 @@ pub(crate) fn filled(text: &str, ports: &[String], layout: &Layout, node: usize)
 /// Returns the path of a program. A name that contains a `/` is relative to the plan's folder; any other name is looked up on PATH.
 ///
 /// # Errors
-/// If there is no such program.
+/// Fails if there is no such program.
 pub(crate) fn program_at(program: &str, folder: &Path) -> Result<PathBuf, String> {
     if program.contains('/') {
         let path = folder.join(program);

@@ -59,7 +59,7 @@ pub(crate) fn first_line(nodes: &[(String, String)], options: &Json) -> String {
 /// Parses a driver's first line.
 ///
 /// # Errors
-/// If the line is not a JSON object, the protocol version differs, or `calls` is missing or invalid.
+/// Fails if the line is not a JSON object, the protocol version differs, or `calls` is missing or invalid.
 pub(crate) fn hello(line: &str) -> Result<Hello, String> {
     let object = object(line)?;
     match object.get("heckle").and_then(Json::as_u64) {
@@ -107,7 +107,7 @@ pub(crate) fn leader_request(id: u64) -> String {
 /// Parses a line from a driver.
 ///
 /// # Errors
-/// If the line is not a message of the protocol. The error text shows its contents.
+/// Fails if the line is not a message of the protocol. The error text shows its contents.
 pub(crate) fn message(line: &str) -> Result<Message, String> {
     let object = object(line)?;
     if let Some(id) = object.get("leader").and_then(Json::as_u64) {

@@ -20,7 +20,7 @@ const MAX_ANSWER: u64 = 64 << 10;
 /// Waits until every process of a node is ready, in the order of the plan.
 ///
 /// # Errors
-/// If a process exits or is not ready in time.
+/// Fails if a process exits or is not ready in time.
 pub(crate) fn wait(
     system: &SystemText,
     layout: &Layout,
@@ -62,7 +62,7 @@ fn processes_of<'a>(system: &'a SystemText, layout: &'a Layout, node: usize) -> 
     system.process.iter().filter(move |process| process.nodes.is_empty() || process.nodes.contains(id))
 }
 
-/// Returns an error that says why a process is not ready, or `Ok` if it is.
+/// Returns `Ok` if a process is ready, or an error that says why it is not.
 fn is_ready(
     system: &SystemText,
     text: &ProcessText,

@@ -1,4 +1,5 @@
-//! The files that `heckle init` writes: a plan, a driver and a toy server. They run as they are, and the user replaces them one by one.
+//! The files that `heckle init` writes: a plan, a driver and a toy server. They run as generated, and the user replaces them one by
+//! one.
 
 use std::path::Path;
 
@@ -15,7 +16,7 @@ const MAX_NAME: usize = 32;
 /// Writes a skeleton into a new folder named after the system. Returns the names of its files.
 ///
 /// # Errors
-/// If the name is invalid, the folder already exists, or the skeleton cannot be written.
+/// Fails if the name is invalid, the folder already exists, or the skeleton cannot be written.
 pub fn write(folder: &Path) -> Result<Vec<&'static str>, String> {
     let shown = folder.display();
     let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();

@@ -1,5 +1,5 @@
-//! What a plan says about a system: `[system]` with a `name`, `[[system.process]]` or `[system.attach]`. Defines the types of the file and the checks
-//! that need no cluster.
+//! A plan's description of a system: `[system]` with a `name`, `[[system.process]]`, `[where]`. Defines the types of the file and the
+//! checks that need no cluster.
 
 use heckle_system_api::units::Span;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! A system described by a plan, as the engine sees it.
+//! A system described by a plan, as seen by the engine.
 
 use crate::attach::{self, Deed};
 use crate::command;

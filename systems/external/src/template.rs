@@ -31,7 +31,7 @@ pub struct Template {
 pub struct Mistake {
     /// Byte offset in the text.
     pub at: usize,
-    /// What is wrong, and what would be right.
+    /// What is wrong, and how to fix it.
     pub what: String,
 }
 
@@ -42,7 +42,7 @@ enum Part {
     Each { others: bool, separator: String, item: Template },
 }
 
-/// The node that a field belongs to.
+/// The node to which a field belongs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Subject {
     This,
@@ -83,7 +83,7 @@ pub struct Port {
     pub advertise: SocketAddr,
 }
 
-/// A node, as templates see it.
+/// A node, as seen by templates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     /// Its name.
@@ -111,7 +111,7 @@ const RESERVED: [&str; 8] = ["id", "number", "count", "data", "cluster", "plan",
 /// Checks that a port can have this name and that the name has no other meaning.
 ///
 /// # Errors
-/// If it cannot. The message says which names are allowed.
+/// Fails if not. The message says which names are allowed.
 pub fn check_port(name: &str) -> Result<(), String> {
     let fits =
         name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
@@ -130,7 +130,7 @@ impl Template {
     /// Parses a template. `ports` lists the port names that it may use.
     ///
     /// # Errors
-    /// If a placeholder is invalid. The first such placeholder is returned.
+    /// Fails if a placeholder is invalid. The first such placeholder is returned.
     pub fn parse(text: &str, ports: &[String]) -> Result<Self, Mistake> {
         Self::at_depth(text, ports, 0)
     }
@@ -179,12 +179,12 @@ impl Template {
     /// Fills in the template for a node.
     ///
     /// # Errors
-    /// If the template names a node that does not exist.
+    /// Fails if the template names a node that does not exist.
     pub fn fill(&self, layout: &Layout, node: usize) -> Result<String, String> {
         self.filled(layout, node, node)
     }
 
-    /// `of` is the node whose fields are used. `by` is the node that the text is for.
+    /// `of` is the node whose fields are used. `by` is the node for which the text is filled in.
     fn filled(&self, layout: &Layout, of: usize, by: usize) -> Result<String, String> {
         let mut text = String::new();
         for part in &self.parts {

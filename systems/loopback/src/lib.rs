@@ -1,13 +1,13 @@
 //! Reserves a separate loopback address for a cluster on one machine.
 //!
-//! Another program may take a free port before it is bound. So this crate does not search for free ports. A cluster claims a whole
-//! address of 127.0.0.0/8 by a listener on a guard port, which it holds until it ends. A bind is atomic, so only one of all clusters
-//! on the machine has the address, and its nodes find their ports free at every start. Nothing listens in place of a dead node, so
-//! its clients are refused, as they must be.
+//! Another program may take a free port before it is bound. So this crate does not search for free ports. Instead, a cluster claims
+//! a whole address in 127.0.0.0/8 with a listener on a guard port, which it holds until it ends. A bind is atomic, so only one
+//! cluster on the machine can have the address, and its nodes find their ports free at every start. Nothing else listens in place of
+//! a dead node, so its clients are refused, as they must be.
 //!
 //! The ports are below the kernel's range of ephemeral ports (`ip_local_port_range`), so that no outgoing connection and no listener
 //! on port 0 gets one of them. The exception is a program that listens on all addresses (`0.0.0.0`) on the same port. It answers on
-//! every address, which is why clients check identities too.
+//! every address, which is why clients also check identities.
 #![forbid(unsafe_code)]
 
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -25,19 +25,19 @@ const FIRST_PORT: u16 = 12_000;
 /// Minimum number of ports.
 const MIN_PORTS: u16 = 1_000;
 
-/// Environment variable with the ports to use instead, such as `20000-29999`. It is for machines on which other programs listen on all
+/// Environment variable with the range of ports to use, such as `20000-29999`. For machines on which other programs listen on all
 /// addresses, and for tests that do so.
 pub const PORTS_VARIABLE: &str = "HECKLE_PORTS";
 
-/// A loopback address that no other claim on this machine has, until it is dropped.
+/// A loopback address that no other claim on this machine shares. Released on drop.
 #[derive(Debug)]
 pub struct LoopbackClaim {
     ip: Ipv4Addr,
     _guard: TcpListener,
     /// The ports to hand out.
     ports: RangeInclusive<u16>,
-    /// Offset of the first port, below 2^24. It differs between claims, so that a program that listens on all addresses affects few
-    /// of them.
+    /// Offset of the first port, below 2^24. It differs between claims, so that a program listening on all addresses affects few of
+    /// them.
     start: u32,
     /// Number of ports tried so far.
     given: AtomicU32,
@@ -47,8 +47,8 @@ impl LoopbackClaim {
     /// Claims a randomly chosen address.
     ///
     /// # Errors
-    /// If no address is available, because some program listens on all addresses at every guard port, or file descriptors run out,
-    /// or if [`PORTS_VARIABLE`] is not a range of ports.
+    /// Fails if no address is available because some program listens on all addresses at every guard port, if file descriptors run
+    /// out, or if [`PORTS_VARIABLE`] is not a range of ports.
     pub fn new() -> io::Result<LoopbackClaim> {
         let ports = match std::env::var_os(PORTS_VARIABLE) {
             Some(range) => parse_ports(&range.to_string_lossy()).map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e))?,
@@ -83,10 +83,11 @@ impl LoopbackClaim {
         self.ip
     }
 
-    /// Returns an address and port for a listener that may come and go. Each call returns a different one.
+    /// Returns an address and port for a listener that may start and stop repeatedly. Each call returns a different
+    /// one.
     ///
     /// # Errors
-    /// If all ports have been used.
+    /// Fails if all ports have been used.
     pub fn address(&self) -> io::Result<SocketAddr> {
         loop {
             let given = self.given.fetch_add(1, Ordering::Relaxed);
@@ -97,8 +98,8 @@ impl LoopbackClaim {
             }
             let nth = (self.start.wrapping_add(given) % count) as u16;
             let addr = SocketAddr::from((self.ip, self.ports.start() + nth));
-            // The claim keeps the port free. A port on which a program listens on all addresses is skipped, and so is one of a node
-            // that an earlier owner of the address left behind.
+            // The claim keeps the port free. A port is skipped if a program listens on it on all addresses, or if it is in use by a
+            // node left behind by an earlier owner of the address.
             if TcpListener::bind(addr).is_ok() {
                 return Ok(addr);
             }
@@ -114,7 +115,7 @@ impl LoopbackClaim {
     }
 }
 
-/// Draws an address of 127.0.0.0/8 outside 127.0.0.0/16, which most other programs use.
+/// Draws an address in 127.0.0.0/8 outside 127.0.0.0/16, which most other programs use.
 fn draw_address() -> Ipv4Addr {
     let [a, b, c, ..] = random_number().to_le_bytes();
     Ipv4Addr::new(127, 1 + a % 254, b, 1 + c % 254)
@@ -140,7 +141,8 @@ fn server_ports() -> RangeInclusive<u16> {
     ports_outside(&read("ip_local_port_range"), &read("ip_unprivileged_port_start"))
 }
 
-/// The larger range of ports outside the kernel's range, or that below it if it is large enough.
+/// The range of ports below the kernel's range if it is large enough, and otherwise the larger of the ranges below
+/// and above.
 fn ports_outside(kernel_range: &str, unprivileged_start: &str) -> RangeInclusive<u16> {
     let mut kernel = kernel_range.split_whitespace().map(|port| port.parse::<u16>().ok());
     let (low, high) = (kernel.next().flatten().unwrap_or(32_768), kernel.next().flatten().unwrap_or(60_999));
@@ -153,8 +155,9 @@ fn ports_outside(kernel_range: &str, unprivileged_start: &str) -> RangeInclusive
     } else if high <= u16::MAX - MIN_PORTS {
         high + 1..=u16::MAX
     } else {
-        // The kernel may choose any port for outgoing connections. It chooses them for 127.0.0.1 and 0.0.0.0, hardly ever for a
-        // claimed address. If it does, a node's bind fails, or the identity check does. That is an error, never a wrong verdict.
+        // The kernel may choose any port for outgoing connections. It chooses them for 127.0.0.1 and 0.0.0.0, but hardly ever
+        // for a claimed address. If it does, either a node's bind or the identity check fails. That is an error, never a wrong
+        // verdict.
         FIRST_PORT.max(first)..=u16::MAX
     }
 }
@@ -194,8 +197,8 @@ mod tests {
 
     #[test]
     fn skips_a_port_bound_on_all_addresses() {
-        // The ports are below those of every other claim, so that the listener on all addresses is in nobody's way: it would make a
-        // node of another test or another run fail to bind.
+        // The ports are below those of every other claim, so that the listener on all addresses does not make a node of another
+        // test or run fail to bind.
         let (ports, guard) = (FIRST_PORT - 2_000..=FIRST_PORT - 1, *server_ports().start());
         let claim = LoopbackClaim::at(draw_address(), guard, &ports).unwrap();
         let bind = |port| TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).ok().map(|listener| (listener, port));

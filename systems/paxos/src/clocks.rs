@@ -18,7 +18,7 @@ impl Clocks for Paxos {
         crate::figures::status(node).map(|status| of(&status))
     }
 
-    /// Only a read lease depends on a drift bound. Without one the bound is a tenth, which no real clock exceeds.
+    /// Only read leases depend on a drift bound. Without them, the bound is 10 %, which no real clock exceeds.
     fn drift_bound_ppm(&self) -> i64 {
         match self.settings.lease.mode {
             LeaseMode::Read => i64::from(self.settings.lease.drift_ppm),

@@ -1,11 +1,12 @@
-//! The adapter of the bundled server. It speaks the client protocol, with many operations at a time on one connection.
+//! The adapter of the bundled server. It speaks the client protocol, with many concurrent operations on one
+//! connection.
 //!
-//! An operation whose request was never written did not happen. If the connection broke after that, or the answer is late, the
-//! outcome is unknown. The node gets a shorter time limit than the client, so that it can report how far the operation got before the
-//! client gives up.
+//! An operation whose request was never written did not happen. If the connection broke later, or the answer is late, the outcome is
+//! unknown. The node gets a shorter time limit than the client, so that it can report how far the operation got before the client
+//! gives up.
 //!
-//! Nothing is sent to a node before its welcome has confirmed its identity. If another program answers, the run ends, and an
-//! operation that waited for that connection was not sent.
+//! Nothing is sent to a node before its welcome has confirmed its identity. If another program answers, the run ends, and
+//! any operation waiting for that connection counts as not sent.
 
 use crate::identity::expected;
 use crate::op_figures;
@@ -25,7 +26,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, oneshot};
 
-/// Interval between connection attempts. It limits the attempts to reach a dead node to fifty per second.
+/// Interval between connection attempts. Limits the attempts to reach a dead node to fifty per second.
 const CONNECT_INTERVAL: Duration = Duration::from_millis(20);
 /// Time limit for opening a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
@@ -53,7 +54,7 @@ struct State {
     newest: Option<wire::BallotTag>,
     waiting: HashMap<wire::OpId, oneshot::Sender<RequestOutcome>>,
     next_attempt: Instant,
-    /// The senders that wait for the outcome of the current connection attempt.
+    /// The senders waiting for the outcome of the current connection attempt.
     connecting: Vec<oneshot::Sender<Result<(), String>>>,
 }
 
@@ -104,9 +105,9 @@ impl PaxosConnection {
             },
         };
         let timeout_us = (asked.timeout * NODE_TIMEOUT_PERCENT / 100).as_micros() as u64;
-        // The operation's birth is the newest ballot of this connection. If the key has forgotten the ids of aborted operations, a
-        // fate query can see from it that this operation is newer. The last-write-wins path stores no ids, so its operations have no
-        // birth and no fate to query.
+        // The operation's birth is the newest ballot of this connection. If the key has forgotten the ids of aborted operations, the
+        // birth shows a fate query that this operation is newer. The last-write-wins path stores no ids, so its operations have
+        // neither a birth nor a fate to query.
         let born = self.shared.state.borrow().newest.filter(|_| !asked.path.is_last_write_wins());
         let provenance = born.map_or(wire::Provenance::First, |born| wire::Provenance::FirstAfter { born });
         let request = wire::Request { op, key: asked.key.as_bytes().to_vec(), timeout_us, provenance, call };
@@ -216,8 +217,8 @@ fn unknown(why: &str) -> Reply {
 enum HandshakeError {
     /// The connection failed or the node refused, as can happen under faults.
     Fault(String),
-    /// Another program than the expected node answered, described here. No fault causes this: the relay loses and cuts only whole
-    /// frames, and exempts handshakes from both.
+    /// A program other than the expected node answered, described here. No fault causes this: the relay drops and cuts only
+    /// whole frames, and exempts handshakes from both.
     Stranger(String),
 }
 
@@ -319,7 +320,8 @@ impl Shared {
         let (send, receive) = oneshot::channel();
         let mut state = self.state.borrow_mut();
         if state.link != Link::Up {
-            // The connection broke after the wait for it. "Unknown" would also be correct, but less precise.
+            // The connection broke after the operation had waited for it. "Unknown" would also be correct, but less
+            // precise.
             let _ = send.send(RequestOutcome::Broken("fell before the request was written".into()));
             return receive;
         }
@@ -357,7 +359,7 @@ impl Shared {
                             state.newest = state.newest.max(response.diagnostics.ballot);
                             let waiter = state.waiting.remove(&response.op);
                             drop(state);
-                            // An answer after the client's timeout has no receiver.
+                            // An answer that arrives after the client's timeout has no receiver.
                             if let Some(waiter) = waiter {
                                 let _ = waiter.send(RequestOutcome::Response(Box::new(response)));
                             }

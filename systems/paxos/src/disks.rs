@@ -1,4 +1,5 @@
-//! Makes the disks of nodes fail: over the control channel while they run, and in their data folders when they are dead.
+//! Makes the disks of nodes fail: over the control channel while the nodes run, and in their data folders when they are
+//! dead.
 
 use crate::identity::control_with_token;
 use crate::{ANSWER_TIMEOUT, Paxos};
@@ -26,7 +27,7 @@ impl Disks for Paxos {
                 names_lost: loss.names_lost,
                 names_kept: loss.names_kept,
             })),
-            // The node ran without an overlay, which is the only reason for this error before anything was changed.
+            // The node ran without an overlay: that is the only cause of this error before anything has been changed.
             Err(StorageError::Unusable { cause, .. }) if cause.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error.to_string()),
         }

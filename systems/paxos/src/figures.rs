@@ -10,7 +10,7 @@ use serde_json::{Map, Value as Json};
 /// Queries the status of a node.
 ///
 /// # Errors
-/// If the node does not answer in time.
+/// Fails if the node does not answer in time.
 pub fn status(node: &NodeSpec) -> Result<Status, String> {
     control(&node.node, node.ask, ANSWER_TIMEOUT)?.status().map_err(|e| e.to_string())
 }
@@ -23,7 +23,7 @@ impl Metrics for Paxos {
 
     fn summary(&self, totals: &Totals, nodes: u16) -> Map<String, Json> {
         let (syncs, ops) = (totals.counter("syncs"), totals.counter("ops"));
-        // Syncs of all nodes, divided by operations and nodes: syncs per operation on each disk.
+        // The syncs of all nodes, divided by operations and nodes, give the syncs per operation on each disk.
         let fsyncs_per_op = (ops > 0).then(|| syncs as f64 / ops as f64 / f64::from(nodes));
         let figures = [
             ("fsyncs_per_op", Json::from(fsyncs_per_op)),

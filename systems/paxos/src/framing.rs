@@ -3,7 +3,7 @@
 use heckle_server::frame::{FrameKind, HEADER_LEN, MAGIC, frame_kind, frame_len};
 use heckle_system_api::capability::{Framing, Piece};
 
-/// Frames of the bundled server.
+/// The framing of the bundled server.
 #[derive(Debug, Clone, Copy)]
 pub struct PaxosFraming;
 

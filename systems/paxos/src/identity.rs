@@ -1,4 +1,5 @@
-//! The identity of a node in terms of the bundled server, and its control channel, which only that node may answer.
+//! The identity of a node in terms of the bundled server, and its control channel, on which only that node may
+//! answer.
 
 use heckle_server::client_protocol::{ExpectedNode, FolderId, Identity};
 use heckle_server::control::{Client, ControlError};
@@ -8,15 +9,15 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-/// The identity that a hello names and a welcome must have.
+/// The identity named in a hello and required in a welcome.
 pub(crate) fn expected(node: &NodeIdentity) -> ExpectedNode {
     ExpectedNode { cluster: Some(node.cluster().to_owned()), node: Some(node.name().to_owned()), folder: node.data().map(FolderId) }
 }
 
-/// Checks and stores the identity that the node's own process reported when it was ready.
+/// Checks and stores the identity that the node's own process reported on becoming ready.
 ///
 /// # Errors
-/// If it is that of another node, or names another folder than before.
+/// Fails if it belongs to another node, or names a different folder than before.
 pub(crate) fn record_identity(node: &NodeIdentity, reported: &Identity) -> Result<(), String> {
     let known = node.remember_data(reported.folder.0);
     if expected(node).is(reported) && known == reported.folder.0 {
@@ -28,14 +29,14 @@ pub(crate) fn record_identity(node: &NodeIdentity, reported: &Identity) -> Resul
 /// Opens the node's control channel and checks that the node answers. If another program does, the run ends.
 ///
 /// # Errors
-/// Why it could not be opened.
+/// Says why it could not be opened.
 pub fn control(node: &NodeIdentity, addr: SocketAddr, within: Duration) -> Result<Client, String> {
     Client::connect_to(addr, within, &expected(node)).map_err(|error| match error {
         ControlError::Mistaken { found, .. } => node.report_stranger(addr, &found.to_string()),
         ControlError::Malformed { .. } => {
             node.report_stranger(addr, &format!("something that does not speak the control protocol ({error})"))
         }
-        // The node itself refuses if there are too many clients.
+        // The node itself may refuse, if there are too many clients.
         ControlError::Refused { .. } | ControlError::Io { .. } | ControlError::Token { .. } => error.to_string(),
     })
 }
@@ -43,7 +44,7 @@ pub fn control(node: &NodeIdentity, addr: SocketAddr, within: Duration) -> Resul
 /// The same, and allows the connection to change and follow the node, with the token in its data folder.
 ///
 /// # Errors
-/// Why it could not be opened, or the token could not be read.
+/// Says why it could not be opened, or why the token could not be read.
 pub(crate) fn control_with_token(node: &NodeSpec, within: Duration) -> Result<Client, String> {
     let mut client = control(&node.node, node.ask, within)?;
     let data = data_folder(node).ok_or("the command of the node names no data folder")?;
@@ -51,7 +52,7 @@ pub(crate) fn control_with_token(node: &NodeSpec, within: Duration) -> Result<Cl
     Ok(client)
 }
 
-/// The data folder in the command of a node.
+/// The data folder named in a node's command line.
 fn data_folder(node: &NodeSpec) -> Option<&Path> {
     let args = &node.processes.first()?.args;
     args.iter().position(|arg| arg == "--data").and_then(|at| args.get(at + 1)).map(Path::new)

@@ -1,5 +1,5 @@
-//! The processes of a cluster. Each is this program run as `heckle node`, which prints a line when it is ready and answers on a
-//! control channel.
+//! The processes of a cluster. Each process is this program run as `heckle node`, which prints a line when it is ready and
+//! answers on a control channel.
 
 use crate::identity;
 use crate::settings::PaxosSettings;
@@ -31,7 +31,7 @@ struct Addresses {
 /// Creates all nodes of a cluster.
 ///
 /// # Errors
-/// If the machine lacks a resource.
+/// Fails if the machine lacks a resource.
 pub(crate) fn nodes(settings: &PaxosSettings, site: &Site<'_>) -> Result<Vec<NodeSpec>, String> {
     let n = usize::from(site.nodes);
     let ports = site.addresses.take(3 * n)?;
@@ -40,10 +40,10 @@ pub(crate) fn nodes(settings: &PaxosSettings, site: &Site<'_>) -> Result<Vec<Nod
     site.all().map(|node| spec(settings, site, &addresses, &secret, node)).collect()
 }
 
-/// Waits for the line with which a node reports that it has recovered and listens, and checks the node's identity.
+/// Waits for the line in which a node reports that it has recovered and is listening, and checks the node's identity.
 ///
 /// # Errors
-/// If the process ends first, or the time is up.
+/// Fails if the process ends first, or the time is up.
 pub(crate) fn await_ready(node: &NodeSpec, process: &mut dyn Process, within: Duration) -> Result<BTreeMap<String, Json>, NotReady> {
     let line = ready_line(process, within)?;
     let report: BTreeMap<String, Json> = serde_json::from_str(&line).unwrap_or_default();
@@ -68,14 +68,15 @@ fn ready_line(process: &mut dyn Process, within: Duration) -> Result<String, Not
     }
 }
 
-/// Writes a new secret for the cluster of one run, and returns its file. Only the file holds it, and only this user can read that.
+/// Writes a new secret for the cluster of one run, and returns its file. The secret is stored only in that file, which only this
+/// user can read.
 fn write_secret(folder: &Path) -> Result<PathBuf, String> {
     let path = folder.join("cluster.secret");
     let failed = |e: std::io::Error| format!("cannot write {}: {e}", path.display());
     let bytes: [u8; 32] = ClusterSecret::random_bytes().map_err(failed)?;
     let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     std::fs::create_dir_all(folder).map_err(failed)?;
-    // The mode applies only to a new file.
+    // The mode applies only to new files.
     let _ = std::fs::remove_file(&path);
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
     file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(failed)?;

@@ -1,11 +1,11 @@
-//! Settings of leases, as given in plans and flags.
+//! Lease settings, as given in plans and flags.
 
 use heckle_paxos::lease::settings::{MAX_DRIFT_PPM, MAX_LEASE_NS, MAX_RANGES, MIN_LEASE_NS};
 use heckle_paxos::lease::{Forward, LeaseMode, LeaseSettings};
 use heckle_system_api::settings::{one_of, within};
 use heckle_system_api::units::Span;
 
-/// Purposes of leases. The first is the default.
+/// Lease modes. The first is the default.
 pub const LEASES: &[&str] = &["off", "priority", "read"];
 /// Whether operations are forwarded to the holder. The first is the default.
 pub const FORWARDS: &[&str] = &["off", "on"];
@@ -28,7 +28,7 @@ pub struct LeaseWords<'a> {
 /// Validates these settings.
 ///
 /// # Errors
-/// If a setting is invalid. The message names it and the valid values.
+/// Fails if a setting is invalid. The message names it and the valid values.
 pub fn settings(words: LeaseWords<'_>) -> Result<LeaseSettings, String> {
     let default = LeaseSettings::default();
     let mode = match one_of("lease", words.lease, LEASES)? {
@@ -47,7 +47,7 @@ pub fn settings(words: LeaseWords<'_>) -> Result<LeaseSettings, String> {
     Ok(LeaseSettings { mode, time_ns: time.nanos().0, drift_ppm, ranges, forward })
 }
 
-/// Parses `0.1%` to parts per million.
+/// Parses a drift such as `0.1%` to parts per million.
 fn drift(text: &str) -> Result<u32, String> {
     let percent = text.trim().strip_suffix('%').and_then(|number| number.trim().parse::<f64>().ok());
     let most = f64::from(MAX_DRIFT_PPM) / 1e4;
@@ -58,7 +58,7 @@ fn drift(text: &str) -> Result<u32, String> {
     }
 }
 
-/// Formats a drift as `0.1%`.
+/// Formats a drift in the form `0.1%`.
 pub fn drift_text(ppm: u32) -> String {
     format!("{}%", f64::from(ppm) / 1e4)
 }

@@ -1,4 +1,4 @@
-//! Listens to every node for changes of its leases. They are recorded in the history as node events, and used to route clients to
+//! Listens to every node for lease changes, which are recorded in the history as node events and used to route clients to
 //! holders.
 
 use crate::identity::control_with_token;
@@ -16,7 +16,7 @@ use std::time::Duration;
 
 /// Interval between attempts to reach a node.
 const RETRY_INTERVAL: Duration = Duration::from_millis(20);
-/// Time limit for opening a connection. A node that exceeds it is down or stopped.
+/// Time limit for opening a connection. A node that exceeds it is dead or stopped.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 /// Time limit of one wait for events.
 const READ_TIMEOUT: Duration = Duration::from_millis(100);
@@ -63,7 +63,7 @@ impl LeaseWatch {
     /// Starts the threads.
     ///
     /// # Errors
-    /// If no more threads can be started.
+    /// Fails if no more threads can be started.
     pub(crate) fn start(nodes: &[NodeSpec], ranges: u16, events: &Arc<dyn NodeEvents>) -> std::io::Result<Self> {
         let (holders, over) = (Arc::new(Holders::default()), Arc::new(AtomicBool::new(false)));
         let mut threads = vec![];
@@ -110,14 +110,14 @@ impl Listener {
             let watching = connected.and_then(|mut client| client.watch_leases().map(|()| client).map_err(|e| e.to_string()));
             if let Ok(client) = watching {
                 self.listen(client);
-                // Its leases ended with its process.
+                // The node's leases ended with its process.
                 self.holders.remove_node(self.node);
             }
             std::thread::sleep(RETRY_INTERVAL);
         }
     }
 
-    /// Listens until the connection ends, which it does when the node ends.
+    /// Listens until the connection ends, at the latest when the node does.
     fn listen(&self, mut client: Client) {
         loop {
             match client.next_lease(READ_TIMEOUT) {
@@ -130,7 +130,7 @@ impl Listener {
     }
 
     fn record_event(&self, lease: &LeaseChanged) {
-        // The raw clock of the node is that of the run with a different origin.
+        // The node's raw clock is the run's clock with a different origin.
         let (from, until) = (self.events.on_run_clock(lease.from_ns), self.events.on_run_clock(lease.until_ns));
         self.holders.record_change(self.node, lease, until);
         let mut detail: BTreeMap<String, Json> = [

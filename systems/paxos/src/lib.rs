@@ -1,23 +1,23 @@
-//! The bundled Paxos server as a system under test. This crate implements the interface between engine and system. The server itself
-//! is `nodes/server`, and does not depend on this crate.
+//! The bundled Paxos server as a system under test. This crate implements the interface between engine and system. The server
+//! itself, in `nodes/server`, does not depend on this crate.
 //!
 //! Modules in reading order:
 #![forbid(unsafe_code)]
 
 pub mod settings; // settings, as given in plans and flags
-pub mod lease_settings; // settings of leases
+pub mod lease_settings; // lease settings
 mod launch; // node processes: arguments, addresses, the ready line
 mod identity; // the identity of the node that must answer
 mod strangers; // programs that answer in place of a dead node
 mod connection; // the client protocol
-mod framing; // where a frame ends
+mod framing; // frame boundaries
 mod figures; // metrics of nodes
 mod op_figures; // figures of an operation, reported by its coordinator
 mod roles; // lease holders and coordinators
 mod clocks; // clocks of nodes
 mod disks; // disks of nodes
-mod points; // points in the code of nodes
-mod lease_watch; // changes of leases, for the history and for routing
+mod points; // points in the nodes' code
+mod lease_watch; // lease changes, for the history and for routing
 
 pub use connection::PaxosConnection;
 pub use figures::status;
@@ -152,7 +152,7 @@ impl System for Paxos {
         if self.has_leases() { 2 } else { 1 }
     }
 
-    /// A node that is down may hold leases, and a restarted node waits for the leases that it may have granted.
+    /// A node that is down may still hold leases, and a restarted node waits out the leases that it may have granted.
     fn takeover(&self) -> Nanos {
         Nanos(if self.has_leases() { 2 * self.settings.lease.time_ns } else { 0 })
     }

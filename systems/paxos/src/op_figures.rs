@@ -1,4 +1,5 @@
-//! The figures that a coordinator reports about one operation, with their meaning. The header of a history repeats them.
+//! The figures reported by a coordinator about one operation, with their meanings. The header of each history repeats
+//! them.
 
 use heckle_history::figures::OP_ID;
 use heckle_history::{Diagnostics, Figure, FigureId, FigureInfo, Measure, Unit};
@@ -22,7 +23,7 @@ const fn text(name: &'static str, about: &'static str) -> FigureInfo {
     FigureInfo::new(name, Unit::Text, about)
 }
 
-/// The figures in the order of a history line; a [`FigureId`] is an index into this list. [`OP_ID`] follows them.
+/// The figures in the order of a history line. A [`FigureId`] is an index into this list. [`OP_ID`] follows them.
 static ROWS: [Row; 15] = [
     row(text("ballot", "the last ballot of the operation, as <us>.<node>.<nonce>"), |d| d.ballot.map(|b| b.to_string().into())),
     row(number("rounds", "ballots that the operation took").measuring(Measure::Attempts), |d| Some(d.rounds.into())),
@@ -47,7 +48,7 @@ static ROWS: [Row; 15] = [
     row(text("forwarded_to", "the lease holder that it was forwarded to"), |d| d.forwarded_to.map(|node| format!("n{node}").into())),
 ];
 
-/// The one figure that the client adds.
+/// The one figure added by the client.
 const OP_ID_FIGURE: FigureId = FigureId(ROWS.len() as u16);
 
 /// All figures, in the order of their ids.

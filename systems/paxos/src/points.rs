@@ -1,4 +1,4 @@
-//! Named points in the code of nodes, armed over the control channel.
+//! Named points in the nodes' code, armed over the control channel.
 
 use crate::identity::control_with_token;
 use crate::{ANSWER_TIMEOUT, Paxos};
@@ -8,7 +8,7 @@ use heckle_system_api::capability::{ArmedPoint, PointHit, PointInfo, Points, Rea
 use heckle_system_api::launch::NodeSpec;
 use std::time::Duration;
 
-/// Points that an operation or a sync passes. The other points belong to new segments, snapshots and refreshes.
+/// Points reached by operations or syncs. The other points belong to new segments, snapshots and refreshes.
 const OFTEN: [&str; 10] = [
     "before-write",
     "mid-write",
@@ -21,7 +21,7 @@ const OFTEN: [&str; 10] = [
     "after-learn-all",
     "before-reply",
 ];
-/// Points that only a recovery passes.
+/// Points reached only by a recovery.
 const AT_START: [&str; 2] = ["after-recovery-read", "before-recovery-removal"];
 
 impl Points for Paxos {
@@ -43,7 +43,7 @@ impl Points for Paxos {
     }
 
     fn last_words(&self, point: &str) -> String {
-        // The point that stands for all of the storage reports which one it was.
+        // The point that matches any storage point reports the one that was reached.
         if point == ANY { "event=disk_failed".to_owned() } else { format!("point {point} was reached") }
     }
 
@@ -69,7 +69,7 @@ impl ArmedPoint for Armed {
     }
 }
 
-/// The point that stands for every point of the storage.
+/// The point that matches any storage point.
 const ANY: &str = "any-storage";
 
 fn client(node: &NodeSpec) -> Result<Client, String> {

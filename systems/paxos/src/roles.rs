@@ -1,4 +1,4 @@
-//! Finds the busiest coordinator and the lease holders from the current figures of the nodes.
+//! Finds the busiest coordinator and the lease holders from the nodes' current figures.
 
 use crate::ANSWER_TIMEOUT;
 use crate::identity::control;
@@ -9,12 +9,12 @@ use std::time::Duration;
 
 /// The roles, by their names in plans.
 pub(crate) const ROLES: &[Role] = &[HOLDER, COORDINATOR];
-/// The node that was granted a lease.
+/// The node that holds a lease.
 pub(crate) const HOLDER: Role = Role { name: "holder", about: "the holder of a lease" };
 /// The node that coordinates the most operations.
 const COORDINATOR: Role = Role { name: "coordinator", about: "the busiest coordinator" };
 
-/// How long to observe the nodes to determine their load.
+/// How long to observe the nodes in order to determine their load.
 const WATCH: Duration = Duration::from_millis(60);
 
 /// The load on one node.
@@ -30,7 +30,7 @@ struct Load {
 /// Finds the node that has the role, and describes how it was chosen.
 ///
 /// # Errors
-/// If there is no such role, or no node answers.
+/// Fails if there is no such role, or no node answers.
 pub(crate) fn find(role: &str, running: &[(NodeIx, NodeSpec)]) -> Result<(NodeIx, String), String> {
     if ROLES.iter().all(|known| known.name != role) {
         return Err(format!("no node is a `{role}`; available: {}, {}", HOLDER.name, COORDINATOR.name));
@@ -50,7 +50,7 @@ pub(crate) fn find(role: &str, running: &[(NodeIx, NodeSpec)]) -> Result<(NodeIx
 fn measure_load(running: &[(NodeIx, NodeSpec)]) -> Vec<Load> {
     let load = |(node, spec): &(NodeIx, NodeSpec)| {
         let status = control(&spec.node, spec.ask, ANSWER_TIMEOUT).ok()?.status().ok()?;
-        // A process that was restarted in between counts from zero, so its work appears small, as it is.
+        // A process restarted in between counts from zero, so its load correctly appears small.
         Some(Load { node: *node, coordinated: status.attempts + status.local_reads, held: status.leases_held.len() })
     };
     running.iter().filter_map(load).collect()

@@ -12,9 +12,9 @@ use std::time::Duration;
 
 /// Variants of the Paxos rounds. The first is the default.
 pub const ROUNDS: &[&str] = &["classic", "merged", "async-learn", "fast"];
-/// What a coordinator can do after a higher ballot preempted it. The first is the default.
+/// What a coordinator does after being outbid. The first is the default.
 pub const BACKOFFS: &[&str] = &["uniform", "none", "adaptive"];
-/// Orders in which operations that wait for one key are served. The first is the default.
+/// Orders in which operations waiting for one key are served. The first is the default.
 pub const QUEUES: &[&str] = &["fair", "fifo"];
 /// Whether to drop accepted copies once every replica has learned. The first is the default.
 pub const PRUNES: &[&str] = &["on", "off"];
@@ -105,19 +105,19 @@ impl Flags {
 pub struct PaxosSettings {
     /// The variant of the Paxos rounds.
     pub rounds: String,
-    /// What a coordinator does after it was outbid.
+    /// What a coordinator does after being outbid.
     pub backoff: String,
-    /// How long an operation may keep losing ballots; if none, as long as its own time limit.
+    /// How long an operation may keep being outbid. `None`: until its own time limit.
     pub contention_timeout: Option<Span>,
     /// Leases and forwarding.
     pub lease: LeaseSettings,
-    /// The order of operations that wait for the same key.
+    /// The order of operations waiting for the same key.
     pub queue: String,
     /// Whether to drop accepted copies.
     pub prune: String,
     /// The age at which Paxos state expires.
     pub paxos_ttl: Expiry,
-    /// The planted bug of all nodes.
+    /// The planted bug in all nodes.
     pub mutant: Option<String>,
 }
 
@@ -125,7 +125,7 @@ impl PaxosSettings {
     /// Validates the settings of a plan.
     ///
     /// # Errors
-    /// If a setting is invalid. The message names it and the valid values.
+    /// Fails if a setting is invalid. The message names it and the valid values.
     pub(crate) fn check(given: &Flags) -> Result<Self, String> {
         Ok(PaxosSettings {
             rounds: one_of("rounds", given.rounds.as_deref(), ROUNDS)?.to_owned(),
@@ -199,10 +199,10 @@ impl PaxosSettings {
     }
 }
 
-/// Validates how long an operation may keep losing ballots.
+/// Validates how long an operation may keep being outbid.
 ///
 /// # Errors
-/// If the time is invalid.
+/// Fails if the time is invalid.
 pub fn contention_timeout(given: Option<Span>) -> Result<Option<Span>, String> {
     match given {
         Some(span) if span < Span::ms(1) || span > Span::ms(600_000) => {
@@ -215,7 +215,7 @@ pub fn contention_timeout(given: Option<Span>) -> Result<Option<Span>, String> {
 /// Validates a time to live.
 ///
 /// # Errors
-/// If it is invalid. The message names valid values.
+/// Fails if it is invalid. The message names valid values.
 pub fn paxos_ttl(given: Expiry) -> Result<Expiry, String> {
     let sensible = heckle_server::options::PAXOS_TTL;
     match given.ttl() {

@@ -1,7 +1,7 @@
 //! Identifies a program that answers in place of a dead node.
 //!
 //! While a node's process is gone, the kernel must refuse connections to it. If a program listens on one of its ports instead, on
-//! that address or on all of them, clients would treat it as the node. So the harness asks it for its identity, and ends the run.
+//! that address or on all of them, clients would treat it as the node. So the harness requests its identity and ends the run.
 
 use bytes::BytesMut;
 use heckle_server::client_protocol::{ExpectedNode, Hello, Identity, Refused, ToClient, ToNode, Welcome};
@@ -19,7 +19,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_millis(300);
 /// Maximum number of characters to quote of a program's answer.
 const MAX_QUOTED_CHARS: usize = 200;
 
-/// What answers at the address.
+/// The program that answers at the address.
 enum Responder {
     /// A node with this identity.
     Known(Identity),
@@ -27,7 +27,8 @@ enum Responder {
     Unknown(String),
 }
 
-/// The program that answers in place of a node whose process is gone, and its address. `None` if, as expected, nothing listens.
+/// The address and description of a program that answers in place of a node whose process is gone. `None` if, as expected,
+/// nothing listens.
 pub(crate) fn find(node: &NodeSpec) -> Option<(SocketAddr, String)> {
     let mut unknown = None;
     for addr in &node.listens {
@@ -50,7 +51,7 @@ fn identify(addr: SocketAddr) -> Option<Responder> {
     Some(asked.map_or(Responder::Unknown(what), Responder::Known))
 }
 
-/// Says hello as a client without an expected identity, and reads the first answer.
+/// Sends a hello as a client without an expected identity, and reads the first answer.
 fn greet(mut stream: TcpStream) -> Responder {
     let mut hello = BytesMut::new();
     ToNode::Hello(Hello::new("heckle, which expects a dead node here", &ExpectedNode::default())).encode(&mut hello);
@@ -103,7 +104,8 @@ mod tests {
         NodeSpec { name: "n2".into(), processes: vec![], client: listens[0], ask: listens[0], listens, node }
     }
 
-    /// Starts a program that answers `says` on every connection and keeps it open. It ends with the test.
+    /// Starts a program that answers with `says` on every connection and keeps the connection open. It ends with the
+    /// test.
     fn program(addr: SocketAddr, says: &'static [u8]) {
         let listener = TcpListener::bind(addr).expect("a claimed port");
         std::thread::spawn(move || {

@@ -1,8 +1,8 @@
 //! Operations over RESP2. A compare-and-set is a script, which Redis executes atomically. A read is also a script: it declares that it may
 //! write, so that a replica, which is stale by design, refuses it.
 //!
-//! What is known and what is not: if the connection was refused, the operation was never sent, and some errors are returned before anything
-//! is done. Anything else that is not a valid reply is unknown. Each operation is sent only once.
+//! If the connection was refused, the operation was never sent, and some errors are returned before anything is done. In any other case
+//! without a valid reply, the outcome is unknown. Each operation is sent only once.
 
 use crate::resp::{self, MAX_REPLY, Resp};
 use heckle_history::{Call, Current, Seen, Value};
@@ -18,7 +18,7 @@ use tokio::net::TcpStream;
 /// Maximum number of idle connections kept open for later operations.
 const IDLE: usize = 64;
 const READ_BYTES: usize = 16 << 10;
-/// Errors that Redis returns before it does anything.
+/// Errors that Redis returns before doing anything.
 const DEFINITE: [&str; 6] = ["READONLY", "LOADING", "MASTERDOWN", "NOREPLICAS", "MISCONF", "OOM"];
 
 /// The first line declares no flags, so Redis assumes that the script may write, and a replica refuses it: see `no-writes` in the Redis
@@ -33,7 +33,7 @@ const CAS: &[u8] = b"#!lua\nlocal now = redis.call('GET', KEYS[1])\n\
 pub(crate) struct RedisConnection {
     addr: SocketAddr,
     codec: ValueCodec,
-    /// Number of replicas that must have an update before it counts as acknowledged.
+    /// Number of replicas that must have received an update before it counts as acknowledged.
     wait: u64,
     idle: RefCell<Vec<TcpStream>>,
 }
@@ -79,7 +79,7 @@ impl RedisConnection {
         Ok(seen)
     }
 
-    /// Sends `WAIT`. With fewer replicas than requested the update is not acknowledged, even though it has happened on the primary.
+    /// Sends `WAIT`. With fewer replicas than requested, the update is not acknowledged even though it has happened on the primary.
     async fn wait_for_replicas(&self, stream: &mut TcpStream, got: &mut Vec<u8>, timeout: Duration) -> Result<(), Failure> {
         let (count, ms) = (self.wait.to_string(), timeout.as_millis().to_string());
         let wait = resp::command(&[b"WAIT", count.as_bytes(), ms.as_bytes()]);

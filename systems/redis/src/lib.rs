@@ -1,7 +1,7 @@
 //! Redis 7 with Sentinel as a system under test. Each node runs a server and a Sentinel, and a small client speaks RESP2.
 //!
 //! Redis replicates asynchronously, so it can lose acknowledged updates when a primary is replaced. The settings `wait` and `appendonly`
-//! narrow or widen that window; neither closes it.
+//! narrow or widen that window, but neither closes it.
 #![forbid(unsafe_code)]
 
 mod resp; // the protocol

@@ -13,9 +13,9 @@ use std::time::Duration;
 
 /// Name of the program, which is looked up on PATH. It also runs as the Sentinel.
 const PROGRAM: &str = "redis-server";
-/// What to do if the program is missing.
+/// Advice if the program is missing.
 pub const INSTALL: &str = "install it (Debian and Ubuntu: apt-get install redis-server), or put `redis-server` on PATH";
-/// Name by which the Sentinels know the primary.
+/// The Sentinels' name for the primary.
 const MASTER: &str = "heckle";
 /// Time limit for a running server to answer a command from the harness.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
@@ -26,7 +26,7 @@ const FAILOVER_TIMEOUT_MS: u64 = 5_000;
 /// Returns the path of the program.
 ///
 /// # Errors
-/// If it is not on PATH. The message says what to install.
+/// Fails if it is not on PATH. The message says what to install.
 pub fn find_program() -> Result<PathBuf, String> {
     program_on_path(PROGRAM).ok_or_else(|| format!("there is no program `{PROGRAM}` here: {INSTALL}"))
 }
@@ -40,7 +40,7 @@ pub fn version() -> Option<String> {
 /// Builds all nodes of a cluster.
 ///
 /// # Errors
-/// If the machine has no free address, or the path of a data folder is unsuitable for Redis.
+/// Fails if the machine has no free address, or the path of a data folder is unsuitable for Redis.
 pub(crate) fn nodes(site: &Site<'_>, settings: Settings) -> Result<Vec<NodeSpec>, String> {
     let n = usize::from(site.nodes);
     let ports = site.addresses.take(2 * n)?;
@@ -135,8 +135,8 @@ pub(crate) fn is_ready(node: &NodeSpec) -> bool {
     node.listens.iter().all(|addr| ask(*addr, &[b"PING"]).is_ok_and(|reply| reply == Resp::Simple("PONG".into())))
 }
 
-/// Returns whether a node has found all others: its Sentinel knows every other Sentinel and every replica, and a replica is connected to
-/// its primary.
+/// Returns whether a node has found all others: its Sentinel has found every other Sentinel and every replica, and if it is a replica,
+/// it is connected to its primary.
 pub(crate) fn sees_peers(node: &NodeSpec, nodes: usize) -> Result<bool, String> {
     let sentinel = node.listens.get(1).ok_or("it has no Sentinel")?;
     let known = |what: &[u8]| match ask(*sentinel, &[b"SENTINEL", what, MASTER.as_bytes()]) {
@@ -156,9 +156,9 @@ pub(crate) fn sees_peers(node: &NodeSpec, nodes: usize) -> Result<bool, String> 
 /// The role that a server reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// It accepts updates and has this many replicas.
+    /// Accepts updates and has this many replicas.
     Primary { replicas: usize },
-    /// It follows a primary.
+    /// Follows a primary.
     Replica { connected: bool },
 }
 

@@ -34,7 +34,7 @@ pub(crate) fn command(words: &[&[u8]]) -> Vec<u8> {
 /// Parses the first reply in `bytes` and returns it with its length, or `None` if the reply is incomplete.
 ///
 /// # Errors
-/// If the bytes are not a valid reply.
+/// Fails if the bytes are not a valid reply.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Option<(Resp, usize)>, String> {
     let mut at = 0;
     Ok(next(bytes, &mut at, 0)?.map(|resp| (resp, at)))

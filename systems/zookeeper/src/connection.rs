@@ -1,8 +1,9 @@
-//! Operations on znodes. A CAS reads value and version, and then sets the new value on condition of that version.
+//! Operations on znodes. A CAS reads the value and its version, and then sets the new value on the condition that the
+//! version is unchanged.
 //!
-//! Nothing has happened as long as no request that changes something was sent. A server that answers that a znode has another
-//! version, exists or does not exist has changed nothing either. Any other failure is unknown. A request that may have happened is
-//! not sent again.
+//! Nothing has happened as long as no modifying request has been sent. A server that replies that a znode has another version,
+//! exists or does not exist has not changed anything either. After any other failure, the outcome is unknown. A request that may
+//! have happened is never resent.
 
 use crate::jute::{Reader, Writer, Znode};
 use crate::session::{Kind, Session};
@@ -14,16 +15,16 @@ use std::net::SocketAddr;
 
 /// Maximum number of idle sessions to keep open.
 const MAX_IDLE: usize = 64;
-/// Maximum number of attempts of a CAS or write, each after the last was proved not to have happened.
+/// Maximum number of attempts at a CAS or write, each made after the previous one was proved not to have happened.
 const ATTEMPTS: u32 = 3;
-/// Answers that prove that nothing was changed.
+/// Reply codes. Except for `OK`, they prove that nothing was changed.
 const OK: i32 = 0;
 const NO_NODE: i32 = -101;
 const BAD_VERSION: i32 = -103;
 const NODE_EXISTS: i32 = -110;
-/// The znode that is written before quorum reads. No key of a workload has this name.
+/// The znode written before quorum reads. No workload key has this name.
 const BARRIER: &str = "/heckle-barrier";
-/// The version that matches every version.
+/// Matches any version.
 const ANY_VERSION: i32 = -1;
 /// All permissions.
 const ALL_RIGHTS: i32 = 31;
@@ -31,9 +32,9 @@ const ALL_RIGHTS: i32 = 31;
 /// Consistency of reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reads {
-    /// Read after the server has applied a change that a quorum confirmed, and with it everything acknowledged before.
+    /// Read after the server has applied a change confirmed by a quorum, and with it everything acknowledged earlier.
     AfterChange,
-    /// Read after the server has caught up with the leader. The leader itself may be stale, or may have been replaced.
+    /// Read after the server has caught up with the leader. The leader itself may be stale or already replaced.
     AfterSync,
     /// Read the server's local data, which may be stale.
     AtOnce,
@@ -62,7 +63,7 @@ impl ZooKeeperConnection {
     }
 
     async fn run(&self, op: Op) -> Reply {
-        // Whether a request that may have changed something was sent.
+        // Whether a request that may have changed something has been sent.
         let sent = Cell::new(false);
         let why = match tokio::time::timeout(op.timeout, self.attempt(&op, &sent)).await {
             Ok(Ok((seen, payload))) => return Reply { outcome: Outcome::Ok(seen), payload, reason: None, diagnostics: None },
@@ -131,7 +132,7 @@ impl Znodes<'_> {
                 for attempt in 0..ATTEMPTS {
                     let held = match self.read().await {
                         Ok(held) => held,
-                        // An earlier set was refused because the version had changed, so the outcome is known without this read.
+                        // An earlier set was refused because the version had changed, so the outcome is clear without this read.
                         Err(_) if attempt > 0 => break,
                         Err(why) => return Err(why),
                     };
@@ -147,7 +148,7 @@ impl Znodes<'_> {
         }
     }
 
-    /// The outcome for an unmet condition. The value comes from a new read, and does not meet the condition either.
+    /// The outcome for an unmet condition. The value comes from a new read, and also does not meet the condition.
     async fn unmet_condition(&mut self) -> (Seen, Option<i64>) {
         match self.read().await {
             Ok(Some(held)) => condition_not_met(Some(held)),
@@ -155,7 +156,7 @@ impl Znodes<'_> {
         }
     }
 
-    /// Reads the znode; `None` if it was never written.
+    /// Reads the znode. Returns `None` if it has never been written.
     async fn read(&mut self) -> Result<Option<StoredValue>, String> {
         let first = match self.reads {
             Reads::AfterChange => Some((Kind::SetData, set_request(BARRIER, &[], ANY_VERSION))),
@@ -169,7 +170,7 @@ impl Znodes<'_> {
         let answer = self.session.answer().await?;
         match (kind, before) {
             (_, OK) => {}
-            // The very first read creates the znode, which is also a change that a quorum confirms, and then reads again.
+            // The very first read creates the znode, which is also a change confirmed by a quorum, and then tries again.
             (Some(Kind::SetData), NO_NODE) => {
                 self.session.send([(Kind::Create, create_request(BARRIER, &[]))]).await?;
                 return match self.session.answer().await?.code {
@@ -198,7 +199,7 @@ impl Znodes<'_> {
         self.change(Kind::Create, create_request(&self.path, data), &[NODE_EXISTS]).await
     }
 
-    /// Sends a request that changes something. Returns 0, or one of `refusals`, which prove that nothing was changed.
+    /// Sends a modifying request. Returns 0, or one of `refusals`, which prove that nothing was changed.
     async fn change(&mut self, kind: Kind, body: Writer, refusals: &[i32]) -> Result<i32, String> {
         self.sent.set(true);
         self.session.send([(kind, body)]).await?;

@@ -1,8 +1,8 @@
-//! The servers of an ensemble: their files, their processes, and their status from the command `srvr`.
+//! The servers of an ensemble: their files, processes, and status from the command `srvr`.
 //!
 //! A server's configuration has one address per server, on which that server listens and at which the others dial it, and servers
 //! exchange these addresses. So the configuration uses host names, `n1` and so on, and each process resolves them differently: its
-//! own name to the address on which it listens, the others to those of the relay. The ports are the same.
+//! own name to the address on which it listens, and the others to addresses of the relay. The ports are the same.
 
 use heckle_history::NodeIx;
 use heckle_system_api::launch::{Dialler, NodeSpec, Site};
@@ -20,17 +20,18 @@ const JAR: &str = "/usr/share/java/zookeeper.jar";
 /// A logger that writes to standard error, if it is installed.
 const LOGGER: &str = "/usr/share/java/slf4j-simple.jar";
 const MAIN: &str = "org.apache.zookeeper.server.quorum.QuorumPeerMain";
-/// What to do if it is missing.
+/// Advice if it is missing.
 pub const INSTALL: &str = "install it (Debian and Ubuntu: apt-get install zookeeper)";
 /// The unit of the limits below, in milliseconds.
 const TICK_MS: u64 = 500;
-/// Time limit, in ticks, for a follower to copy its leader's data. A small machine starts three Java machines simultaneously.
+/// Time limit, in ticks, for a follower to copy its leader's data. Generous, since a small machine starts three JVMs
+/// simultaneously.
 const INIT_LIMIT: u64 = 20;
 /// Servers that do not hear from each other for this many ticks disconnect.
 const SYNC_LIMIT: u64 = 5;
 /// The same in milliseconds.
 pub(crate) const SYNC_LIMIT_MS: u64 = SYNC_LIMIT * TICK_MS;
-/// Size in which a log file grows, in kilobytes. The default is 64 MB for each server.
+/// Increment by which a log file grows, in kilobytes. The default is 64 MB per server.
 const LOG_KILOBYTES: u64 = 1_024;
 /// Time limit of a status query.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
@@ -40,7 +41,7 @@ const MAX_ANSWER: u64 = 64 << 10;
 /// Finds the program that runs a server.
 ///
 /// # Errors
-/// If it is not installed. The message says what to install.
+/// Fails if it is not installed. The message says what to install.
 pub fn find_program() -> Result<PathBuf, String> {
     if !Path::new(JAR).is_file() {
         return Err(format!("there is no {JAR} here: {INSTALL}"));
@@ -59,7 +60,7 @@ pub fn version() -> Option<String> {
     versions.next()
 }
 
-/// The addresses on which each server listens, and those at which others dial it.
+/// The addresses on which each server listens, and at which others dial it.
 struct Ports {
     listens: Vec<SocketAddr>,
     dialled: Vec<SocketAddr>,
@@ -80,7 +81,7 @@ impl Ports {
 /// Creates all servers of an ensemble, and writes their files.
 ///
 /// # Errors
-/// If the machine lacks a resource.
+/// Fails if the machine lacks a resource.
 pub(crate) fn nodes(site: &Site<'_>) -> Result<Vec<NodeSpec>, String> {
     let (quorum, election, client) = (Ports::take(site)?, Ports::take(site)?, Ports::take(site)?);
     let spec = |node: NodeIx| {
@@ -140,14 +141,14 @@ fn arguments(hosts: &Path, configuration: &Path) -> Vec<OsString> {
     let mut names = OsString::from("-Djdk.net.hosts.file=");
     names.push(hosts);
     let class_path = if Path::new(LOGGER).is_file() { format!("{JAR}:{LOGGER}") } else { JAR.to_owned() };
-    // Settings for little memory and a fast start, since several servers share a small machine.
+    // Settings for low memory use and a fast start, since several servers share a small machine.
     let machine = ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData"];
     let rest = ["-Dorg.slf4j.simpleLogger.showDateTime=true", "-cp", &class_path, MAIN];
     let words = |all: &[&str]| all.iter().map(OsString::from).collect::<Vec<_>>();
     [words(&machine), vec![names], words(&rest), vec![configuration.into()]].concat()
 }
 
-/// The mode of a server, `leader` or `follower`; `None` if it is not serving.
+/// The mode of a server: `leader` or `follower`. `None` if it is not serving.
 pub(crate) fn mode(addr: SocketAddr) -> Option<String> {
     let answer = send_command(addr, "srvr").ok()?;
     answer.lines().find_map(|line| line.strip_prefix("Mode: ")).map(|mode| mode.trim().to_owned())

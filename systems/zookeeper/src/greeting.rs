@@ -1,7 +1,7 @@
 //! The first message of an election connection, in which a server advertises its election address.
 //!
-//! Of two servers, the one with the larger number keeps the connections that it opened itself. If the other one dials it, it hangs up
-//! and dials back to the advertised address.
+//! Of two servers, the one with the larger number keeps only connections that it opened itself. If the other one dials it, it hangs
+//! up and dials back to the advertised address.
 
 use crate::jute::{Reader, Writer};
 use heckle_system_api::capability::{Greeting, Rewrite};
@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 
 /// Versions of the message: with one address, and with several, separated by `|`.
 const VERSIONS: [i64; 2] = [-65_536, -65_535];
-/// Size of version and server number, in bytes.
+/// Size of the version and server number, in bytes.
 const HEAD_BYTES: usize = 16;
 
 /// Finds election addresses.

@@ -21,7 +21,7 @@ impl Writer {
     }
 
     /// # Panics
-    /// If the string is longer than any message may be.
+    /// Panics if the string is longer than any message may be.
     pub(crate) fn bytes(mut self, value: &[u8]) -> Self {
         self = self.int(i32::try_from(value.len()).expect("values are bounded"));
         self.0.extend(value);
@@ -32,12 +32,12 @@ impl Writer {
         self.bytes(value.as_bytes())
     }
 
-    /// The record without a length prefix.
+    /// Returns the record without a length prefix.
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         self.0
     }
 
-    /// The record with its length prefix, as a message.
+    /// Returns the record as a message, with its length prefix.
     pub(crate) fn message(self) -> Vec<u8> {
         Writer::default().bytes(&self.0).0
     }
@@ -71,17 +71,17 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The answer to a read of a znode.
+/// The reply to a read of a znode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Znode<'a> {
     /// Its data.
     pub(crate) data: &'a [u8],
-    /// Number of times that the data was set.
+    /// Number of times the data has been set.
     pub(crate) version: i32,
 }
 
 impl<'a> Znode<'a> {
-    /// Reads data and statistics. Four numbers of 8 bytes precede the version: two transaction ids and two times.
+    /// Reads the data and statistics. Four numbers of 8 bytes precede the version: two transaction ids and two times.
     pub(crate) fn read(mut record: Reader<'a>) -> Option<Self> {
         let data = record.bytes()?;
         for _ in 0..4 {

@@ -1,9 +1,9 @@
-//! ZooKeeper, version 3.5 or later, as a system under test: the program of the operating system's package, three or more servers on
-//! loopback, and a small client of its wire protocol.
+//! ZooKeeper, version 3.5 or later, as a system under test: the program from the operating system's package, three or more servers
+//! on loopback, and a small client of its wire protocol.
 //!
-//! A register is a znode, and its version is the condition of a CAS. One server answers a read from its local data, which may be
-//! stale. So each read follows a `sync`, by which the server catches up with the leader, or a change of another znode, which a quorum
-//! confirms. A plan can disable both.
+//! A register is a znode, and its version is the condition of a CAS. A read is answered by one server from its local data, which may
+//! be stale. So each read follows either a `sync`, which makes the server catch up with the leader, or a change to another znode,
+//! which a quorum confirms. A plan can disable both.
 #![forbid(unsafe_code)]
 
 mod connection; // operations on znodes
@@ -106,7 +106,7 @@ impl System for ZooKeeper {
         ensemble::nodes(site)
     }
 
-    /// A server that serves is or has a leader, so it has also reached its peers.
+    /// A server that is serving is a leader or has one, so it has also reached its peers.
     fn is_ready(&self, node: &NodeSpec) -> bool {
         ensemble::mode(node.ask).is_some()
     }
@@ -128,8 +128,8 @@ impl System for ZooKeeper {
         vec![("sync", self.settings.sync.to_string()), ("quorum_reads", self.settings.quorum_reads.to_string())]
     }
 
-    /// Servers that do not hear from their leader abandon it after the limit in their files. Then they elect another, and copy its
-    /// data before it serves.
+    /// Servers that do not hear from their leader abandon it after the limit set in their files. Then they elect another one and
+    /// copy its data before it serves.
     fn takeover(&self) -> Nanos {
         Nanos::from_ms(ensemble::SYNC_LIMIT_MS + 1_500)
     }

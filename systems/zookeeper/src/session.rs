@@ -9,13 +9,13 @@ use tokio::net::TcpStream;
 
 /// Time limit for opening a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
-/// The requested session timeout. The server ends the session after this long without requests.
+/// The requested session timeout. The server ends a session after this long without requests.
 const SESSION_TIMEOUT_MS: i32 = 10_000;
 /// A session that was idle for longer is not reused, so no session needs to be kept alive.
 const MAX_IDLE_TIME: Duration = Duration::from_secs(3);
 /// Maximum size of a message, in bytes.
 const MAX_MESSAGE: usize = 4 << 20;
-/// Ids of messages that answer no request: notifications and answers to pings.
+/// Ids of messages that do not answer a request: notifications and ping replies.
 const UNSOLICITED_IDS: [i32; 2] = [-1, -2];
 
 /// Kinds of requests.
@@ -48,7 +48,7 @@ impl Session {
     /// Opens a connection and a session.
     ///
     /// # Errors
-    /// Why the session could not be opened.
+    /// Says why the session could not be opened.
     pub(crate) async fn open(addr: SocketAddr) -> Result<Session, String> {
         let connected = tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(addr)).await;
         let stream = match connected {
@@ -72,7 +72,8 @@ impl Session {
         }
     }
 
-    /// Whether the session can be reused: it was idle only briefly, is not closed, and received no unsolicited message.
+    /// Whether the session can be reused: it has been idle only briefly, is not closed, and has received no unsolicited
+    /// message.
     pub(crate) fn is_fresh(&self) -> bool {
         let open = matches!(self.stream.try_read(&mut [0]), Err(e) if e.kind() == std::io::ErrorKind::WouldBlock);
         open && self.sent == self.heard && self.used.elapsed() < MAX_IDLE_TIME
@@ -81,7 +82,7 @@ impl Session {
     /// Sends requests without waiting for their answers.
     ///
     /// # Errors
-    /// If the connection fails. Some requests may have arrived.
+    /// Fails if the connection breaks. Some requests may have arrived.
     pub(crate) async fn send(&mut self, requests: impl IntoIterator<Item = (Kind, Writer)>) -> Result<(), String> {
         let mut all = vec![];
         for (kind, body) in requests {
@@ -90,7 +91,7 @@ impl Session {
             let body = body.message();
             let len = i32::try_from(head.len() + body.len() - 8).expect("values are bounded");
             all.extend(len.to_be_bytes());
-            // Both parts without their own length prefix.
+            // Both parts, without their own length prefixes.
             all.extend(&head[4..]);
             all.extend(&body[4..]);
         }
@@ -101,7 +102,7 @@ impl Session {
     /// Receives the answer to the oldest open request.
     ///
     /// # Errors
-    /// If there is no valid answer.
+    /// Fails if there is no valid answer.
     pub(crate) async fn answer(&mut self) -> Result<Answer, String> {
         loop {
             let message = self.message().await?;

@@ -106,7 +106,7 @@ impl Client {
     /// Returns the identity of the node.
     ///
     /// # Errors
-    /// As [`call`](Client::call).
+    /// As for [`call`](Client::call).
     pub fn identity(&mut self) -> Result<Identity, ControlError> {
         match self.call(&Request::Identify {})? {
             Answer::Identity { identity } => Ok(identity),
@@ -138,7 +138,7 @@ impl Client {
     /// Allows this connection to change and follow the node.
     ///
     /// # Errors
-    /// As [`call`](Client::call).
+    /// As for [`call`](Client::call).
     pub fn authorize(&mut self, token: &ControlToken) -> Result<(), ControlError> {
         self.expect_ok(&Request::Authorize { token: token.as_str().to_owned() })
     }
@@ -156,7 +156,7 @@ impl Client {
     /// Reads the node's status figures.
     ///
     /// # Errors
-    /// As [`call`](Client::call).
+    /// As for [`call`](Client::call).
     pub fn status(&mut self) -> Result<Status, ControlError> {
         match self.call(&Request::Status {})? {
             Answer::Status { status } => Ok(*status),
@@ -167,7 +167,7 @@ impl Client {
     /// Reads the node's status figures as Prometheus text.
     ///
     /// # Errors
-    /// As [`call`](Client::call).
+    /// As for [`call`](Client::call).
     pub fn metrics(&mut self) -> Result<String, ControlError> {
         match self.call(&Request::Metrics {})? {
             Answer::Metrics { text } => Ok(text),
@@ -178,7 +178,7 @@ impl Client {
     /// Skews the node's clocks from now on.
     ///
     /// # Errors
-    /// As [`call`](Client::call).
+    /// As for [`call`](Client::call).
     pub fn set_clock(&mut self, offset_us: i64, drift_ppm: i64) -> Result<(), ControlError> {
         self.expect_ok(&Request::SetClock { offset_us, drift_ppm, freeze: false })
     }
@@ -186,7 +186,7 @@ impl Client {
     /// Arms or disarms a failpoint.
     ///
     /// # Errors
-    /// As [`call`](Client::call).
+    /// As for [`call`](Client::call).
     pub fn failpoint(&mut self, name: Failpoint, action: FailpointAction) -> Result<(), ControlError> {
         self.expect_ok(&Request::Failpoint { name, action })
     }
@@ -194,7 +194,7 @@ impl Client {
     /// Subscribes to these protocol points, or to all if the list is empty.
     ///
     /// # Errors
-    /// As [`call`](Client::call).
+    /// As for [`call`](Client::call).
     pub fn subscribe(&mut self, points: &[&str]) -> Result<(), ControlError> {
         self.expect_ok(&Request::Subscribe { points: points.iter().map(|&p| p.to_owned()).collect() })
     }
@@ -202,7 +202,7 @@ impl Client {
     /// Holds the node at the next hit of a protocol point.
     ///
     /// # Errors
-    /// As [`call`](Client::call).
+    /// As for [`call`](Client::call).
     pub fn arm(&mut self, point: &str, key: Option<&str>, hold_ms: u64) -> Result<(), ControlError> {
         self.expect_ok(&Request::Arm { point: point.to_owned(), key: key.map(str::to_owned), hold_ms })
     }
@@ -210,7 +210,7 @@ impl Client {
     /// Injects a fault at a named point, after ignoring the first `skip` hits.
     ///
     /// # Errors
-    /// As [`call`](Client::call).
+    /// As for [`call`](Client::call).
     pub fn inject(&mut self, point: &str, injection: Injection, skip: u32) -> Result<(), ControlError> {
         self.expect_ok(&Request::Inject { point: point.to_owned(), injection, skip, key: None })
     }
@@ -218,7 +218,7 @@ impl Client {
     /// Removes all injections at a named point.
     ///
     /// # Errors
-    /// As [`call`](Client::call).
+    /// As for [`call`](Client::call).
     pub fn disarm(&mut self, point: &str) -> Result<(), ControlError> {
         self.expect_ok(&Request::Disarm { point: point.to_owned() })
     }
@@ -235,7 +235,7 @@ impl Client {
     /// Releases a held node, and disarms all protocol points, except those of [`hold_at`](Client::hold_at).
     ///
     /// # Errors
-    /// As [`call`](Client::call).
+    /// As for [`call`](Client::call).
     pub fn release(&mut self) -> Result<(), ControlError> {
         self.expect_ok(&Request::Release {})
     }
@@ -243,7 +243,7 @@ impl Client {
     /// Stops the node cleanly. The reply arrives before the node ends.
     ///
     /// # Errors
-    /// As [`call`](Client::call).
+    /// As for [`call`](Client::call).
     pub fn stop(&mut self) -> Result<(), ControlError> {
         self.expect_ok(&Request::Stop {})
     }
@@ -251,7 +251,7 @@ impl Client {
     /// Returns the next protocol point reached, or `None` if there was none within `wait`.
     ///
     /// # Errors
-    /// If the connection fails.
+    /// Fails if the connection fails.
     pub fn next_point(&mut self, wait: Duration) -> Result<Option<PointReached>, ControlError> {
         if !self.points.is_empty() {
             return Ok(Some(self.points.remove(0)));
@@ -271,7 +271,7 @@ impl Client {
     /// Subscribes to changes of the node's leases. The first reports are the leases it currently holds.
     ///
     /// # Errors
-    /// As [`call`](Client::call).
+    /// As for [`call`](Client::call).
     pub fn watch_leases(&mut self) -> Result<(), ControlError> {
         self.expect_ok(&Request::WatchLeases {})
     }
@@ -279,7 +279,7 @@ impl Client {
     /// Returns the next change of a lease, or `None` if there was none within `wait`.
     ///
     /// # Errors
-    /// If the connection fails.
+    /// Fails if the connection fails.
     pub fn next_lease(&mut self, wait: Duration) -> Result<Option<LeaseChanged>, ControlError> {
         if !self.leases.is_empty() {
             return Ok(Some(self.leases.remove(0)));

@@ -7,7 +7,7 @@ use heckle_paxos::{
 };
 use rand::RngExt;
 
-/// Largest number of times that an operation is sent again.
+/// Maximum number of times an operation is resent.
 const MAX_RESENDS: u32 = 3;
 
 impl World {
@@ -30,7 +30,7 @@ impl World {
         self.clients[client].born = if epoch == self.nodes[node].epoch { ballot } else { Ballot::ZERO };
         let at = self.begin_op(op, key, call, node);
         self.ops[at].cheap = past_paxos;
-        // A client that gives up before the node does may have two requests running.
+        // A client that gives up before the node does may have two requests running at the same time.
         let hedges = self.config.resend_ppm > 0 && self.config.patience_ns < 2 * self.config.op_timeout_ns;
         let born = self.clients[client].born;
         let provenance = match (hedges, self.config.fate_ppm > 0 && !born.is_zero()) {
@@ -53,7 +53,7 @@ impl World {
         self.push(at_ns, WorldEvent::ClientRequest { token });
         let patience_ns = match requester {
             Requester::Client(_) | Requester::FateQuery(_) => self.config.patience_ns,
-            // A final read may take up to its time limit, and so may the one before it.
+            // A final read may take up to its time limit, and so may the one queued before it.
             Requester::FinalRead => 2 * timeout_ns,
         };
         self.push(self.now_ns + patience_ns, WorldEvent::ClientLost { token });
@@ -151,8 +151,7 @@ impl World {
         }
     }
 
-    /// Handles an unknown outcome: the client sends the operation again to another node, or continues as a new
-    /// process.
+    /// Handles an unknown outcome: the client resends the operation to another node, or continues as a new process.
     fn resend_or_retire(&mut self, client: usize, request: Request) {
         let op = request.op;
         let again = self.rngs.clients.random_range(0..1_000_000) < self.config.resend_ppm;
@@ -167,7 +166,7 @@ impl World {
         self.maybe_query_fate(op, self.clients[client].born);
         self.next_number += 1;
         self.clients[client].retire(self.next_number);
-        // Wait a little, since a node that is down refuses requests immediately, and thousands of them would pile up.
+        // Wait briefly: a node that is down refuses requests immediately, so thousands of them would pile up.
         let at_ns = self.now_ns + self.rngs.clients.random_range(5 * MS..=50 * MS);
         self.push(at_ns, WorldEvent::ClientNext { client });
     }
@@ -181,9 +180,9 @@ impl World {
     fn record(&mut self, op: usize, outcome: &Outcome, diagnostics: Diagnostics) {
         let ballot = diagnostics.ballot;
         self.note(ballot.micros ^ u64::from(ballot.node.0) << 48);
-        // Where rounds are saved, only a reply that was given at a fence guarantees one.
+        // In the modes that save rounds, only a reply given at a fence guarantees a fence.
         let fences = match self.config.core.rounds {
-            // The read of an absent key has no ballot.
+            // A read of an absent key has no ballot.
             Rounds::Classic | Rounds::Merged => diagnostics.phase != Phase::Read,
             Rounds::AsyncLearn | Rounds::Fast => diagnostics.phase == Phase::Fence,
         };

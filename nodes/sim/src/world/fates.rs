@@ -5,11 +5,11 @@ use crate::config::MS;
 use heckle_paxos::{Ballot, Call, OpId, Outcome, Provenance};
 use rand::RngExt;
 
-/// Largest number of times that a query is sent.
+/// Maximum number of times a query is sent.
 const MAX_QUERIES: u32 = 6;
 
 impl World {
-    /// Handles an operation that its client has given up: a fate query may follow.
+    /// Handles an operation given up by its client, and may start a fate query for it.
     pub(super) fn maybe_query_fate(&mut self, about: usize, born: Ballot) {
         if !self.ops[about].call.is_update() || self.ops[about].cheap || self.config.fate_ppm == 0 {
             return;

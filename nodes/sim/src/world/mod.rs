@@ -1,4 +1,4 @@
-//! The event loop. The only place in this crate where time advances and random streams are owned.
+//! The event loop: the only place in this crate that advances time and owns random streams.
 
 mod clients;
 mod fates;
@@ -20,9 +20,9 @@ use rand_pcg::Pcg64;
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
-/// Largest number of events. No sensible world has more, so an endless loop stops here.
+/// Maximum number of events. No sensible world has more, so this stops an endless loop.
 const MAX_EVENTS: u64 = 20_000_000;
-/// A run stops at this number of violations, since more of them explain nothing.
+/// A run stops at this number of violations, since more would explain nothing.
 const MAX_VIOLATIONS: usize = 20;
 
 /// A virtual world: nodes, network, disks, clocks, clients, faults and a checker.
@@ -42,7 +42,7 @@ pub struct World {
     ops: Vec<OpRecord>,
     /// For each operation, its key.
     op_keys: Vec<usize>,
-    /// For each token, its operation, and how the request was sent.
+    /// For each token: its operation, and how the request was sent.
     requests: Vec<Request>,
     checker: Checker,
     faults: Vec<Fault>,
@@ -52,7 +52,8 @@ pub struct World {
     digest: u64,
 }
 
-/// A separate random number stream for each purpose, so that one more draw here does not change everything elsewhere.
+/// A separate random number stream for each purpose, so that an extra draw for one purpose does not change all the
+/// others.
 #[derive(Debug)]
 struct Rngs {
     net: Pcg64,
@@ -84,11 +85,11 @@ enum Requester {
 /// A fate query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct FateQuery {
-    /// Index of the queried operation in the list.
+    /// Index of the queried operation in the list of operations.
     about: usize,
-    /// The birth ballot in its requests.
+    /// The birth ballot in the operation's requests.
     born: Ballot,
-    /// Number of times that the query was sent.
+    /// Number of times the query was sent.
     tries: u32,
 }
 
@@ -119,7 +120,7 @@ enum WorldEvent {
 }
 
 impl Ord for Entry {
-    /// Earliest first in a max-heap. With equal times, the event scheduled first comes first.
+    /// Earliest first in a max-heap. If times are equal, the event scheduled first comes first.
     fn cmp(&self, other: &Self) -> Ordering {
         (other.at_ns, other.seq).cmp(&(self.at_ns, self.seq))
     }
@@ -140,7 +141,7 @@ impl PartialEq for Entry {
 impl Eq for Entry {}
 
 impl World {
-    /// Creates the world of a seed.
+    /// Creates the world for a seed.
     #[must_use]
     pub fn new(seed: u64, config: WorldConfig) -> Self {
         let stream = |name: u64| Pcg64::seed_from_u64(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ name);
@@ -185,10 +186,10 @@ impl World {
         }
     }
 
-    /// Runs to the end: load under faults, heal, drain, final reads of each key through each node.
+    /// Runs to the end: load under faults, healing, draining, and final reads of each key through each node.
     ///
     /// # Panics
-    /// If the core breaks one of its own invariants.
+    /// Panics if the core breaks one of its own invariants.
     #[must_use]
     pub fn run(mut self) -> Report {
         self.begin();
@@ -265,7 +266,7 @@ impl World {
     }
 
     fn handle(&mut self, what: WorldEvent) {
-        // A stopped process handles all its events when it continues, in the order of arrival.
+        // A stopped process handles all its events in order of arrival when it continues.
         if let Some(node) = what.handled_by(&self.requests)
             && self.now_ns < self.nodes[node].paused_until_ns
         {
@@ -306,7 +307,7 @@ impl World {
         self.next_number += 1;
         let op = OpId { client: self.next_number, seq: 1 };
         let at = self.begin_op(op, key, heckle_paxos::Call::Read, node);
-        // A generous limit: a core that makes no progress in this time without faults will make none later.
+        // A generous limit: a core that makes no progress in this time without faults never will.
         let timeout_ns = 10_000_000_000;
         self.send_request(at, Requester::FinalRead, node, Provenance::First, timeout_ns);
     }

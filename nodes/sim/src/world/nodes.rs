@@ -32,7 +32,7 @@ impl World {
         }
     }
 
-    /// Ends a sync of the disk. The process is notified as soon as it runs.
+    /// Ends a disk sync. A stopped process is notified once it runs again.
     pub(super) fn on_disk_synced(&mut self, node: usize, epoch: u32) {
         let now_ns = self.now_ns;
         let this = &mut self.nodes[node];
@@ -231,7 +231,7 @@ impl World {
                     self.net.slow(from, to, 0);
                 }
             }
-            // A paused process continues by itself, and a clock stays wrong.
+            // A paused process continues on its own, and the clock stays wrong.
             FaultKind::Pause | FaultKind::ClockJump => {}
             FaultKind::Isolate | FaultKind::IsolateHolder | FaultKind::Split | FaultKind::OneWay => {
                 for (from, to) in fault.cuts(self.nodes.len()) {
@@ -249,7 +249,7 @@ impl World {
         for record in self.nodes[node].crash(crash) {
             self.checker.durable(node, &record);
         }
-        // The connections break, and the clients notice soon.
+        // The connections break, and clients notice soon afterwards.
         for client in 0..self.clients.len() {
             if let Some((_, token)) = self.clients[client].open
                 && self.requests[token as usize].node == node

@@ -88,7 +88,7 @@ impl Proxy {
         self.addr
     }
 
-    /// Sets whether the node's answers reach the driver. Answers that do not are lost.
+    /// Sets whether the node's answers reach the driver. The others are lost.
     pub(super) fn pass_answers(&self, pass: bool) {
         self.passes.store(pass, Ordering::SeqCst);
     }

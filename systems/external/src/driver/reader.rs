@@ -104,7 +104,7 @@ impl Reader {
 /// Reads the next line. Returns `None` at the end of the output.
 ///
 /// # Errors
-/// If the line is too long.
+/// Fails if the line is too long.
 fn next_line(from: &mut impl BufRead) -> Result<Option<String>, String> {
     let mut line = vec![];
     let read = from.by_ref().take(MAX_LINE as u64 + 1).read_until(b'\n', &mut line);

@@ -35,7 +35,7 @@ impl SystemText {
     /// Checks everything that can be checked without a cluster.
     ///
     /// # Errors
-    /// If there is a mistake. The first one found is returned.
+    /// Fails if there is a mistake. The first one found is returned.
     pub(crate) fn check(&self) -> Result<(), At> {
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         if self.name.is_empty() || self.name.len() > MAX_NAME || !self.name.chars().all(fits) {
@@ -144,7 +144,7 @@ impl SystemText {
 /// Returns the number of a signal, given its name.
 ///
 /// # Errors
-/// If the name is not a known signal. The message lists the valid names.
+/// Fails if the name is not a known signal. The message lists the valid names.
 pub(crate) fn signal(name: &str) -> Result<i32, String> {
     let bare = name.strip_prefix("SIG").unwrap_or(name);
     let known: Vec<&str> = SIGNALS.iter().map(|(name, _)| *name).collect();

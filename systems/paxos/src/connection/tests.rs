@@ -1,4 +1,4 @@
-//! Who may answer an op, and what becomes of the run if another does.
+//! Tests of which program may answer an operation, and of how the run ends if another does.
 
 use super::*;
 use heckle_history::{OpId, ProcessId};
@@ -10,7 +10,7 @@ use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 
-/// A node of another cluster in the place of n2.
+/// Starts a node of another cluster in place of n2.
 fn thief(name: &str, listens: SocketAddr) -> (std::path::PathBuf, NodeHandle) {
     let folder = std::env::temp_dir().join(format!("heckle-thief-{name}-{}", std::process::id()));
     let _ = std::fs::remove_dir_all(&folder);
@@ -19,7 +19,7 @@ fn thief(name: &str, listens: SocketAddr) -> (std::path::PathBuf, NodeHandle) {
     (folder, Node::start(options).expect("it starts"))
 }
 
-/// Sends one write to n2 of the cluster `ours` at this address; the reply, and why the run ends, if it does.
+/// Sends one write to n2 of the cluster `ours` at this address. Returns the reply, and why the run ends, if it does.
 fn write(addr: SocketAddr, through: SocketAddr) -> (Reply, Option<String>) {
     let ended = Arc::new(Mutex::new(None));
     let mistaken = {
@@ -46,7 +46,7 @@ fn write(addr: SocketAddr, through: SocketAddr) -> (Reply, Option<String>) {
     (answer, ended)
 }
 
-/// The op was not sent, and the run ends with the name of what answered.
+/// Checks that the operation was not sent, and that the run ends with the name of the program that answered.
 #[track_caller]
 fn check_stranger((answer, reason): (Reply, Option<String>), addr: SocketAddr, who: &str) {
     let why = answer.reason.unwrap_or_default();
@@ -85,7 +85,7 @@ fn what_is_no_node_ends_the_run_and_a_fault_does_not() {
             Some("something that does not speak client protocol 3 (not a heckle frame"),
         ),
         (&welcome_of_version_2, Some("something that does not speak client protocol 3 (the node speaks client protocol 2")),
-        // What faults look like: closed at once, and in the middle of a frame.
+        // The effects of faults: a connection closed immediately, or in the middle of a frame.
         (b"", None),
         (b"hk", None),
         (&welcome_of_version_2[..20], None),
@@ -97,7 +97,7 @@ fn what_is_no_node_ends_the_run_and_a_fault_does_not() {
         let program = std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().expect("a client");
             let _ = stream.write_all(&says);
-            // The hello is read, or the close would be a reset that takes the words with it.
+            // Read the hello, since otherwise the close would be a reset that discards the answer.
             let _ = std::io::Read::read(&mut stream, &mut [0; 4 << 10]);
         });
         let (answer, reason) = write(addr, addr);

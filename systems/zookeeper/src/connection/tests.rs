@@ -1,4 +1,4 @@
-//! What the client claims of a server that answers by a script.
+//! Tests of the client's claims, against a server that answers from a script.
 
 use super::*;
 use heckle_history::{OpId, Path, ProcessId};
@@ -7,14 +7,14 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::time::Duration;
 
-/// What the server answers to the next request: a code, and a value with a version where it has one.
+/// The server's answer to the next request: a code, and a value with its version, if any.
 type Step = (i32, Option<(i64, i32)>);
 
 fn codec() -> ValueCodec {
     ValueCodec::new(8, Payload::Absent)
 }
 
-/// A message of the other side, without its length; empty at the end.
+/// Reads a message from the other side, without its length. Empty at the end of the stream.
 fn message(stream: &mut TcpStream) -> Vec<u8> {
     let mut len = [0; 4];
     if stream.read_exact(&mut len).is_err() {
@@ -25,7 +25,7 @@ fn message(stream: &mut TcpStream) -> Vec<u8> {
     message
 }
 
-/// Answers by the script, then reads on without an answer.
+/// Answers from the script, and then keeps reading without answering.
 fn serve(listener: &TcpListener, script: &[Step]) -> Vec<i32> {
     let (mut stream, _) = listener.accept().expect("it is dialled");
     assert!(!message(&mut stream).is_empty(), "a session is asked for");
@@ -45,10 +45,10 @@ fn serve(listener: &TcpListener, script: &[Step]) -> Vec<i32> {
     }
 }
 
-/// One operation against the script, what became of it, and the kinds of requests that the server saw.
+/// Runs one operation against the script, and checks its outcome and the kinds of requests that the server saw.
 #[track_caller]
 fn check(reads: Reads, call: Call, script: &[Step], outcome: Outcome, kinds: &[Kind]) {
-    // Held for the whole test.
+    // Kept open for the whole test.
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
     let addr = listener.local_addr().expect("bound");
     std::thread::scope(|scope| {
@@ -94,7 +94,7 @@ fn reads_sync_first_unless_configured_otherwise() {
     check(Reads::AfterSync, Call::Read, &[(-4, None), (OK, Some((7, 0)))], Outcome::Unknown, &[Sync, GetData]);
 }
 
-/// A quorum confirms a change, so what the server has after it is all that was acknowledged before.
+/// A quorum confirms a change, so after it the server has everything acknowledged earlier.
 #[test]
 fn quorum_reads_change_another_znode_first() {
     use Kind::{Create, GetData, SetData};
@@ -103,7 +103,7 @@ fn quorum_reads_change_another_znode_first() {
     let first = [(NO_NODE, None), (OK, Some((6, 0))), (NODE_EXISTS, None), (OK, None), (OK, Some((7, 1)))];
     check(reads, Call::Read, &first, found, &[SetData, GetData, Create, SetData, GetData]);
     check(reads, Call::Read, &[(-4, None), (OK, Some((7, 0)))], Outcome::Unknown, &[SetData, GetData]);
-    // The change before the read is none of the operation's: nothing was applied.
+    // The change before the read is not part of the operation, so nothing was applied.
     check(reads, cas(Some(1), 2), &[], Outcome::NotApplied, &[SetData, GetData]);
 }
 
@@ -113,7 +113,7 @@ fn a_cas_is_applied_on_the_version_that_was_read() {
     let (applied, read) = (Outcome::Ok(Seen::Applied), Reads::AfterSync);
     check(read, cas(Some(1), 2), &[SYNCED, (OK, Some((1, 4))), (OK, None)], applied, &[Sync, GetData, SetData]);
     check(read, cas(Some(1), 2), &[SYNCED, (OK, Some((3, 4)))], not_met(Some(3)), &[Sync, GetData]);
-    // Overtaken between read and write: the second read says by what.
+    // Overtaken between read and write: the second read returns the newer value.
     let overtaken = [SYNCED, (OK, Some((1, 4))), (BAD_VERSION, None), SYNCED, (OK, Some((5, 5)))];
     check(read, cas(Some(1), 2), &overtaken, not_met(Some(5)), &[Sync, GetData, SetData, Sync, GetData]);
     check(read, cas(None, 2), &[(OK, None)], applied, &[Create]);
@@ -129,7 +129,8 @@ fn a_write_makes_a_znode_that_is_not_there() {
     check(Reads::AfterSync, write, &[(NO_NODE, None), (NODE_EXISTS, None), (OK, None)], done, &[SetData, Create, SetData]);
 }
 
-/// What was not sent has not happened; what was sent and not answered may have, or may still.
+/// An operation that was not sent has not happened. One that was sent but not answered may have happened, or may
+/// still happen.
 #[test]
 fn silence_is_unknown_once_a_change_was_sent() {
     use Kind::{Create, GetData, SetData, Sync};
@@ -139,7 +140,7 @@ fn silence_is_unknown_once_a_change_was_sent() {
     check(read, cas(Some(1), 2), &[SYNCED, (OK, Some((1, 4))), (-4, None)], Outcome::Unknown, &[Sync, GetData, SetData]);
     check(read, cas(None, 2), &[], Outcome::Unknown, &[Create]);
     check(read, Call::Write { new: Value(2) }, &[], Outcome::Unknown, &[SetData]);
-    // Nothing listens: nothing was sent.
+    // Nothing listens, so nothing was sent.
     let claim = heckle_loopback::LoopbackClaim::new().expect("an address");
     let nothing = claim.address().expect("a port");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
