@@ -1,4 +1,5 @@
-//! Reads of keys that were never written leave nothing behind, and operations end with their client.
+//! Reads of keys that have never been written leave no state behind, and operations end when their client
+//! disconnects.
 
 mod rig;
 
@@ -39,7 +40,7 @@ fn a_read_of_an_absent_key_takes_one_round_and_leaves_nothing_behind() {
     rig.answer(2, Body::Got { cell: None });
     assert_eq!(rig.outcome(), &Outcome::Read { current: None });
     check_no_trace(&rig);
-    // With the setting off, the same read leaves a promise and a fence.
+    // Without the setting, the same read leaves a promise and a fence.
     let mut old = Rig::new(config());
     old.ask(op(1, 1), Call::Read);
     assert!(old.replica.state_bytes().keys == 1 && old.records.len() > 1);
@@ -56,7 +57,7 @@ fn a_replica_without_the_key_says_so_and_keeps_nothing() {
     check_no_trace(&rig);
 }
 
-/// Replies of a replica in a given state when asked whether it stores anything for the key.
+/// Checks the reply of a replica in a given state when asked whether it stores anything for the key.
 #[track_caller]
 fn check_answer(before: Option<Body>, expected: &str) {
     let mut rig = quorum_reads();
@@ -103,7 +104,7 @@ fn an_update_that_arrives_here_in_the_meantime_is_not_missed() {
     rig.disk = DiskMode::Held;
     rig.ask(op(1, 1), Call::Read);
     let asked = rig.tag;
-    // The update is accepted by n1 and n3 and chosen; then n2, which missed it, answers the read.
+    // The update is accepted by n1 and n3, and so chosen. Then n2, which missed it, answers the read.
     rig.answer_to(
         Tag { op: op(8, 1), attempt: 1, incarnation: 1, ballot: b(10, 3) },
         3,

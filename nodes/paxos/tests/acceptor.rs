@@ -1,4 +1,4 @@
-//! The acceptor in tables.
+//! Tables of the acceptor's replies and state changes.
 
 mod rig;
 
@@ -8,7 +8,7 @@ use rig::*;
 
 const NONE: Mutants = Mutants::NONE;
 
-/// An acceptor in a given state, reached through messages.
+/// Returns an acceptor brought into a given state by messages.
 fn acceptor(promised: Ballot, accepted: Option<(Ballot, Update)>, learned: Option<Row>) -> Acceptor {
     let mut acceptor = Acceptor::default();
     if let Some(row) = learned {
@@ -113,7 +113,7 @@ fn a_second_copy_of_a_propose_changes_nothing() {
     let mut acceptor = acceptor(b(1, 1), Some((b(1, 1), update("x"))), None);
     let Answer { body, record } = acceptor.propose(&key(), b(1, 1), None, update("x"), NONE);
     assert_eq!((body, record), (Body::Accepted, None));
-    // Nor does a propose that arrives after the update was learned.
+    // Nor does a propose that arrives after the update has been learned.
     acceptor.learn(&key(), Row { learned: b(1, 1), data: data(1, "x") }, NONE);
     let Answer { body, record } = acceptor.propose(&key(), b(1, 1), None, update("x"), NONE);
     assert_eq!((body, record), (Body::Accepted, None));
@@ -151,7 +151,7 @@ fn a_proposal_that_comes_after_its_learn_still_gets_its_next_promise() {
     let mut late = acceptor(none(), None, learned());
     let Answer { body, record } = late.propose(&key(), ballot, Some(next), update("x"), NONE);
     assert_eq!((body, record), (Body::Accepted, Some(Record::Promised { key: key(), ballot: next })));
-    // Unless an update between them was accepted meanwhile, which the reply would deny.
+    // Unless an update between them has been accepted, which the reply would deny.
     let mut between = acceptor(none(), Some((b(4, 2), update("y"))), learned());
     assert_eq!(between.propose(&key(), ballot, Some(next), update("x"), NONE).body, reject(RequestKind::Propose, b(4, 2)));
 }
@@ -225,7 +225,7 @@ fn the_record_of_a_learn_names_the_accepted_update_if_it_is_the_row() {
     let mut same = acceptor(none(), Some((b(1, 1), update("x"))), None);
     let learned = same.learn(&key(), row(b(1, 1), 1, "x"), NONE).record;
     assert_eq!(learned, Some(Record::Chosen { key: key(), ballot: b(1, 1) }));
-    // Chosen again at a higher ballot: the log does not have this update.
+    // Chosen again at a higher ballot: the log does not contain this update.
     let mut repaired = acceptor(none(), Some((b(1, 1), update("x"))), None);
     let learned = repaired.learn(&key(), row(b(2, 1), 1, "x"), NONE).record;
     assert_eq!(learned, Some(Record::Learned { key: key(), row: row(b(2, 1), 1, "x") }));
@@ -241,7 +241,7 @@ fn read_answers_newer_rows_unless_a_higher_ballot_was_promised() {
     assert_eq!(answer(b(4, 1), none()), reject(RequestKind::Read, b(5, 1)));
 }
 
-/// The purpose of each rule: the acceptor's mutants break exactly these lines.
+/// Shows the purpose of each rule: the acceptor's mutants break exactly these lines.
 #[cfg(feature = "mutants")]
 #[test]
 fn mutants_of_the_acceptor_break_its_rules() {

@@ -1,5 +1,4 @@
-//! Waits after losing a ballot: their growth, their basis, and the limit on the time that an operation may keep
-//! losing.
+//! Waits after being outbid: how they grow, what they are based on, and how long an operation may keep being outbid.
 
 mod rig;
 
@@ -33,7 +32,7 @@ fn bounds_follow_latencies_and_attempts_within_their_limits() {
     check(1,      200, 300,  0,       100_000); // The lower bound gives way at the maximum.
 }
 
-/// The mean of many random waits.
+/// The mean of many random waits, in microseconds.
 fn mean_us(attempts: u32, quantiles: Quantiles) -> u64 {
     let mut rng = rand_pcg::Pcg64::seed_from_u64(3);
     let (lower, upper) = bounds(attempts, quantiles, MAX_NS);
@@ -61,8 +60,8 @@ fn latencies_are_those_of_the_last_while() {
         latencies.record(at(200), ms * MS);
     }
     assert_eq!(latencies.quantiles(at(200)), quantiles(51, 96));
-    // The quantiles are cached for a while and then recomputed. Latencies are dropped when they are old or when there
-    // are enough newer ones.
+    // The quantiles are cached for a while and then recomputed. Latencies are dropped when they are too old, or when
+    // there are enough newer ones.
     latencies.record(at(201), 900 * MS);
     assert_eq!(latencies.quantiles(at(250)), quantiles(51, 96));
     for _ in 0..128 {
@@ -72,12 +71,12 @@ fn latencies_are_those_of_the_last_while() {
     assert_eq!(latencies.quantiles(at(10_400)), Quantiles::default());
 }
 
-/// Loses `times` ballots in a row. Returns how long it waited after each, in milliseconds.
+/// Lets an operation be outbid `times` times in a row. Returns how long it waited after each, in milliseconds.
 fn waits(backoff: Backoff, round_ms: u64, times: u32) -> Vec<u64> {
     let mut config = config();
     config.backoff = backoff;
     let mut rig = Rig::new(config);
-    // First, rounds of a known length.
+    // First, run rounds of a known length.
     for seq in 1..=20 {
         rig.ask(op(1, seq), Call::Read);
         rig.elapse(round_ms * MS);
@@ -116,7 +115,8 @@ fn an_outbid_coordinator_waits_as_long_as_its_own_rounds_take() {
     assert!(slow >= 26 && slow > quick, "{quick} ms after quick rounds, {slow} ms after rounds of 40 ms");
 }
 
-/// Loses ballots until the operation is answered. Returns the outcome and after how many milliseconds it came.
+/// Outbids an operation until it is answered. Returns the outcome and the time until it was answered, in
+/// milliseconds.
 fn lose(call: Call, with_own_proposal: bool) -> (Outcome, u64) {
     let mut config = config();
     (config.backoff, config.contention_timeout_ns) = (Backoff::Uniform { max_ns: 30 * MS }, Some(200 * MS));
@@ -155,7 +155,7 @@ fn an_operation_loses_no_longer_than_the_contention_timeout() {
     }
 }
 
-/// Silence is not contention: the operation waits until its own time limit.
+/// Missing replies are not contention: the operation waits until its own time limit.
 #[test]
 fn a_partition_is_not_taken_for_contention() {
     let mut config = config();

@@ -1,4 +1,5 @@
-//! The last-write-wins path: how many replicas must have a value, what survives a crash, and what Paxos sees of it.
+//! The last-write-wins path: how many replicas must have a value, what survives a crash, and how Paxos sees the
+//! values.
 
 mod rig;
 
@@ -13,19 +14,19 @@ fn put(value: &str) -> PlainCall {
     PlainCall::Put { new: val(value) }
 }
 
-/// A put from another node arrives.
+/// Delivers a put from another node.
 fn receive_put(rig: &mut Rig, cell: Cell) {
     let tag = Tag { op: op(50, cell.us), attempt: 1, incarnation: 1, ballot: Ballot::ZERO };
     rig.answer_to(tag, 2, Body::Put { cell });
 }
 
-/// A row from another node is learned here.
+/// Lets this node learn a row from another node.
 fn learn(rig: &mut Rig, ballot: Ballot, version: u64, value: &str) {
     let tag = Tag { op: op(60, version), attempt: 1, incarnation: 1, ballot };
     rig.answer_to(tag, 2, Body::Learn { row: row(ballot, version, value) });
 }
 
-/// The value that this replica alone holds, read with consistency level one.
+/// The value held by this replica alone, read at consistency level one.
 fn here(rig: &mut Rig) -> Option<Value> {
     rig.ask_cheap(op(70, 1), PlainCall::Get, Level::One);
     match rig.outcome() {
@@ -50,7 +51,7 @@ fn the_newer_of_two_stays_whatever_the_order() {
         assert_eq!(here(&mut rig), Some(val(stays)), "{first:?} {second:?}");
         assert_eq!(rig.kinds(), ["put-done>n2"; 3], "an older one is done with as well");
     }
-    // A row has the time of its ballot; at equal times the row wins.
+    // A row has the time of its ballot. If the times are equal, the row wins.
     for (put_us, row_us, stays) in [(10, 20, "row"), (20, 10, "put"), (20, 20, "row")] {
         for row_first in [true, false] {
             let mut rig = Rig::new(config());
@@ -143,9 +144,9 @@ fn a_cell_survives_a_crash_by_the_log_and_by_a_snapshot() {
     assert_eq!(read_back(rig.records.clone()), Some(val("put")), "the log");
     let snapshot: Vec<Record> = rig.replica.snapshot().collect();
     assert_eq!(read_back(snapshot.clone()), Some(val("put")), "a snapshot");
-    // A log that overlaps the snapshot, with records that occur twice.
+    // Recover from a log that overlaps the snapshot, with records that occur twice.
     assert_eq!(read_back([snapshot.clone(), rig.records.clone(), rig.records.clone()].concat()), Some(val("put")));
-    // A newer row, in the log after either.
+    // Add a newer row to the log, after either of them.
     learn(&mut rig, b(30, 2), 2, "newer");
     assert_eq!(read_back(rig.records.clone()), Some(val("newer")));
     assert_eq!(read_back([snapshot, rig.records.clone()].concat()), Some(val("newer")));
@@ -157,7 +158,7 @@ fn an_unsynced_put_is_not_answered_for() {
     let mut rig = Rig::new(config());
     rig.disk = DiskMode::Held;
     receive_put(&mut rig, cell(20, 2, "put"));
-    // A second copy changes nothing, and gets the same reply.
+    // A second copy changes nothing and gets the same reply.
     receive_put(&mut rig, cell(20, 2, "put"));
     let after: Vec<_> = rig.sent.iter().map(|(_, message, after)| (kind(&message.body), after.is_some())).collect();
     assert_eq!(after, [("put-done", true); 2]);
@@ -196,7 +197,7 @@ fn pruning_and_expiry_leave_a_cell_alone() {
     assert_eq!(rig.replica.state_bytes(), rig.replica.count_state_bytes());
 }
 
-/// The rounds of each mode, with the replies that complete a CAS.
+/// Carries a CAS through the rounds of each mode, with the replies that complete it.
 fn carry_through(rig: &mut Rig, rounds: Rounds) {
     rig.promise(2);
     if rounds == Rounds::Classic {
@@ -212,7 +213,7 @@ fn carry_through(rig: &mut Rig, rounds: Rounds) {
 fn a_cas_is_judged_on_the_put_that_its_node_has_and_is_newer() {
     for rounds in [Rounds::Classic, Rounds::Merged, Rounds::AsyncLearn, Rounds::Fast] {
         let mut rig = Rig::new(Config { rounds, ..config() });
-        // A put from a node whose clock is ahead: ballots made here afterwards are higher.
+        // A put arrives from a node whose clock is ahead: ballots generated here afterwards are higher.
         let ahead_us = rig.wall.0 + 500_000;
         receive_put(&mut rig, cell(ahead_us, 3, "put"));
         rig.ask(op(1, 1), Call::Cas { expected: None, new: val("x") });
@@ -240,7 +241,7 @@ fn a_ballot_promised_before_a_put_came_is_not_used_for_what_has_seen_it() {
     rig.ask(op(1, 1), Call::Write { new: val("a") });
     carry_through(&mut rig, Rounds::Fast);
     rig.sent.clear();
-    // Without a put in between, the next operation needs no prepare.
+    // If no put comes in between, the next operation needs no prepare.
     rig.ask(op(1, 2), Call::Write { new: val("b") });
     assert_eq!(rig.kinds()[..2], ["propose>n2", "propose>n3"]);
     rig.accepted(2);
@@ -286,7 +287,7 @@ fn an_acknowledged_put_is_hidden_by_a_cas_that_never_saw_it() {
     rig.promise(2);
     rig.row_read(2);
     let cas = rig.tag.expect("proposed");
-    // Meanwhile a put is acknowledged by a quorum, n2 and n3. Its time is just below the ballot.
+    // Now a put is acknowledged by a quorum, n2 and n3. Its time is just below the ballot.
     rig.answer_to(cas, 2, Body::Accepted);
     rig.answer_to(cas, 2, Body::Learned { learned: cas.ballot });
     assert_eq!(rig.outcome(), &Outcome::Applied, "it found the key never written");
@@ -297,8 +298,8 @@ fn an_acknowledged_put_is_hidden_by_a_cas_that_never_saw_it() {
 
 #[test]
 fn without_puts_the_paxos_path_is_what_it_was() {
-    // A node that has served puts on another key emits the same actions as one that has not, including batches and
-    // syncs.
+    // A node that has served puts on another key emits the same actions, including batches and syncs, as one that has
+    // not.
     let run = |with_put: bool| {
         let mut rig = Rig::new(config());
         if with_put {

@@ -1,4 +1,4 @@
-//! The coordinator: which rounds follow from which replies.
+//! The coordinator: which replies lead to which rounds.
 
 mod rig;
 
@@ -53,7 +53,7 @@ fn a_read_and_a_refused_cas_take_three_rounds_and_leave_a_fence() {
     }
 }
 
-/// The reports in the promises of n2 and n3, and the next round. n1 has nothing and its disk hangs.
+/// Checks the next round, given the reports in the promises of n2 and n3. n1 has no state, and its disk hangs.
 #[track_caller]
 fn check_after_promises(second: (Option<Accepted>, Ballot), third: (Option<Accepted>, Ballot), next: &str) -> Rig {
     let mut rig = Rig::new(config());
@@ -97,7 +97,7 @@ fn only_the_highest_accepted_entry_is_repaired_and_an_empty_one_hides_those_belo
     assert_eq!(row.learned, sent[0].1.tag.ballot, "learned at the ballot at which it was chosen, not at the first one");
     rig.learned(2);
     rig.learned(3);
-    // The repaired update was another node's: the own operation starts over.
+    // The repaired update was another node's, so this node's own operation starts over.
     assert_eq!(rig.kinds(), ["prepare>n2", "prepare>n3"]);
 }
 
@@ -109,7 +109,7 @@ fn a_lagging_replica_is_refreshed_and_then_everything_is_prepared_again() {
     rig.promise_with(2, None, newest.learned);
     rig.kinds();
     rig.answer(2, Body::RowRead { learned: newest.learned, newer: Some(newest.clone()) });
-    // n1 itself promised without having the row. It is the lagging replica, so no message is sent.
+    // n1 itself promised without having the row. Since it is the lagging replica, no message is sent.
     assert_eq!(rig.kinds(), ["prepare>n2", "prepare>n3"]);
     assert_eq!(rig.replica.row(&key()), Some(&newest));
     rig.promise_with(2, None, newest.learned);
@@ -124,7 +124,7 @@ fn a_lagging_replica_is_refreshed_and_then_everything_is_prepared_again() {
     assert_eq!(rig.kinds(), ["prepare>n2", "prepare>n3"]);
 }
 
-/// A row older than the newest reported one is never used, not even if a quorum has it.
+/// A row older than the newest reported one is never used, even if a quorum has it.
 #[test]
 fn rows_older_than_a_promised_one_do_not_end_the_read() {
     let newest = b(20, 2);
@@ -185,7 +185,7 @@ fn an_outbid_coordinator_waits_and_comes_back_above_what_it_saw() {
     assert_eq!(second.attempt, first.attempt + 1);
 }
 
-/// A duplicate prepare is rejected with the very ballot that was promised.
+/// A duplicate prepare is rejected with exactly the ballot that was promised.
 #[test]
 fn a_reject_that_names_the_own_ballot_is_an_echo() {
     let mut rig = Rig::new(config());
@@ -223,7 +223,7 @@ fn a_round_without_answers_is_sent_again_and_then_the_ballot_is_given_up() {
 fn nothing_leaves_before_it_is_durable() {
     let mut rig = Rig::new(config());
     rig.disk = DiskMode::Held;
-    // As acceptor: the promise names the batch it relies on.
+    // As an acceptor: the promise names the batch on which it relies.
     let tag = Tag { op: op(9, 1), attempt: 1, incarnation: 1, ballot: b(2_000_000, 2) };
     rig.answer_to(tag, 2, Body::Prepare { have: None });
     let (_, message, after) = rig.sent.pop().expect("an answer");
@@ -238,7 +238,7 @@ fn nothing_leaves_before_it_is_durable() {
     rig.answer_to(tag, 2, Body::Propose { update: Update::Empty, next: None });
     let (_, _, after) = rig.sent.pop().expect("an answer");
     assert_eq!(after, None, "durable by now");
-    // As coordinator: its own promise does not count before it is durable.
+    // As a coordinator: its own promise does not count before it is durable.
     rig.ask(op(1, 1), write("x"));
     rig.promise(2);
     assert_eq!(rig.kinds(), ["prepare>n2", "prepare>n3"]);

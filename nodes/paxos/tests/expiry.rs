@@ -16,7 +16,7 @@ fn tag(micros: u64) -> Tag {
     Tag { op: op(9, 1), attempt: 1, incarnation: 1, ballot: b(micros, 2) }
 }
 
-/// A message about another key, from which this node learns a later ballot; then it sweeps.
+/// Delivers a message about another key, which shows this node a later ballot, and then lets it sweep.
 fn later(rig: &mut Rig, micros: u64) {
     let message = Message { key: Key::from("other"), tag: tag(micros), body: Body::Prepare { have: None } };
     rig.step(Event::Peer { from: n(2), message });
@@ -89,7 +89,7 @@ fn below_the_floor_everything_is_rejected_for_every_key() {
     assert!(matches!(rig.sent.last().expect("an answer").1.body, Body::Promise { .. }));
 }
 
-/// A promise keeps refusing after it has expired, also after a crash.
+/// A promise keeps refusing lower ballots after it has expired, even after a crash.
 #[test]
 fn a_dropped_promise_is_kept_by_the_floor_through_any_restart() {
     let mut rig = Rig::new(expiring());
@@ -117,7 +117,7 @@ fn a_quiet_node_sets_no_timers() {
     assert_eq!(rig.armed(), 0, "nothing is left to sweep");
 }
 
-/// An operation was declared aborted; a node that still coordinates it must find that, however the clocks jump.
+/// An operation was declared aborted. A node that still coordinates it must find the abort, however the clocks jump.
 #[test]
 fn an_aborted_operation_is_not_forgotten() {
     let entry = |client, proposed_us, fate| DedupeEntry { op: op(client, 1), request_hash: 1, proposed_us, fate };
@@ -130,7 +130,7 @@ fn an_aborted_operation_is_not_forgotten() {
     assert_eq!(table.expired(9), None);
 }
 
-/// The next update of the key drops what has expired as of its ballot, identically on all replicas.
+/// The next update of the key drops the entries expired as of its ballot, identically on all replicas.
 #[test]
 fn an_update_leaves_out_what_has_expired_at_its_ballot() {
     let mut rig = Rig::new(expiring());
@@ -149,7 +149,7 @@ fn an_update_leaves_out_what_has_expired_at_its_ballot() {
     assert_eq!((dedupe.entries.len(), dedupe.watermark_us), (1, 5));
 }
 
-/// The mutant uses its own clock, and thereby revokes a promise.
+/// The mutant uses its own clock, and so revokes a promise.
 #[cfg(feature = "mutants")]
 #[test]
 fn by_local_time_a_promise_is_taken_back() {

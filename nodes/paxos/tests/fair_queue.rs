@@ -1,4 +1,4 @@
-//! The fair queue of a key: which replies are piggybacked on another operation, whose turn it is, and a reserved key.
+//! The fair queue of a key: piggybacked replies, the order of turns, and reservations.
 
 mod rig;
 
@@ -15,7 +15,8 @@ fn shown(value: &str) -> Outcome {
     Outcome::ConditionNotMet { current: Some(val(value)) }
 }
 
-/// Client 1 writes "x". The requests `meanwhile` arrive from others a millisecond later, before it proposes.
+/// Client 1 writes "x". The requests in `meanwhile` arrive from other clients a millisecond later, before it
+/// proposes.
 fn lead(rig: &mut Rig, meanwhile: Vec<(OpId, Call)>) -> Vec<ClientToken> {
     rig.ask(op(1, 1), cas(None, "x"));
     rig.elapse(MS);
@@ -35,7 +36,7 @@ fn answers(rig: &Rig) -> Vec<(ClientToken, Outcome)> {
     rig.replies.iter().map(|reply| (reply.0, reply.1.clone())).collect()
 }
 
-/// The client whose operation is proposed by the newest request.
+/// The operation proposed by the newest request.
 fn coordinated(rig: &Rig) -> OpId {
     rig.tag.expect("a request was sent").op
 }
@@ -51,7 +52,7 @@ fn who_waited_before_the_deciding_round_is_shown_its_value_at_once() {
     ];
     let tokens = lead(&mut rig, waiting);
     rig.elapse(MS);
-    // Too late for this reply: the read is sent after the proposal, and another write may come between.
+    // Too late for this reply: the read arrives after the proposal was sent, and another write may come in between.
     rig.ask(op(6, 1), Call::Read);
     finish(&mut rig);
     let replies = answers(&rig);
@@ -123,7 +124,7 @@ fn a_key_is_reserved_for_half_a_round_only_and_more_rarely_without_requests() {
         assert_eq!(coordinated(&rig), op(1, 2 * round), "round {round}");
         complete(&mut rig);
     }
-    // The first, third and seventh: one, two and four chances.
+    // Taken at the first, third and seventh opportunity: one in one, two and four.
     assert_eq!((held, rig.replica.counters().held_open), (3, 3));
 }
 

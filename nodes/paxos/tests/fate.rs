@@ -1,4 +1,4 @@
-//! Fate queries: what the row shows, and the abort that makes "not applied" true.
+//! Fate queries: answers from the row, and the abort that makes "not applied" true.
 
 mod rig;
 
@@ -21,7 +21,7 @@ fn table(entries: Vec<DedupeEntry>, watermark_us: u64) -> Row {
     Row { learned: b(500, 2), data: Arc::new(stored) }
 }
 
-/// n1 and n2 hold `row`.
+/// Returns a rig in which n1 and n2 hold `row`.
 fn holding(row: &Row) -> Rig {
     Rig::recovered(config(), vec![Record::Learned { key: key(), row: row.clone() }])
 }
@@ -46,7 +46,7 @@ fn check_fate(entries: Vec<DedupeEntry>, watermark_us: u64, born_us: u64, expect
 fn the_row_answers_what_it_knows() {
     let entry = |client, seq, fate| DedupeEntry { op: op(client, seq), request_hash: 9, proposed_us: 400, fate };
     let (applied, aborted) = (OpFate::Applied, OpFate::Aborted);
-    //         table                                              watermark  born  answer (none: it goes on to an abort)
+    //         table                                              watermark  born  answer (none: continues to an abort)
     check_fate(vec![],                                            0,         0,    None);
     check_fate(vec![entry(1, 5, applied)],                        0,         0,    Some(Fate::Applied));
     check_fate(vec![entry(1, 5, aborted)],                        0,         0,    Some(Fate::NotApplied));
@@ -80,7 +80,7 @@ fn not_applied_is_said_once_the_abort_is_learned() {
     rig.learned(2);
     assert_eq!(rig.outcome(), &Outcome::Fate { fate: Fate::NotApplied });
 
-    // The operation arrives after the abort: first here, then with its table forgotten.
+    // The operation arrives after the abort: first at this node, then at one whose table has forgotten the abort.
     let stored = rig.replica.row(&key()).expect("it is learned").clone();
     rig.ask(asked(), Call::Write { new: val("late") });
     promise_and_read(&mut rig, stored.learned);
@@ -88,7 +88,7 @@ fn not_applied_is_said_once_the_abort_is_learned() {
     assert_eq!(rig.replica.row(&key()).and_then(|row| row.data.value.clone()), Some(val("theirs")));
 }
 
-/// If the queried update is unfinished, it is finished and not aborted.
+/// If the queried update is unfinished, it is finished rather than aborted.
 #[test]
 fn what_is_in_progress_is_finished_first() {
     let mut rig = Rig::new(config());
@@ -131,7 +131,7 @@ fn a_question_without_a_quorum_stays_open() {
         rig.elapse(TIMEOUT_NS);
         assert_eq!(rig.outcome(), &Outcome::Unknown { why: UnknownWhy::Timeout });
     }
-    // A full queue does not answer "not applied" either: that would be taken for the operation's fate.
+    // A full queue does not answer "not applied" either, since that would be misread as the operation's fate.
     let mut config = config();
     config.queue_per_key = 0;
     let mut rig = Rig::new(config);
@@ -140,7 +140,7 @@ fn a_question_without_a_quorum_stays_open() {
     assert_eq!(rig.outcome(), &Outcome::Unknown { why: UnknownWhy::Busy });
 }
 
-/// The abort's ballot is above the operation's birth, so its watermark will be, too.
+/// The abort's ballot is above the operation's birth, so its watermark will be too.
 #[test]
 fn the_abort_is_made_above_the_birth_of_the_operation() {
     let mut rig = Rig::new(config());
@@ -154,7 +154,7 @@ fn the_abort_is_made_above_the_birth_of_the_operation() {
     assert_eq!(rig.outcome(), &Outcome::Invalid { why: InvalidWhy::BornAhead });
 }
 
-/// The delayed request of an aborted operation, after the row has forgotten the abort.
+/// Checks the delayed request of an aborted operation, after the row has forgotten the abort.
 #[track_caller]
 fn check_late(provenance: Provenance, expected: Option<Outcome>) {
     let mut stored = (*data(3, "theirs")).clone();

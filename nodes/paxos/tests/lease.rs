@@ -1,6 +1,6 @@
-//! Leases alone in a simulated world: clocks that drift, links that lose, duplicate, delay and reorder messages,
-//! processes that stop and restart. No two nodes ever consider themselves holders of one range at the same true time,
-//! as long as clocks stay within the bound.
+//! Leases alone in a simulated world: clocks drift, links lose, duplicate, delay and reorder messages, and processes
+//! stop and restart. No two nodes ever consider themselves holders of one range at the same true time, as long as
+//! clocks stay within the bound.
 //!
 //! `HECKLE_LEASE_SEED=N cargo test -p heckle-paxos --test lease -- --nocapture` runs one world and prints its events.
 
@@ -202,7 +202,7 @@ impl World {
                 self.push(again, What::Touch { node });
                 if let Some(leases) = &mut self.nodes[node].leases {
                     leases.touch(RANGE, local, &mut self.rng, &mut out);
-                    // What an operation of this node would meet at another node.
+                    // How another node would respond to an operation of this node.
                     let other = self.rng.random_range(0..self.nodes.len());
                     if self.rng.random_range(0..10) == 0 && other != node && self.nodes[other].asleep_until <= self.now {
                         let theirs = self.nodes[other].clock.at(self.now);
@@ -312,7 +312,7 @@ fn no_two_nodes_hold_a_range_at_one_time() {
     for drift_ppm in [0, 1_000, 100_000, 400_000] {
         let story = worlds(0..150, Trouble::new(read_lease(drift_ppm)));
         println!("{drift_ppm:>6} ppm: {story:?}");
-        // Worlds without any holder would be clean as well.
+        // Worlds without any holder would also be clean.
         for (what, count) in
             [("acquired", story.acquired), ("extended", story.extended), ("expired", story.expired), ("yielded", story.yielded)]
         {
@@ -339,7 +339,7 @@ fn each_lease_mutant_lets_two_nodes_hold_a_range() {
     }
 }
 
-/// Safety depends on the bound: clocks beyond it break the lease, and this world shows it.
+/// Safety depends on the bound: clocks beyond it break the lease, as this world shows.
 #[test]
 fn a_drift_beyond_the_bound_is_seen() {
     let trouble = Trouble { drift_ppm: 400_000, ..Trouble::new(read_lease(0)) };
@@ -371,7 +371,7 @@ fn grant(leases: &mut Leases, ballot: LeaseBallot, at: MonoTime) -> LeaseBody {
 #[test]
 fn a_restarted_grantor_waits_for_the_longest_lease_of_its_life() {
     let before = LeaseLimits { longest_ns: 2_000 * MS, longest_read_ns: 1_000 * MS };
-    // Leases are shorter now, or off, but earlier ones may still be running.
+    // Leases are now shorter, or off, but earlier ones may still be running.
     for (mode, persisted) in [(LeaseMode::Read, None), (LeaseMode::Off, None)] {
         let mut leases = one_node(LeaseSettings { mode, ..read_lease(0) }, before);
         assert_eq!(leases.start(2), persisted, "nothing longer than before: nothing to write");
@@ -388,7 +388,7 @@ fn a_restarted_grantor_waits_for_the_longest_lease_of_its_life() {
     let ballot = LeaseBallot { run: 5, restarts: 1, node: NodeId(2) };
     assert!(matches!(grant(&mut leases, ballot, MonoTime(1_999 * MS)), LeaseBody::Refused { .. }));
     assert_eq!(grant(&mut leases, ballot, MonoTime(2_000 * MS)), LeaseBody::Granted);
-    // A first process need not wait, and records which lease times it may grant.
+    // A first process need not wait, and it records the lease times that it may grant.
     let mut leases = one_node(read_lease(0), LeaseLimits::default());
     assert_eq!(leases.start(1), Some(LeaseLimits { longest_ns: LEASE_NS, longest_read_ns: LEASE_NS }));
     leases.boot(MonoTime(0));
@@ -407,7 +407,7 @@ fn a_grant_is_never_given_to_two_and_never_for_longer_than_is_waited_for() {
         matches!(grant(&mut leases, three, MonoTime(LEASE_NS - 1)), LeaseBody::Refused { granted: Some((held, 1)), .. } if held == two)
     );
     assert_eq!(grant(&mut leases, three, MonoTime(LEASE_NS)), LeaseBody::Granted);
-    // A late message with an older ballot of the node that held the range before.
+    // A late message with an older ballot, from the node that held the range before.
     assert!(matches!(grant(&mut leases, two, MonoTime(3 * LEASE_NS)), LeaseBody::Refused { .. }));
     let mut out = Vec::new();
     let too_long = LeaseBody::Propose { time_ns: LEASE_NS + 1, mode: LeaseMode::Priority };
@@ -447,7 +447,7 @@ fn what_a_grant_turns_away() {
         let mut refuses = |from, accept| leases.refuses(RANGE, NodeId(from), accept, MonoTime(1), &mut out).is_some();
         assert_eq!((refuses(3, false), refuses(3, true)), (prepare, accept), "{mode:?}");
         assert_eq!((refuses(2, false), refuses(2, true)), (false, false), "the holder is never turned away");
-        // The holder gets one hint, not one for each request.
+        // The holder gets a single notice, not one for each request.
         let hints =
             out.iter().filter(|action| matches!(action, LeaseAction::Send { to: NodeId(2), message } if message.body == LeaseBody::Wanted));
         assert_eq!(hints.count(), 1, "{mode:?}");

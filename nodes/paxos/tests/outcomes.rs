@@ -9,7 +9,7 @@ fn write(new: &str) -> Call {
     Call::Write { new: val(new) }
 }
 
-/// How far the operation gets before all messages are lost.
+/// How far an operation gets before all messages are lost.
 #[derive(Debug, Clone, Copy)]
 enum Reach {
     Prepare,
@@ -66,7 +66,7 @@ fn check_outcome(call: Call, provenance: Provenance, links: Links, until: Reach,
     let mut rig = Rig::new(config);
     rig.request(ClientRequest { op: op(1, 1), key: key(), call, timeout_ns: TIMEOUT_NS, provenance });
     reach(&mut rig, until);
-    // A chosen update is reported once the learns have been sent often enough.
+    // A chosen update is reported once the learns have been resent often enough.
     if !matches!(until, Reach::Learn) {
         assert!(rig.replies.is_empty(), "answered before time was up: {:?}", rig.replies);
     }
@@ -107,7 +107,7 @@ fn not_applied_is_said_only_with_proof() {
     check_outcome(write("x"),  resent, may,   Reach::Learn,              Outcome::Applied);
 }
 
-/// Brings a write into its second attempt. Its first update is accepted by n2 at most.
+/// Brings a write to its second attempt. At most n2 has accepted its first update.
 fn second_attempt(config: Config) -> Rig {
     let mut rig = Rig::new(config);
     rig.ask(op(1, 1), Call::Cas { expected: None, new: val("mine") });
@@ -120,7 +120,7 @@ fn second_attempt(config: Config) -> Rig {
 #[test]
 fn a_retry_that_finds_its_id_answers_its_result() {
     let mut rig = second_attempt(config());
-    // n2 did accept the first attempt, and reports it: the operation repairs itself.
+    // n2 did accept the first attempt and reports it, so the operation repairs itself.
     let entry = DedupeEntry { op: op(1, 1), request_hash: own_hash(), proposed_us: 1_000_000, fate: OpFate::Applied };
     let mut mine = (*data(1, "mine")).clone();
     mine.dedupe.entries = vec![entry];
@@ -132,7 +132,7 @@ fn a_retry_that_finds_its_id_answers_its_result() {
     rig.learned(2);
     assert_eq!(rig.outcome(), &Outcome::Applied);
 
-    // Or another node has repaired it, and others have written since: its id is in the table.
+    // Or another node has repaired it, and others have written since, so its id is in the table.
     let mut rig = second_attempt(config());
     let mut later = (*data_by(op(2, 1), 2, "later")).clone();
     later.dedupe.entries.insert(0, entry);
@@ -204,7 +204,7 @@ fn the_table_of_a_row_decides_before_the_condition() {
     let (applied, first) = (OpFate::Applied, Provenance::First);
     let resent = |us| Provenance::Resent { born: b(us, 1) };
     let unknown = |why| Some(Outcome::Unknown { why });
-    //          table                            watermark  sent         answer (none: it goes on to a fence)
+    //          table                            watermark  sent         answer (none: continues to a fence)
     check_table(vec![],                          0,         first,       None);
     check_table(vec![entry(5, hash, applied)],   0,         first,       Some(Outcome::Applied));
     check_table(vec![entry(5, 99, applied)],     0,         first,       Some(Outcome::Invalid { why: InvalidWhy::IdReused }));
@@ -212,7 +212,7 @@ fn the_table_of_a_row_decides_before_the_condition() {
     check_table(vec![entry(4, 99, applied)],     0,         first,       None);
     check_table(vec![entry(6, 99, applied)],     0,         first,       Some(Outcome::NotApplied { why: NotAppliedWhy::Superseded }));
     check_table(vec![entry(6, 99, applied)],     0,         resent(1),   unknown(UnknownWhy::ResentElsewhere));
-    // A fresh operation is never refused because of its age; one sent before may be among the evicted ones.
+    // A new operation is never refused because of its age. One sent before may be among the evicted ones.
     check_table(vec![],                          450,       first,       None);
     check_table(vec![],                          450,       resent(450), unknown(UnknownWhy::Evicted));
     check_table(vec![],                          450,       resent(451), None);
@@ -292,7 +292,7 @@ fn a_resent_operation_uses_ballots_above_the_one_it_was_born_at() {
     resent(&mut rig, wall_us + hour_us, write("x"));
     assert!(rig.tag.expect("a prepare was sent").ballot.micros > wall_us + hour_us);
 
-    // But a client cannot move the clock to its maximum.
+    // But a client cannot push the clock to its maximum.
     let mut rig = Rig::new(config());
     resent(&mut rig, wall_us + 25 * hour_us, write("x"));
     assert_eq!(rig.outcome(), &Outcome::Unknown { why: UnknownWhy::ResentElsewhere });
@@ -300,7 +300,7 @@ fn a_resent_operation_uses_ballots_above_the_one_it_was_born_at() {
     assert!(rig.tag.expect("a prepare was sent").ballot.micros < wall_us + hour_us);
 }
 
-/// Leads to a propose that n1 itself rejects, because it has promised another coordinator's ballot in between.
+/// Brings about a propose that n1 itself rejects, because it has promised another coordinator's ballot in between.
 fn propose_rejected_at_home(rig: &mut Rig) {
     rig.promise(2);
     let ours = rig.tag;

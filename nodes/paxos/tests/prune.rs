@@ -1,4 +1,4 @@
-//! Pruning: which replicas get a prune, and when a slot is free again.
+//! Pruning: which replicas receive a prune, and when a slot is free again.
 
 mod rig;
 
@@ -9,7 +9,7 @@ fn pruning() -> Config {
     Config { prune: Prune::On, prune_after_ns: 50 * MS, ..config() }
 }
 
-/// A write that is chosen, and learned by n1 and by the replicas that reply.
+/// Runs a write that is chosen, and learned by n1 and by the replicas in `learned_by`.
 fn decide(rig: &mut Rig, client: u64, learned_by: &[u16]) -> Tag {
     rig.ask(op(client, 1), Call::Write { new: val("x") });
     rig.promise(2);
@@ -86,7 +86,7 @@ fn what_is_not_durable_here_is_not_pruned() {
     rig.promise(2);
     rig.row_read(2);
     rig.disk = DiskMode::Held;
-    // The node's own accept and learn are written, not synced.
+    // The node's own accept and learn are written but not synced.
     rig.accepted(2);
     rig.accepted(3);
     rig.learned(2);
@@ -111,7 +111,7 @@ fn a_hot_key_has_one_slot_and_its_newest_decision_counts() {
     assert_eq!(rig.kinds(), ["prune>n2", "prune>n3"]);
 }
 
-/// A write on top of this node's own row, which all replicas have.
+/// Runs a write on top of this node's own row, which all replicas have.
 fn decide_again(rig: &mut Rig, client: u64) -> Tag {
     let learned = rig.replica.row(&key()).map_or(Ballot::ZERO, |row| row.learned);
     rig.ask(op(client, 1), Call::Write { new: val("x") });
@@ -182,7 +182,7 @@ fn a_leaked_slot_is_never_free_again() {
     assert_eq!(rig.replica.counters().pruned, 3, "the copies do go, while there are slots");
 }
 
-/// The learned row is lost with the process, and the copy was pruned: nothing of the update remains.
+/// The learned row is lost with the process, and the copy was pruned, so nothing of the update remains.
 #[cfg(feature = "mutants")]
 #[test]
 fn a_row_that_is_not_in_the_log_goes_with_the_copy() {

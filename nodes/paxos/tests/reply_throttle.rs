@@ -1,5 +1,5 @@
-//! Many clients compare and set one key with a prepared ballot: how many get a new value at once, and that every client
-//! has its turn.
+//! Many clients run CASes on one key with a prepared ballot. Tests how many get a new value at the same time, and that
+//! every client gets its turn.
 
 mod rig;
 
@@ -8,7 +8,7 @@ use rig::*;
 
 const CLIENTS: u64 = 8;
 
-/// Clients that try until they succeed, then start again with the value they wrote.
+/// Clients that try until they succeed, and then start again with the value they wrote.
 struct Crowd {
     rig: Rig,
     /// The client that owns each token.
@@ -22,7 +22,7 @@ struct Crowd {
     seen: usize,
     applied: Vec<u64>,
     refused: Vec<u64>,
-    /// Whether no client sends another request.
+    /// Whether clients have stopped sending requests.
     quit: bool,
 }
 
@@ -148,8 +148,8 @@ fn longest_ns(timeout_ns: u64, round_ms: u64) -> u64 {
 
 #[test]
 fn no_reply_waits_longer_than_fifty_milliseconds_or_a_quarter_of_its_time_limit() {
-    // With eight clients the limit is 168 ms, and with 32 as well. In addition: the proposal in progress when the
-    // limit passes, and the next one.
+    // The limit is 168 ms with eight clients, and also with 32. Add the proposal in progress when the limit passes,
+    // and the next one.
     let longest = longest_ns(TIMEOUT_NS, 21);
     assert!((50 * MS..=95 * MS).contains(&longest), "{longest} ns");
     let longest = longest_ns(40 * MS, 4);

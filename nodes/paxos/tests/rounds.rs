@@ -1,4 +1,4 @@
-//! The modes that save rounds: which rounds remain, and what each still guards against.
+//! The modes that save rounds: which rounds remain, and what each of them still guards against.
 
 mod rig;
 
@@ -20,7 +20,7 @@ fn with(rounds: Rounds) -> Rig {
     Rig::new(config)
 }
 
-/// A peer promises and sends the requested row.
+/// Delivers a promise from a peer, with the requested row.
 fn promise_row(rig: &mut Rig, from: u16, accepted: Option<Accepted>, row: &Row) {
     rig.answer(from, Body::Promise { old_promise: Ballot::ZERO, accepted, learned: row.learned, newer: Some(row.clone()) });
 }
@@ -110,7 +110,7 @@ fn async_learn_answers_a_read_and_a_refusal_after_one_round() {
     }
 }
 
-/// What a promise reports above the row, and what follows.
+/// Checks what follows when a promise reports something above the row.
 #[track_caller]
 fn check_before_a_read(accepted: Option<Accepted>, next: &[&str]) -> Rig {
     let mut rig = with(Rounds::AsyncLearn);
@@ -128,7 +128,7 @@ fn a_read_in_one_round_needs_promises_without_anything_above_the_row() {
     check_before_a_read(held(10, Update::Row(data(3, "below"))), &[]);
     check_before_a_read(held(10, Update::Empty), &[]);
 
-    // A fence from a node in another mode: the update that it hides may have been chosen.
+    // A fence from a node in another mode: an update hidden by it may have been chosen.
     let mut rig = check_before_a_read(held(30, Update::Empty), &["propose>n2", "propose>n3"]);
     assert_eq!(proposed(&rig), Update::Row(data(4, "theirs")), "the whole row, never an empty update");
     assert!(rig.replies.is_empty());
@@ -187,7 +187,7 @@ fn after_a_repair_the_own_update_follows_at_the_ballot_promised_along() {
     assert_eq!((row.learned, row.data.version, row.data.value.clone()), (next, 2, Some(val("mine"))));
 }
 
-/// The update of an abandoned attempt is found in the row of another node's later update.
+/// The update of an abandoned attempt turns up in the row of another node's later update.
 #[test]
 fn a_repair_that_contains_the_own_update_is_the_answer() {
     for rounds in Rounds::ALL {
@@ -215,7 +215,7 @@ fn a_repair_that_contains_the_own_update_is_the_answer() {
     }
 }
 
-/// Lazily learned rows are synced, and are durable before any reply says so.
+/// Lazily learned rows are synced before any reply claims that they are durable.
 #[test]
 fn an_answer_that_claims_a_lazily_learned_row_waits_for_a_sync_of_its_own() {
     let mut rig = with(Rounds::AsyncLearn);
@@ -242,7 +242,7 @@ fn an_answer_that_claims_a_lazily_learned_row_waits_for_a_sync_of_its_own() {
     assert!(matches!(message.body, Body::Promise { newer: Some(_), .. }) && later > after, "{message:?}");
 }
 
-/// It names what was accepted at its ballot, and nothing else.
+/// `Chosen` refers only to the update accepted at its ballot.
 #[test]
 fn chosen_concerns_nodes_that_accepted_at_that_very_ballot() {
     let mut rig = with(Rounds::AsyncLearn);
@@ -259,7 +259,7 @@ fn chosen_concerns_nodes_that_accepted_at_that_very_ballot() {
     assert_eq!(rig.replica.row(&key()).map(|row| row.learned), Some(Ballot::ZERO), "an empty update is no row");
 }
 
-/// A fast coordinator after one write, and the ballot that was promised with it.
+/// Returns a fast coordinator after one write, and the ballot promised with that write.
 fn prepared(config: Config) -> (Rig, Ballot) {
     let mut rig = Rig::new(Config { rounds: Rounds::Fast, ..config });
     rig.ask(op(1, 1), write("first"));
@@ -322,7 +322,7 @@ fn share(queue: Queue, refusal: impl FnOnce(&mut Vec<Outcome>)) {
     }
     rig.kinds();
     rig.accepted(2);
-    // The next proposal contains this one: no message needs to say that it is chosen.
+    // The next proposal contains this one, so no message needs to announce that this one is chosen.
     let Update::Row(data) = proposed(&rig) else { panic!("a whole row") };
     assert_eq!(rig.kinds(), ["propose>n2", "propose>n3"]);
     assert_eq!((data.version, data.value.clone()), (4, Some(val("d"))));

@@ -33,7 +33,7 @@ fn ballots_rise_whatever_the_wall_clock_does() {
 
 #[test]
 fn two_processes_of_a_node_never_make_the_same_ballot() {
-    // The same wall clock and the same random numbers; only the incarnation differs.
+    // The wall clock and the random numbers are the same, and only the incarnation differs.
     let ballots = |recovered: &[Record]| {
         let mut rig = Rig::recovered(config(), recovered.to_vec());
         rig.ask(op(1, 1), Call::Read);
@@ -91,7 +91,7 @@ fn aborts_are_kept_apart_from_what_their_client_did_later() {
     // Nor does its eviction, or a repeated abort.
     table = table.with(entry(2, 1, 30), limits(1)).with(abort(1, 5, 40), limits(1)).with(abort(3, 1, 50), limits(1));
     assert_eq!((table.find(op(1, 5), 1, None, 4), table.watermark_us, table.aborted_watermark_us), (aborted, 20, 0));
-    // Its own does; after that, its time of birth decides.
+    // Its own eviction does. After that, the time of its birth decides.
     table = table.with(abort(4, 1, 60), limits(1));
     assert_eq!(table.aborted_watermark_us, 40);
     assert_eq!(table.find(op(1, 5), 1, None, 4), Lookup::TooOld);
@@ -125,7 +125,7 @@ fn no_aborted_operation_is_ever_called_absent() {
     }
 }
 
-/// The eviction rule compared with the facts: an applied operation is never called absent.
+/// Compares the eviction rule with the facts: an applied operation is never called absent.
 #[test]
 fn no_applied_operation_is_ever_called_absent() {
     for seed in 0..200 {
@@ -181,7 +181,7 @@ fn the_registry_names_each_mutant_once() {
     assert_eq!(Mutant::from_name("no-such-bug"), None);
 }
 
-/// Requests of a simulated peer, many of them late, duplicated or absurd.
+/// Draws a request from a simulated peer. Many of them are late, duplicated or absurd.
 fn random_request(rng: &mut Pcg64) -> (u16, Message) {
     let ballot = b(rng.random_range(1..40), rng.random_range(2..4));
     let version = rng.random_range(1..9);

@@ -1,4 +1,5 @@
-//! What one machine gives: three nodes in threads, clients that each ask again as soon as they are answered.
+//! Measures the throughput of one machine: three nodes in threads, and clients that each send the next request as
+//! soon as the last is answered.
 //!
 //! `cargo run --release -p heckle-server --example closed_loop -- [clients] [keys] [seconds]`
 

@@ -1,4 +1,4 @@
-//! A node that has lost a part of its state never votes again, and no acknowledged write is lost with it.
+//! A node that has lost part of its state never votes again, and no acknowledged write is lost because of it.
 
 mod common;
 
@@ -15,12 +15,12 @@ const ROUNDS: [Rounds; 2] = [Rounds::Classic, Rounds::Fast];
 /// The value that is lost.
 const NEWEST: &str = "newest";
 
-/// The ways to lose state that one disk can have. "The end" begins with the batch that accepts the newest value.
+/// The ways in which one disk can lose state. "The end" begins with the batch that accepts the newest value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shape {
     /// The last segment is cut off before its end.
     Truncated,
-    /// Zeroes are in place of the end, as in a segment in use.
+    /// The end is replaced with zeroes, as in a segment in use.
     TruncatedAndPadded,
     /// A bit of the first batch of the end is flipped, and nothing follows it.
     BatchDamaged,
@@ -28,11 +28,11 @@ enum Shape {
     TwoBatchesDamaged,
     /// The whole folder is an older copy.
     OldCopy,
-    /// The log is gone, and the identity is kept.
+    /// The log is deleted, but the identity is kept.
     LogDeleted,
     /// The folder is empty.
     Wiped,
-    /// The mark of a clean stop is gone.
+    /// The mark of a clean stop is missing.
     StopMarkGone,
 }
 
@@ -62,7 +62,7 @@ fn segments(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Where the batches of a segment begin and end, by their headers.
+/// The offsets at which the batches of a segment begin and end, according to their headers.
 fn batches(segment: &[u8]) -> Vec<(usize, usize)> {
     let mut found = Vec::new();
     // A file begins with a header of 256 bytes.
@@ -112,7 +112,7 @@ fn lose(shape: Shape, data: &Path, copy: &Path) {
     }
 }
 
-/// Three nodes, of which n1 and n2 have acknowledged `newest`, and n3 knows only `old`. n2 then loses state.
+/// Three nodes: n1 and n2 have acknowledged `newest`, and n3 has only `old`. Then n2 loses state.
 struct Lossy {
     _dir: TempDir,
     options: Vec<NodeOptions>,
@@ -126,7 +126,7 @@ impl Lossy {
         for options in &mut options {
             options.rounds = rounds;
             options.mutants = mutant.into_iter().map(str::to_owned).collect();
-            // No snapshot: the shapes are about the log.
+            // No snapshots, since these shapes damage the log.
             options.storage.segment_bytes = 1 << 20;
         }
         let mut nodes = start_all(&options);
@@ -140,7 +140,7 @@ impl Lossy {
         }
         nodes.pop().unwrap().kill();
         let copy = dir.path().join("copy");
-        // With its log in order, as a backup of a node that was stopped for it.
+        // The log must be intact, as in a backup taken while the node was stopped.
         nodes.pop().unwrap().kill();
         copy_folder(&options[1].data_dir, &copy);
         let second = start(&options[1]);
@@ -152,7 +152,7 @@ impl Lossy {
         if shape == Shape::StopMarkGone {
             second.stop().unwrap();
         } else {
-            // Nothing keeps the promise of the last batch but what n1 has seen, and that is on its disk in a moment.
+            // Only the positions that n1 has seen vouch for the last batch, and they reach its disk shortly.
             std::thread::sleep(std::time::Duration::from_millis(600));
             second.kill();
         }
@@ -160,7 +160,7 @@ impl Lossy {
         Lossy { _dir: dir, options, first: nodes.pop() }
     }
 
-    /// What `node` reads soon, if it has a quorum.
+    /// The value that `node` reads within a short time, if it has a quorum.
     fn read(node: &NodeHandle) -> Option<String> {
         let mut client = TestClient::to(node);
         let op = client.next_op();
@@ -183,7 +183,7 @@ fn says_what_to_do(error: &NodeError, context: &str) {
     assert!(!says.contains('\n'), "{context}: {says}");
 }
 
-/// Starts n2 and waits for its end.
+/// Starts n2 and waits until it ends.
 fn refused(options: &NodeOptions, context: &str) -> NodeError {
     let node = match Node::start(options.clone()) {
         Err(error) => return error,
@@ -204,18 +204,19 @@ fn a_node_that_lost_state_is_refused_by_one_that_knows_more() {
             let context = format!("{shape:?}, {rounds:?}");
             let lossy = Lossy::after(shape, rounds, None);
             says_what_to_do(&refused(&lossy.options[1], &context), &context);
-            // The nodes that are left have not lost it.
+            // The remaining nodes have not lost the newest value.
             let third = start(&lossy.options[2]);
             eventually(&format!("{context}: n3 is back"), || status(&third).voting);
             assert_eq!(TestClient::to(&third).read("k").as_deref(), Some(NEWEST), "{context}");
             assert_eq!(TestClient::to(lossy.first.as_ref().unwrap()).read("k").as_deref(), Some(NEWEST), "{context}");
-            // And it is refused again.
+            // The damaged node is refused again.
             says_what_to_do(&refused(&lossy.options[1], &context), &context);
         }
     }
 }
 
-/// The one that knows more is down. What shows damage is refused or waits; the rest is refused when n1 is back.
+/// The node with the newest value is down. A node with visible damage is refused or waits, and any other is refused
+/// when n1 is back.
 #[test]
 fn a_damaged_node_does_not_vote_with_one_that_knows_less() {
     for rounds in ROUNDS {
@@ -257,12 +258,12 @@ fn without_the_check_the_write_is_lost() {
             let third = start(&lossy.options[2]);
             let second = Node::start(lossy.options[1].clone());
             if shape == Shape::TwoBatchesDamaged {
-                // This much shows without the others.
+                // This damage is visible without the other nodes.
                 says_what_to_do(&second.unwrap_err(), &context);
                 continue;
             }
             let read = Lossy::read(&third).expect("two of three vote");
-            // The mark of a stop holds no value.
+            // The mark of a stop contains no value.
             assert_eq!(read == NEWEST, shape == Shape::StopMarkGone, "{context}: {read}");
         }
     }
@@ -274,7 +275,7 @@ fn sound_nodes_are_never_kept_waiting_for_long() {
     let options = options_of_cluster(dir.path(), 3);
     let mut nodes = start_all(&options);
     assert_eq!(TestClient::to(&nodes[0]).write("k", "1"), Outcome::Applied);
-    // All at once, killed and stopped.
+    // All at the same time, both killed and stopped.
     for clean in [false, true, false] {
         for node in nodes.drain(..) {
             if clean { node.stop().unwrap() } else { node.kill() }
@@ -298,7 +299,7 @@ fn a_new_cluster_waits_for_all_of_its_nodes() {
     let options = options_of_cluster(dir.path(), 3);
     let mut nodes = vec![start(&options[0]), start(&options[1])];
     assert_eq!(Lossy::read(&nodes[0]), None);
-    // A restart of one that has never voted changes nothing: it still asks all.
+    // Restarting a node that has never voted changes nothing: it still needs confirmation from all others.
     nodes.pop().unwrap().kill();
     nodes.push(start(&options[1]));
     eventually("they have met", || nodes.iter().all(|node| status(node).peers.iter().any(|peer| peer.inbound && peer.outbound)));

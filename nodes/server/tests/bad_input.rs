@@ -50,7 +50,7 @@ fn hello(protocol: u32, client: &str) -> Vec<u8> {
     client_frame(&ToNode::Hello(Hello { protocol, ..Hello::new(client, &ExpectedNode::default()) }))
 }
 
-/// Sends bytes to the client port. The node must close the connection, answer with `says`, and log one line with
+/// Sends bytes to the client port. The node must answer with `says`, close the connection, and log one line with
 /// `logs`.
 #[track_caller]
 fn check_client(node: &NodeHandle, sent: &[u8], says: &str, logs: &str) {
@@ -125,7 +125,7 @@ fn a_connection_cut_at_any_byte_is_closed_and_one_that_dribbles_is_served() {
         let mut stream = open(node.ready().client);
         stream.write_all(&whole[..cut]).unwrap();
         stream.shutdown(Shutdown::Write).unwrap();
-        // A welcome if the hello was complete, but never a reply, and never silence.
+        // The node sends a welcome if the hello was complete, but never a reply, and never nothing.
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).unwrap();
         let mut frames = FrameReader::new();
@@ -159,8 +159,8 @@ fn a_connection_that_does_not_introduce_itself_is_closed() {
     assert_eq!(TestClient::to(&node).write("k", "1"), Outcome::Applied);
 }
 
-/// Closes a connection without notifying the other end: no FIN, no RST, as when a cable is pulled or a machine loses
-/// power. The kernel allows this with the right to repair sockets. Returns whether it did.
+/// Closes a connection without notifying the other end: no FIN and no RST, as when a cable is pulled or a machine
+/// loses power. The kernel allows this only with the privilege to repair sockets. Returns whether it did.
 fn vanish(stream: TcpStream) -> bool {
     use std::os::fd::AsRawFd;
     /// From `linux/tcp.h`.
@@ -185,7 +185,7 @@ fn a_half_open_connection_is_found_out() {
     }
     let begin = std::time::Instant::now();
     eventually("the dead one is found out", || status(&node).client_connections == 1);
-    // Not at once, which would mean that it was notified. The silent connection stays.
+    // Not immediately, which would mean that the node was notified. The silent connection stays.
     assert!(begin.elapsed() >= std::time::Duration::from_secs(3), "{:?}", begin.elapsed());
     let mut alive = alive;
     assert_eq!(alive.write("k", "1"), Outcome::Applied);
@@ -202,11 +202,12 @@ fn an_id_used_again_for_another_operation_is_refused() {
     };
     let write = |value: &str| Call::Write { new: value.into() };
     assert_eq!(ask(&mut clients[0], 5, "k", write("first")), Outcome::Applied);
-    // The same id with other contents through another node: one of the two is a mistake, and it must not take effect.
+    // The same id with different contents through another node: this is a client error, so the second request must
+    // not take effect.
     let again = ask(&mut clients[1], 5, "k", write("second"));
     assert!(!matches!(again, Outcome::Value { .. }), "{again:?}");
     assert_eq!(clients[2].read("k").as_deref(), Some("first"), "after {again:?}");
-    // An earlier id: it has been overtaken, so it can never take effect.
+    // An earlier id has been superseded, so it can never take effect.
     let old = ask(&mut clients[1], 4, "k", write("older"));
     assert!(matches!(old, Outcome::NotApplied { why: Reason::Superseded } | Outcome::Unknown { why: Reason::Superseded }), "{old:?}");
     assert_eq!(clients[2].read("k").as_deref(), Some("first"));
@@ -275,7 +276,7 @@ fn requests_over_a_limit_get_a_clear_answer_and_the_connection_goes_on() {
 #[test]
 fn too_many_open_operations_are_refused() {
     let dir = TempDir::new("in-flight");
-    // Alone in a cluster of three, it can complete nothing.
+    // Alone in a cluster of three, the node cannot complete any operation.
     let mut options = options_of_cluster(dir.path(), 3).remove(0);
     options.limits.in_flight_per_connection = 3;
     options.limits.client_connections = 2;

@@ -1,4 +1,4 @@
-//! The formula of `heckle capacity` compared with running nodes: the bytes that they count, and the sizes of their
+//! Compares the formula behind `heckle capacity` with running nodes: the bytes they count, and the sizes of their
 //! files.
 
 mod common;
@@ -16,7 +16,7 @@ use heckle_server::{NodeHandle, NodeOptions};
 const SEGMENT: u64 = 64 << 10;
 const TOLERANCE: f64 = 0.15;
 
-/// Checks that an estimate is within 15 %, and otherwise says which one is not.
+/// Checks that an estimate is within 15 %. The error names the estimate.
 fn compare(what: &str, measured: u64, computed: u64) -> Result<(), String> {
     println!("{what:<28} measured {measured:>9}  computed {computed:>9}");
     if is_close(measured, computed) {
@@ -58,7 +58,7 @@ impl Measured {
         self.written.push(Instant::now());
     }
 
-    /// After pruning has finished.
+    /// The state sizes after pruning has finished.
     fn state_at_rest(&self) -> StateBytes {
         eventually("nothing waits", || status(&self.nodes[0]).state_bytes.queue == 0);
         eventually("all have learned", || self.nodes.iter().all(|node| status(node).rows == status(&self.nodes[0]).rows));
@@ -142,8 +142,8 @@ fn check_run(demand: &Demand) {
     drop(stop);
     let most = watch.join().unwrap();
     // The node stops counting segments before their files are removed, so the folder settles a little later. It then
-    // has at most as many segments as trigger no snapshot: writes continue during a compaction, and on a slow disk
-    // they fill more than one.
+    // has at most as many segments as do not trigger a snapshot: writes continue during a compaction, and on a slow
+    // disk they fill more than one.
     let at_rest = 1..=demand.storage.segments_before_snapshot as u64;
     let (mut segments, mut least) = (0, 0);
     eventually("the compaction has ended, and what it replaced is removed", || {
@@ -172,7 +172,7 @@ fn with_promises_ahead_the_formula_holds() {
     check_run(&Demand { rounds: Rounds::Fast, prune: Prune::On, value_bytes: 60, ..demand() });
 }
 
-/// The check can fail: a kind that a formula omits or gets wrong is named, with the deviation.
+/// Shows that the check can fail: a kind that a formula omits or gets wrong is named, with the deviation.
 #[test]
 fn a_wrong_formula_is_refused_and_the_kind_is_named() {
     let demand = Demand { keys: 200, ..demand() };
@@ -188,13 +188,13 @@ fn a_wrong_formula_is_refused_and_the_kind_is_named() {
     let small = refused(&Demand { value_bytes: 150, ..demand.clone() }.capacity());
     assert_eq!(begin(&small), ["data", "accepted", "all state"], "{small:?}");
     assert!(small[0].starts_with("data: 62400 bytes were measured, 32400 computed, -48 %"), "{small:?}");
-    // Ids omitted. Compared with such large values they are too few to change the sum, so only the kinds show it.
+    // Ids omitted. They are too few to change the sum noticeably with such large values, so only the kinds reveal it.
     let mut without_ids = right;
     without_ids.state.dedupe = 0;
     let ids = refused(&without_ids);
     assert_eq!(begin(&ids), ["dedupe"], "{ids:?}");
     assert!(ids[0].ends_with(" bytes were measured, 0 computed, -100 %"), "{ids:?}");
-    // Pruning forgotten: copies are counted that do not exist, or the reverse.
+    // Pruning ignored: copies are counted that do not exist, or vice versa.
     let pruned = refused(&Demand { prune: Prune::On, ..demand.clone() }.capacity());
     assert_eq!(begin(&pruned), ["accepted", "all state"], "{pruned:?}");
     // A wrong number of keys: everything deviates by a fifth.
@@ -217,8 +217,8 @@ fn with_a_time_to_live_the_formula_holds_while_new_keys_come() {
             samples.push((Instant::now(), seen.state_bytes, run.written.len() as u64));
         }
     }
-    // The mean over the samples, since each sweep handles a part; the rate from one time to live before the first
-    // sample to the last.
+    // Take the mean over the samples, since each sweep handles only part of the keys. Take the rate from one time to
+    // live before the first sample until the last.
     let (first, last) = (samples[0].0 - ttl, samples[samples.len() - 1].0);
     let fresh = run.written.iter().filter(|at| (first..=last).contains(at)).count();
     let mean = |of: fn(&StateBytes) -> u64| samples.iter().map(|(_, state, _)| of(state)).sum::<u64>() / samples.len() as u64;

@@ -1,4 +1,4 @@
-//! The page for authors of other clients shows the actual bytes.
+//! Checks that the page for authors of other clients shows the actual bytes.
 
 use bytes::BytesMut;
 use heckle_server::client_protocol::{

@@ -1,4 +1,4 @@
-//! Three nodes in threads, real sockets and disks.
+//! Three nodes in threads, with real sockets and disks.
 
 mod common;
 
@@ -20,7 +20,7 @@ fn values_are_seen_through_every_node_and_survive_restarts() {
     assert_eq!(clients[2].write("other", "x"), Outcome::Applied);
     assert_eq!(clients[0].read("k").as_deref(), Some("2"));
 
-    // A clean stop, a crash, and each restart on the same data.
+    // Clean stops and crashes, each followed by a restart on the same data.
     for (index, clean) in [(0, true), (1, false), (2, false)] {
         let node = nodes.remove(index);
         let before = node.ready().incarnation;
@@ -35,7 +35,7 @@ fn values_are_seen_through_every_node_and_survive_restarts() {
         clients[index] = TestClient::to(&nodes[index]);
         assert_eq!(clients[index].read("k").as_deref(), Some("2"));
     }
-    // All at once.
+    // All at the same time.
     for node in nodes.drain(..) {
         node.kill();
     }
@@ -66,13 +66,14 @@ fn puts_and_gets_go_without_paxos_and_survive_a_crash_of_all() {
     let response = clients[2].try_call("k", Call::Get { level: Level::Quorum }).unwrap();
     assert_eq!((response.outcome, response.diagnostics.phase), (value("1"), Phase::Cheap));
     assert_eq!((response.diagnostics.promises, response.diagnostics.ballot), (2, None), "two answered, no ballot was made");
-    // A put is not a Paxos operation: it cannot be sent again under its id, and the reply says so.
+    // A put is not a Paxos operation: it cannot be resent under its id, and the reply says so.
     let op = clients[0].next_op();
     let resent = Request { provenance: Provenance::Resent { born: None }, ..common::request(op, "k", put("x", Level::One)) };
     clients[0].send(resent);
     let refused = clients[0].receive().unwrap().outcome;
     assert!(matches!(&refused, Outcome::Invalid { why } if why.contains("First")), "{refused:?}");
-    // The other path sees the put at a node that has it, and continues from there. With the row it reaches all nodes.
+    // The Paxos path sees the put at a node that has it, and builds on it. The value reaches all nodes as part of the
+    // row.
     assert_eq!(clients[1].cas("k", Some("1"), "2"), Outcome::Applied);
     assert_eq!(clients[0].read("k").as_deref(), Some("2"));
     assert_eq!(clients[1].call("k", put("3", Level::Quorum)), Outcome::Applied);
@@ -186,7 +187,7 @@ fn any_node_answers_a_fate_query_and_late_messages_cannot_contradict_it() {
     let ask = |client: &mut TestClient, of, born| client.call("k", Call::Fate { of, born });
     assert_eq!(ask(&mut clients[1], first.op, None), Outcome::Fate { fate: Fate::Applied });
 
-    // An operation whose frame is still on its way.
+    // An operation whose frame is still in transit.
     let late = clients[0].next_op();
     let born = first.diagnostics.ballot.expect("it was proposed");
     assert_eq!(ask(&mut clients[2], late, Some(born)), Outcome::Fate { fate: Fate::NotApplied });

@@ -22,8 +22,8 @@ fn clocks_are_falsified_and_healed_and_a_slow_clock_does_not_starve() {
     let seen = status(&nodes[0]);
     assert!((seen.clock_offset_us + hour_us).abs() < 1_000_000 && seen.clock_drift_ppm == -1_000, "{seen:?}");
     let mut clients: Vec<_> = nodes.iter().map(TestClient::to).collect();
-    // Ballots are made from the falsified clock. The node with the fast clock comes last, since nodes that have seen
-    // its ballots go above them.
+    // Ballots are generated from the skewed clock. The node with the fast clock comes last, since nodes that have
+    // seen its ballots generate higher ones.
     let mut ballot_us = |node: usize| {
         let write = Call::Write { new: b"x".to_vec() };
         clients[node].try_call(&format!("own{node}"), write).unwrap().diagnostics.ballot.unwrap().us as i64
@@ -42,8 +42,8 @@ fn clocks_are_falsified_and_healed_and_a_slow_clock_does_not_starve() {
     assert!(matches!(&error, ControlError::Refused { message, .. } if message.contains("900000 ppm")), "{error}");
 }
 
-/// A wall clock that is set back an hour while the node is down. For the node, this is like a clock that was an hour
-/// fast until then.
+/// A wall clock is set back by an hour while the node is down. To the node, it looks as if the clock was an hour fast
+/// until then.
 #[test]
 fn a_clock_set_back_an_hour_between_two_starts_loses_no_update_and_ballots_still_rise() {
     let dir = TempDir::new("clock-back");
@@ -57,14 +57,14 @@ fn a_clock_set_back_an_hour_between_two_starts_loses_no_update_and_ballots_still
     };
     control(&nodes[0]).set_clock(hour_us, 0).unwrap();
     let mut newest = ballot_of(&nodes[0], "ahead");
-    // Any ballot that was not chosen is below it. The next one at every node must be higher, although its clock is
-    // behind.
+    // All ballots used so far are at or below it. The next one at every node must be higher, although the node's
+    // clock is behind.
     let rise = |newest: &mut BallotTag, node: &NodeHandle, new: &str| {
         let ballot = ballot_of(node, new);
         assert!((ballot.us, ballot.node) > (newest.us, newest.node), "{ballot:?} after {newest:?}");
         *newest = ballot;
     };
-    // One at a time, then all at once.
+    // One at a time, then all at the same time.
     for at in 0..3 {
         nodes[at].kill_keeping_handle();
         nodes[at] = start(&options[at]);
@@ -90,19 +90,19 @@ fn a_failed_disk_ends_the_node_and_loses_nothing_acknowledged() {
         let mut nodes = start_all(&options);
         assert_eq!(TestClient::to(&nodes[0]).write("k", "before"), Outcome::Applied);
         let failing = nodes.remove(1);
-        // Armed only after the first write is stored here: its late learn would reach the point and end the node too
-        // soon.
+        // Armed only after the first write is stored here: otherwise its late learn would reach the point and end the
+        // node too soon.
         eventually("it stores the first write", || status(&failing).rows == 1);
         control(&failing).failpoint(point, FailpointAction::Arm { delay_us: 0 }).unwrap();
-        // The other two are a quorum, and this write makes the third node use its disk.
+        // The other two form a quorum, and this write makes the third node use its disk.
         assert_eq!(TestClient::to(&nodes[0]).write("k", "after"), Outcome::Applied);
         eventually("it ends", || !failing.is_running());
         let error = failing.wait().unwrap_err();
         assert!(matches!(error, NodeError::Storage(_)), "{error}");
         assert_eq!(error.exit_code(), code);
-        // A restart with a working disk recovers it, and it works as part of a minimal quorum.
+        // After a restart with a working disk, the node recovers and works as part of a minimal quorum.
         let again = start(&options[1]);
-        // The failed write may have left a torn end, about which it asks both others.
+        // The failed write may have left a torn end, in which case the node needs confirmation from both others.
         eventually("it votes again", || status(&again).voting);
         nodes.remove(1).kill();
         assert_eq!(TestClient::to(&again).read("k").as_deref(), Some("after"));
@@ -145,7 +145,7 @@ fn points_are_announced_and_hold_the_node() {
     assert!(first.mono_ns <= second.mono_ns && first.ballot.contains(".n1."));
     assert_eq!(watcher.next_point(Duration::from_millis(20)).unwrap(), None);
 
-    // An armed point holds the node until the time is over, only for the right key, and only once.
+    // An armed point holds the node until the time is up, only for the right key, and only once.
     watcher.arm("before-reply", Some("other"), 80).unwrap();
     assert_eq!(client.write("k", "2"), Outcome::Applied);
     let begin = Instant::now();
@@ -263,7 +263,7 @@ fn a_coordinator_that_crashes_after_propose_leaves_the_update_to_the_others() {
     eventually("it ends", || !nodes[0].is_running());
     let error = nodes.remove(0).wait().unwrap_err();
     assert!(error.to_string().contains("after-propose-all"), "{error}");
-    // It had sent its propose to both others, so the update takes effect with the next operation.
+    // The node had sent its propose to both others, so the update takes effect with the next operation.
     assert_eq!(TestClient::to(&nodes[0]).read("k").as_deref(), Some("3"));
 }
 
@@ -327,7 +327,7 @@ fn the_planted_bug_answer_before_write_loses_acknowledged_writes_when_all_are_ki
         let mut client = TestClient::to(&nodes[0]);
         let mut last = String::new();
         let begin = Instant::now();
-        // Long enough that something was written in between, and the node is killed between two writes.
+        // Wait long enough that records are written in between, so that the node is killed between two writes.
         for i in 0.. {
             if begin.elapsed() > Duration::from_millis(500) {
                 break;

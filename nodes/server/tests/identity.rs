@@ -1,4 +1,4 @@
-//! The identity of the answering node: clients and harnesses that expect one node are not served by another.
+//! The identity of the answering node: clients and harnesses that expect a particular node are not served by another.
 
 mod common;
 
@@ -129,7 +129,7 @@ fn two_clusters_side_by_side_never_talk() {
     for options in &mut theirs {
         options.cluster_id = "theirs".to_owned();
     }
-    // Each has one of the other's addresses, as when a port changes owners.
+    // Each cluster has an address of the other's, as when a port changes owners.
     ours[0].peers[1].1 = theirs[2].peer_listen;
     theirs[0].peers[1].1 = ours[2].peer_listen;
     let nodes: Vec<NodeHandle> = ours.iter().chain(&theirs).map(start).collect();

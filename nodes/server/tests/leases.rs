@@ -98,7 +98,8 @@ fn others_take_over_when_a_dead_holders_grants_run_out() {
             number += 1;
             assert!(killed.elapsed() < LEASE + PATIENCE, "{mode:?}: no node took over");
         }
-        // Its grants still ran for a while, so no node took over at once. (Part of the lease was over when it died.)
+        // Its grants were still running for a while, so no node took over immediately. (Part of the lease had already
+        // elapsed when it died.)
         assert!(killed.elapsed() > LEASE / 4, "{mode:?}: the grants did not hold: {:?}", killed.elapsed());
         let seen = status(&nodes[0]);
         assert!(if forward == Forward::Off { seen.held_off > 0 } else { seen.forwards_sent > 0 }, "{mode:?}: {seen:?}");
@@ -138,7 +139,7 @@ fn a_restarted_grantor_refuses_for_the_time_of_a_lease() {
     nodes.remove(1).kill();
     let began = Instant::now();
     let again = [start(&options[1]), start(&options[2])];
-    // The two are a quorum, and both have forgotten the holder.
+    // The two form a quorum, and both have forgotten the holder.
     let mut client = TestClient::to(&again[0]);
     while !matches!(client.try_call("k", write("2")), Ok(event) if event.outcome == Outcome::Applied) {
         assert!(began.elapsed() < LEASE + PATIENCE, "they never answer again");

@@ -1,5 +1,5 @@
-//! What clients can consume at a node: each kind of memory has one limit for the whole node, and is freed when its
-//! client is gone.
+//! The memory that clients can consume at a node: each kind has one limit for the whole node, and is freed when its
+//! client disconnects.
 
 mod common;
 
@@ -54,9 +54,9 @@ fn unfinished_frames_have_a_limit_for_the_whole_node() {
     }
     eventually("all but those that fit are closed", || status(&node).partial_frames_closed == 8);
     assert!(status(&node).held_bytes.partial_frames <= 1 << 20);
-    // The oldest are closed, with a reason.
+    // The oldest connections are closed, with a reason.
     assert!(refusal(&mut hostile[0]).contains("sent 409615 bytes of a frame and not the rest"));
-    // An honest client with a frame that exceeds the limit too is served next to them.
+    // An honest client, whose frame would also exceed the limit, is served alongside them.
     let mut honest = TestClient::to(&node);
     assert_eq!(honest.call("k", Call::Write { new: vec![7; 500 << 10] }), Outcome::Applied);
     drop(hostile);
@@ -83,7 +83,7 @@ fn a_handshake_is_short_and_a_request_is_not_longer_than_it_can_be() {
 #[test]
 fn open_operations_have_a_limit_and_end_with_their_client() {
     let dir = TempDir::new("requests");
-    // Alone in a cluster of three, it can complete nothing.
+    // Alone in a cluster of three, the node cannot complete any operation.
     let mut options = options_of_cluster(dir.path(), 3).remove(0);
     options.limits.request_bytes = 4 << 20;
     let node = start(&options);
@@ -113,7 +113,7 @@ fn unread_replies_have_a_limit_for_the_whole_node() {
     let (_dir, node) = one_node("replies", |options| options.limits.reply_bytes = 8 << 20);
     let mut honest = TestClient::to(&node);
     assert_eq!(honest.call("k", Call::Write { new: vec![7; MAX_VALUE] }), Outcome::Applied);
-    // Each of them alone stays below the limit of a connection.
+    // Each of them alone stays below the limit per connection.
     let mut lazy: Vec<TestClient> = (0..8).map(|_| TestClient::to(&node)).collect();
     for (i, client) in lazy.iter_mut().enumerate() {
         for op in 0..14 {

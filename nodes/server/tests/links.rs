@@ -13,9 +13,9 @@ use heckle_server::client_protocol::{Call, Outcome};
 use heckle_server::{NodeHandle, NodeOptions};
 
 const PASS: u8 = 0;
-/// Bytes vanish; connections stay open.
+/// Bytes vanish, but connections stay open.
 const SWALLOW: u8 = 1;
-/// Connections are closed, new ones too.
+/// All connections are closed, including new ones.
 const RESET: u8 = 2;
 /// One byte of each chunk from the connecting side is changed.
 const CORRUPT: u8 = 3;
@@ -137,7 +137,7 @@ const LONG: Duration = Duration::from_secs(10);
 #[test]
 fn a_link_carries_one_direction_only() {
     let cluster = Cluster::start("one-way");
-    // No node receives from n1, but n1 receives from all: as a coordinator it is cut off ...
+    // No node receives from n1, but n1 receives from all. As a coordinator it is cut off ...
     cluster.link(1, 2).set(SWALLOW);
     cluster.link(1, 3).set(SWALLOW);
     assert!(matches!(cluster.try_write(1, "k", SHORT), Outcome::NotApplied { .. }));

@@ -45,7 +45,7 @@ fn a_scraper_gets_figures_that_move() {
     assert!(head.starts_with("HTTP/1.1 200 OK\r\n") && head.contains("version=0.0.4"), "{head}");
     assert!(head.contains(&format!("Content-Length: {}", body.len())), "{head}");
     assert!(body.contains("heckle_ops_total{node=\"n1\",outcome=\"applied\"} 3\n"), "{body}");
-    // Each metric's samples are adjacent, below one type line, as the format requires.
+    // Each metric's samples are adjacent, under one type line, as the format requires.
     let names: Vec<&str> = body.lines().filter(|l| !l.starts_with('#')).map(|l| l.split('{').next().unwrap()).collect();
     let mut together = names.clone();
     together.dedup();
@@ -78,7 +78,8 @@ fn a_bad_scraper_is_answered_and_bounded() {
         let answer = ask(addr, request);
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
     }
-    // Sixteen connections that send nothing: the next one gets a 503. After a while they are closed and others are served.
+    // Sixteen connections that send nothing: the next one gets a 503. After a while, they are closed and others are
+    // served.
     let begin = Instant::now();
     let mut idle: Vec<TcpStream> = (0..16).map(|_| open(addr)).collect();
     eventually("the limit is reported", || ask(addr, b"GET /metrics HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 503 "));

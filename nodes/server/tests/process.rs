@@ -1,4 +1,4 @@
-//! A node as a process: ready line, log, exit codes, signals, end of the parent.
+//! A node as a process: its ready line, log and exit codes, signals, and the death of its parent.
 //!
 //! This test program is also the node: started again with an environment variable, it calls `run_node`. It has no
 //! test harness, since the exit code of the node must be the exit code of the process.
@@ -105,11 +105,11 @@ impl Process {
     }
 
     fn signal(&self, signal: i32) {
-        // SAFETY: a signal to a child that has not been waited for, so its id is still its own.
+        // SAFETY: sends a signal to a child that has not been waited for, so its id is still valid.
         assert_eq!(unsafe { libc::kill(self.child.id() as i32, signal) }, 0);
     }
 
-    /// Its exit status and its log.
+    /// Waits until it ends. Returns its exit status and its log.
     fn end(mut self) -> (ExitStatus, String) {
         let status = wait(&mut self.child);
         let mut log = String::new();
@@ -256,7 +256,7 @@ fn fill(client: &mut TestClient, from: usize, len: usize) -> usize {
     panic!("the disk is never full")
 }
 
-/// It exited with 74 and logged once what failed, where, and what to do.
+/// Checks that the node exited with 74 and logged once what failed, where, and what to do.
 #[track_caller]
 fn check_full(status: ExitStatus, log: &str, file: &str) {
     check_full_as("event=disk_failed", status, log, file);
@@ -316,7 +316,7 @@ fn a_limit_of_file_sizes_is_a_full_disk() {
     assert!(answer.is_err(), "{answer:?}");
     let (status, log) = node.end();
     check_full(status, &log, "long.tmp");
-    // The disk is even fuller: the node does not start, says so, and changes nothing.
+    // The disk is even fuller: the node does not start, reports why, and changes nothing.
     for (limit, event, file) in [(8 << 10, "event=disk_failed", "spare.tmp"), (1, "event=failed", "identity.json")] {
         let mut child = with_room_for(dir.path(), Some(limit)).spawn().unwrap();
         let status = wait(&mut child);
@@ -340,7 +340,7 @@ fn a_disk_without_room_for_a_compaction_loses_nothing() {
     check_full(status, &log, ".snap");
     let node = Process::spawn(with_room_for(dir.path(), None));
     check_values(&node, acknowledged, 6_000);
-    // With room the compaction completes: more is written, and the log is short again.
+    // With enough room, the compaction completes: more is written, and the log is short again.
     let more = 40;
     let mut client = TestClient::connect(node.client);
     for number in acknowledged..acknowledged + more {
@@ -368,7 +368,8 @@ fn a_crash_failpoint_kills_it() {
 }
 
 fn a_crash_at_a_point_kills_it_after_what_it_sent_before() {
-    // Alone in its cluster, a node syncs a write before the point: the write is there afterwards, though its client got no reply.
+    // Alone in its cluster, a node syncs a write before it reaches the point: the write survives, although its client got no
+    // reply.
     for (point, value) in [("before-reply", "2"), ("after-sync", "1")] {
         let dir = TempDir::new("process-point");
         let node = Process::start(dir.path());
@@ -392,7 +393,7 @@ fn a_panic_in_any_thread_aborts_it() {
     assert!(TestClient::connect(Process::start(dir.path()).client).read("k").is_some());
 }
 
-/// Limit on open files of the node in the test below. Clients get a part of them.
+/// Limit on open files for the node in the test below. Clients get a share of it.
 const OPEN_FILES: u64 = 100;
 
 fn clients_cannot_take_the_descriptors_of_the_log() {
@@ -410,7 +411,7 @@ fn clients_cannot_take_the_descriptors_of_the_log() {
     let mut honest = TestClient::connect(node.client);
     let limit = node.control().status().unwrap().client_limit;
     assert!((10..OPEN_FILES).contains(&limit), "{limit} clients with {OPEN_FILES} descriptors");
-    // A node at its limit keeps working: it opens new segments meanwhile.
+    // A node at its limit keeps working, even while it opens new segments.
     let hostile: Vec<_> = (0..2 * OPEN_FILES).map(|_| std::net::TcpStream::connect(node.client).unwrap()).collect();
     let segments = |node: &Process| node.control().status().map(|status| (status.segments, status.snapshots)).unwrap();
     let before = segments(&node);

@@ -9,7 +9,7 @@ use heckle_server::client_protocol::{Call, Diagnostics, Outcome};
 use heckle_server::options::Rounds;
 use heckle_server::{NodeHandle, NodeOptions};
 
-/// Operations of each kind. Few enough for a busy machine.
+/// Number of operations of each kind, small enough for a busy machine.
 const OPS: u32 = 40;
 
 /// The cost of one kind of operation.
@@ -52,7 +52,7 @@ fn check(name: &str, kind: &str, nodes: &[NodeHandle], client: &mut TestClient, 
         };
         let Diagnostics { rounds, repairs, round_trips, .. } = response.diagnostics;
         reported += u64::from(round_trips);
-        // On a busy machine a reply can come too late, and the operation takes another ballot.
+        // On a busy machine, a reply may come too late, and the operation then takes another ballot.
         if as_asked && rounds == 1 && repairs == 0 {
             undisturbed += 1;
             assert_eq!(round_trips, price.round_trips, "{name}: round trips of a {kind}");
@@ -63,7 +63,7 @@ fn check(name: &str, kind: &str, nodes: &[NodeHandle], client: &mut TestClient, 
     assert_eq!(counted, reported, "{name}: the node counts what it reports to its clients");
     let synced = (syncs(nodes) - before.1) as f64 / f64::from(OPS) / nodes.len() as f64;
     println!("{name:12} {kind:8} {:.2} round trips, {synced:.2} syncs an op and node", counted as f64 / f64::from(OPS));
-    // Another ballot costs syncs too, and lazily learned rows are written from time to time.
+    // Another ballot also costs syncs, and lazily learned rows are written from time to time.
     let most = f64::from(price.syncs) * 1.1 + 0.3;
     assert!(synced <= most && synced >= 0.3, "{name}: a {kind} cost {synced:.2} syncs a node, at most {most:.2} expected");
 }

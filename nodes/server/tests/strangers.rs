@@ -47,7 +47,7 @@ fn nodes_with_one_secret_work_and_another_is_refused() {
     }
 }
 
-/// Everything a node sends on a connection before the other side has proved that it knows the secret.
+/// Returns everything a node sends on a connection before the other side has proved that it has the secret.
 fn sent_to_a_stranger(listener: &TcpListener) -> Vec<u8> {
     let (mut stream, _) = listener.accept().unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -93,7 +93,7 @@ fn a_program_on_a_dead_nodes_port_learns_nothing() {
         assert!(sent.len() < 300 && sent.windows(7).any(|part| part == b"secrets"), "{}", sent.escape_ascii());
     }
     drop(stranger);
-    // None of it was believed: the real node is accepted.
+    // The forged messages had no effect: the real node is accepted.
     let third = start(&options[2]);
     eventually("the node is back", || status(&third).peers.iter().all(|peer| peer.inbound && peer.outbound));
     assert_eq!(TestClient::to(&third).write("k", "1"), Outcome::Applied);
@@ -108,7 +108,7 @@ fn a_replayed_handshake_is_refused() {
         options.secret = secret(1);
     }
     let node = start(&options[0]);
-    // Messages from n2 are recorded on n1's side, at a port that is not n1's.
+    // Record messages from n2 on the way to n1, at a port that is not n1's.
     let tap = TcpListener::bind((common::claim().ip(), 0)).unwrap();
     options[1].peers[0].1 = tap.local_addr().unwrap();
     let second = start(&options[1]);
@@ -167,7 +167,7 @@ fn a_node_that_expects_five_does_not_join_three() {
     let dir = TempDir::new("five");
     let mut options = options_of_cluster(dir.path(), 3);
     let mut nodes = start_all(&options);
-    // The third node is given two more nodes, with an empty folder.
+    // The third node is started on an empty folder with two more nodes in its list.
     let nowhere = options[0].peer_listen;
     options[2].peers.extend([(n(4), nowhere), (n(5), nowhere)]);
     options[2].data_dir = dir.path().join("five");
@@ -185,7 +185,7 @@ fn only_the_token_opens_the_control_channel() {
     let dir = TempDir::new("control-token");
     let node = start(&options_of_cluster(dir.path(), 1)[0]);
     let connect = || Client::connect(node.ready().control, PATIENCE).unwrap();
-    // Every user of this machine may read figures.
+    // Any user of this machine may read figures.
     assert_eq!(connect().status().unwrap().node, "n1");
     #[track_caller]
     fn check_refused(result: Result<(), ControlError>, says: &str) {
@@ -202,7 +202,7 @@ fn only_the_token_opens_the_control_channel() {
     let other = start(&options_of_cluster(other.path(), 1)[0]);
     check_refused(connect().authorize(&other.ready().control_token), "not the token of this node");
     assert!(node.is_running() && status(&node).clock_offset_us == 0);
-    // As the owner does: with the token from the data folder.
+    // Connect as the owner would, with the token from the data folder.
     let mut owner = connect();
     owner.authorize_from(&dir.path().join("n1")).unwrap();
     owner.set_clock(7, 0).unwrap();

@@ -1,4 +1,4 @@
-//! Which parts of the server may use files, read from its sources.
+//! Checks, from the sources, which parts of the server use files.
 
 use std::path::{Path, PathBuf};
 

@@ -9,7 +9,7 @@ use heckle_server::NodeHandle;
 
 const CLIENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/client.py");
 
-/// Runs the client, and returns the line that it prints.
+/// Runs the client and returns the line that it prints.
 #[track_caller]
 fn python(node: &NodeHandle, args: &[&str]) -> String {
     let out = run(&node.ready().client.to_string(), &[], args);

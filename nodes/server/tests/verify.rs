@@ -1,4 +1,4 @@
-//! A whole data folder is checked, and nothing in it is changed.
+//! Checking a whole data folder changes nothing in it.
 
 mod common;
 
@@ -8,7 +8,7 @@ use common::{TempDir, TestClient, options_of_cluster, start};
 use heckle_server::client_protocol::Outcome;
 use heckle_server::{StorageError, verify_folder};
 
-/// All files of a folder with their content.
+/// All files of a folder, with their content.
 fn content(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();

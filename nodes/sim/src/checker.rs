@@ -101,7 +101,7 @@ struct Chain {
     version_of_value: BTreeMap<Option<Value>, u64>,
     version_of_op: BTreeMap<OpId, u64>,
     aborted: BTreeSet<OpId>,
-    /// For each completion time, in true time, the newest version that a completed operation saw or created.
+    /// The newest version seen or created by any operation that has completed so far, in true time.
     floor: u64,
     /// For each version, the highest ballot time of a fence on it.
     fences: BTreeMap<u64, u64>,

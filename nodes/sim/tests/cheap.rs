@@ -8,7 +8,7 @@ use heckle_sim::{FaultKind, Report, World, WorldConfig};
 
 const ROUNDS: [Rounds; 4] = [Rounds::Classic, Rounds::Merged, Rounds::AsyncLearn, Rounds::Fast];
 
-/// Crashes, power losses and partitions, snapshots every few records, and clocks that differ slightly.
+/// A world with crashes, power losses and partitions, snapshots every few records, and clocks that differ slightly.
 fn rough(seed: u64, cheap_ppm: u32) -> WorldConfig {
     let mut world = WorldConfig { keys: 2, cheap_ppm, load_ns: 1_500 * MS, ..WorldConfig::default() };
     world.mix = Mix { cas: 3, write: 3, read: 3 };
@@ -26,7 +26,7 @@ fn written(op: &OpRecord) -> Option<&heckle_paxos::Value> {
     }
 }
 
-/// An acknowledged update that began after the final value's operation had completed is lost.
+/// Finds a lost update: an acknowledged one that began after the operation that wrote the final value had completed.
 fn lost(report: &Report) -> Option<(&OpRecord, &OpRecord)> {
     let applied = |op: &&OpRecord| op.outcome == Some(Outcome::Applied);
     report.ops.iter().rev().take(6).find_map(|last| {

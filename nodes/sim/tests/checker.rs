@@ -1,11 +1,11 @@
-//! Every invariant of the judge is broken once.
+//! Breaks every invariant of the checker once.
 
 use heckle_paxos::*;
 use heckle_sim::checker::{Checker, Values};
 use heckle_sim::{OpRecord, ViolationKind};
 use std::sync::Arc;
 
-/// A sequence of events for a judge of three nodes. Operation i is `(i, 1)`; writer i writes the value "vi".
+/// A sequence of events for a checker of three nodes. Operation i is `(i, 1)`; writer i writes the value "vi".
 struct Story {
     checker: Checker,
 }
@@ -155,7 +155,7 @@ fn the_answer_to_a_fate_query_binds() {
     seen.read_saw(2, None, 20).found(&[ViolationKind::OutOfOrder, ViolationKind::FenceBroken]);
 }
 
-/// A row that only records an abort is a separate version, with the value of the one before.
+/// A row that only records an abort is a separate version, with the same value as the one before.
 #[test]
 fn an_abort_keeps_the_value_and_binds_for_ever() {
     let abort = |version, client, us, holds: Option<u64>| {
@@ -178,7 +178,8 @@ fn real_time_order_is_kept() {
     two().applied(2).reads(3).read_saw(3, Some(1), 15).found(&[ViolationKind::OutOfOrder]);
     two().reads(3).read_saw(3, Some(2), 30).reads(4).read_saw(4, Some(1), 15).found(&[ViolationKind::OutOfOrder]);
     two().reads(3).applied(2).read_saw(3, Some(1), 15).found(&[]);
-    // An operation takes effect after its invocation: 3 fills a gap below what had been seen then.
+    // An operation must take effect after its invocation: here operation 3 fills a gap below a version already seen
+    // when it was invoked.
     let late = Story::new().writes(2).chosen(2, 2, 20).applied(2).writes(3).chosen(1, 3, 30);
     late.found(&[ViolationKind::Gap, ViolationKind::OutOfOrder]);
 }

@@ -1,5 +1,5 @@
-//! The theory of starvation, exactly: with the same seeds and clocks, only the named setting differs. Time is virtual, so the figures
-//! are the same on every machine.
+//! Tests the theory of starvation precisely: seeds and clocks are the same, and only the named setting differs. Time is virtual, so
+//! the figures are the same on every machine.
 //!
 //! `cargo test -p heckle-sim --test fairness -- --nocapture` prints them.
 
@@ -16,7 +16,7 @@ const NODES: usize = 3;
 const CAS: Mix = Mix { cas: 1, write: 0, read: 0 };
 const WRITE: Mix = Mix { cas: 0, write: 1, read: 0 };
 
-/// Nine clients of three nodes change one key. The only disturbance is clocks that are up to a minute apart.
+/// Nine clients of three nodes update one key. The only disturbance is that clocks are up to a minute apart.
 fn hot_key(mix: Mix) -> WorldConfig {
     let mut world = WorldConfig { nodes: NODES as u16, clients: 9, keys: 1, think_ns: MS, load_ns: 3_000 * MS, ..WorldConfig::default() };
     world.mix = mix;
@@ -35,7 +35,7 @@ fn forwarded(mix: Mix) -> WorldConfig {
 struct Shares {
     /// Jain's index of successes over coordinators.
     jain: f64,
-    /// From one success of a process (or its first attempt) to its next one, or to the end of the load.
+    /// Times from one success of a process (or its first attempt) to its next success, or to the end of the load.
     waits_ns: Vec<u64>,
     won: usize,
 }
@@ -45,7 +45,7 @@ fn shares(report: &Report, load_ns: u64) -> Shares {
     let mut since = std::collections::BTreeMap::new();
     let mut waits_ns = vec![];
     for op in report.ops.iter().filter(|op| op.invoked_ns < load_ns) {
-        // At most the client's own node forwards an operation; `node` is the one that its client used.
+        // Operations are forwarded only by the client's own node, and `node` is the node that the client used.
         let began = *since.entry(op.op.client).or_insert(op.invoked_ns);
         if let (Some(Outcome::Applied), Some(t)) = (&op.outcome, op.completed_ns) {
             won[op.node] += 1.0;
@@ -62,7 +62,7 @@ fn shares(report: &Report, load_ns: u64) -> Shares {
 struct Summary {
     /// Mean of Jain's index.
     jain: f64,
-    /// Of waits. Clients that never win have few waits, so this figure alone hides them.
+    /// 99th percentile of the waits. Clients that never win have few waits, so this figure alone hides them.
     p99_ms: f64,
     longest_ms: f64,
     won: usize,
@@ -88,7 +88,7 @@ fn over_seeds(what: &str, world: &WorldConfig) -> Summary {
 fn a_slow_clock_without_the_ballot_bump_starves_its_clients() {
     let healthy = over_seeds("compare-and-set, no lease", &hot_key(CAS));
     let starving = over_seeds("compare-and-set, no lease, no ballot bump", &hot_key(CAS).with_mutant(Mutant::NoBallotBump));
-    // One clock of three is ahead, and its node always wins: the index is that of one winner among three.
+    // One of the three clocks is ahead, and its node always wins, so the index is that of one winner among three.
     assert!(starving.jain < 0.45, "Jain {}", starving.jain);
     assert!(healthy.jain > 0.7, "the bump alone makes up for the clocks: Jain {}", healthy.jain);
     assert!(healthy.p99_ms * 2.0 < starving.p99_ms, "p99 {} ms against {}", healthy.p99_ms, starving.p99_ms);
@@ -105,9 +105,9 @@ fn forwarding_to_a_holder_gives_all_coordinators_the_same() {
     assert!(leased.longest_ms * 3.0 < starving.longest_ms, "longest {} ms against {}", leased.longest_ms, starving.longest_ms);
 }
 
-/// A lease alone does not help with a queue in order of arrival. The last winner knows the value, and returns behind
-/// losers that do not. Each of them gets the value in its turn, but by the time it returns the winner has changed the
-/// value again.
+/// A lease alone does not help with a queue in order of arrival. The last winner has the current value, and returns
+/// behind losers that do not. Each loser gets the value when its turn comes, but by the time it returns, the winner
+/// has changed the value again.
 #[test]
 fn a_fair_queue_ends_the_rule_of_the_last_winner() {
     for (what, mut world) in [("no lease", hot_key(CAS)), ("forwarded", forwarded(CAS))] {
@@ -117,18 +117,18 @@ fn a_fair_queue_ends_the_rule_of_the_last_winner() {
         assert!(fair.jain > 0.75, "{what}: Jain {}", fair.jain);
         assert!(fair.won > 2 * fifo.won, "{what}: {} successes and {}", fair.won, fifo.won);
         assert!(fair.p99_ms * 2.0 < fifo.p99_ms, "{what}: p99 {} ms and {}", fair.p99_ms, fifo.p99_ms);
-        // Without a lease, competing coordinators break the rhythm and decide who wins, in either queue.
+        // Without a lease, competing coordinators break this pattern, and they determine who wins, with either queue.
         assert!(what == "no lease" || fifo.jain < 0.5, "{what}: Jain {} in order of arrival", fifo.jain);
     }
 }
 
-/// With a prepared ballot, one proposal decides about all waiting CASes, and one of them wins. If all got replies at once, they would
-/// all be back at once.
+/// With a prepared ballot, one proposal decides all waiting CASes, and one of them wins. If all got their replies at the same time,
+/// they would all return at the same time.
 #[test]
 fn with_a_prepared_ballot_few_are_answered_at_once_and_all_have_their_turn() {
     let mut world = forwarded(CAS);
     world.core.rounds = Rounds::Fast;
-    // No pause: an answered client returns at once.
+    // No pause: an answered client returns immediately.
     (world.clients, world.think_ns) = (24, 0);
     let fair = over_seeds("compare-and-set, forwarded, fast, fair queue", &world);
     let attempts = |world: &WorldConfig| {

@@ -1,5 +1,6 @@
-//! Fate queries with saved rounds and with leases: operations become unknown through crashes, power losses,
-//! partitions, stops and message loss, their fates are queried meanwhile, and no answer is ever contradicted.
+//! Fate queries with saved rounds and with leases: outcomes become unknown through crashes, power losses, partitions,
+//! stops and message loss, the fates of the operations are queried while faults are active, and no answer is ever
+//! contradicted.
 
 use heckle_paxos::lease::{Forward, LeaseMode, LeaseSettings};
 use heckle_paxos::{Call, Counters, Fate, Outcome, Rounds};
@@ -8,11 +9,11 @@ use heckle_sim::config::MS;
 use heckle_sim::{FaultKind, Profile, Report, World, WorldConfig};
 
 const LEASES: [LeaseMode; 3] = [LeaseMode::Off, LeaseMode::Priority, LeaseMode::Read];
-/// Worlds of each combination of rounds and leases.
+/// Number of worlds for each combination of rounds and leases.
 const WORLDS: u64 = 40;
 
-/// Nodes stop for longer than clients wait, die and are cut off, the holder first; every third world loses messages.
-/// All operations are forwarded to the holder of the range, fate queries too.
+/// Nodes stop for longer than clients wait, die, and are cut off, preferably the holder. Every third world loses
+/// messages. All operations, including fate queries, are forwarded to the holder of the range.
 fn rough(seed: u64, rounds: Rounds, lease: LeaseMode) -> WorldConfig {
     let mut world = Profile::Uncertain.world(seed);
     world.core.rounds = rounds;
@@ -29,7 +30,7 @@ fn rough(seed: u64, rounds: Rounds, lease: LeaseMode) -> WorldConfig {
     world
 }
 
-/// The answers to the fate queries of some worlds.
+/// Counts of the answers to fate queries, over several worlds.
 #[derive(Debug, Default)]
 struct FateCounts {
     applied: u64,
@@ -37,7 +38,7 @@ struct FateCounts {
     evicted: u64,
     /// Answers during a fault.
     during_faults: u64,
-    /// Answers that a holder found for another node.
+    /// Answers that a holder determined for another node.
     through_holder: u64,
 }
 
@@ -69,7 +70,7 @@ fn run_clean(seed: u64, rounds: Rounds, lease: LeaseMode) -> Report {
     report
 }
 
-/// Worlds without queries, without stopped nodes or without holders would be clean as well.
+/// Worlds without queries, without stopped nodes or without holders would also be clean.
 #[track_caller]
 fn check_enough(rounds: Rounds, lease: LeaseMode, fates: &FateCounts, sum: &Counters) {
     let leased = if lease == LeaseMode::Off { 0 } else { 1 };
@@ -107,14 +108,14 @@ fn no_fate_is_contradicted_whatever_the_rounds_and_leases() {
     }
 }
 
-/// The judge can detect it in all of these worlds: if the abort is not recorded, a late request takes effect after
-/// its client got the answer that it never would.
+/// The checker can detect contradictions in all of these worlds: if the abort is not recorded, a late request takes
+/// effect after its client was assured that it never would.
 #[cfg(feature = "mutants")]
 #[test]
 fn an_abort_that_is_not_recorded_is_found_whatever_the_rounds_and_leases() {
     use heckle_paxos::Mutant;
     use heckle_sim::ViolationKind;
-    // One world in five to ten shows it: the bound is ten times that.
+    // One world in five to ten shows it, and the bound is about ten times as many.
     const WITHIN: u64 = 100;
     for rounds in Rounds::ALL {
         for lease in LEASES {

@@ -1,5 +1,5 @@
 //! Worlds with leases: no two holders at the same true time, no stale local read, no operation applied twice because
-//! it was forwarded; and progress although the holder of a range dies.
+//! it was forwarded, and progress even if the holder of a range dies.
 
 use heckle_paxos::lease::{Forward, LeaseMode, LeaseSettings};
 use heckle_paxos::{Counters, Outcome, Phase};
@@ -25,7 +25,7 @@ fn worlds_with_leases_are_clean_and_lease_a_lot() {
         let reports: Vec<Report> = (0..100).map(|seed| run_clean(seed, profile.world(seed))).collect();
         let sum = counted(&reports);
         println!("{profile:?}: {sum:?}");
-        // Worlds without any holder would be clean as well.
+        // Worlds without any holder would also be clean.
         for (what, count, least) in [
             ("leases acquired", sum.leases_acquired, 1_000),
             ("leases extended", sum.leases_extended, 200),
@@ -42,7 +42,7 @@ fn worlds_with_leases_are_clean_and_lease_a_lot() {
     }
 }
 
-/// Clients of all nodes use one key, without disturbances.
+/// A world in which clients of all nodes use one key, without disturbances.
 fn calm(mode: LeaseMode, forward: Forward) -> WorldConfig {
     let mut world = WorldConfig { clients: 9, keys: 1, think_ns: 2 * MS, load_ns: 3_000 * MS, ..WorldConfig::default() };
     world.mix = Mix { cas: 4, write: 2, read: 4 };
@@ -85,7 +85,7 @@ fn a_read_lease_reads_without_a_message() {
     let mut world = calm(LeaseMode::Read, Forward::On);
     world.mix = Mix { cas: 0, write: 1, read: 20 };
     let report = run_clean(1, world);
-    // A node that did not know the holder yet has made its own round trips.
+    // A node that did not yet know the holder has made round trips of its own.
     let local = report
         .ops
         .iter()

@@ -1,8 +1,8 @@
 //! Planted bugs: each is found within a bounded number of worlds, the same worlds without it are
 //! clean, and the controls stay clean.
 //!
-//! `HECKLE_SIM_MUTANT=name HECKLE_SIM_SEED=N cargo test -p heckle-sim --test mutants -- --nocapture`
-//! runs one mutant in one world of its family and prints what was found.
+//! `HECKLE_SIM_MUTANT=name HECKLE_SIM_SEED=N cargo test -p heckle-sim --test mutants -- --nocapture` runs one mutant
+//! in one world of its family and prints the findings.
 
 #![cfg(feature = "mutants")]
 
@@ -11,8 +11,8 @@ use heckle_paxos::{Counters, Mutant, MutantClass, Rounds};
 use heckle_sim::{Profile, Report, ViolationKind, World};
 use std::collections::BTreeSet;
 
-/// The family of worlds that shows each safety mutant, and the maximum number of worlds needed. Bounds are about ten
-/// times the expected number, since a change of the core changes every world.
+/// The family of worlds that exposes each safety mutant, and the maximum number of worlds needed. Bounds are about
+/// ten times the expected number, since any change to the core changes every world.
 const SAFETY: &[(Mutant, Profile, u64)] = &[
     (Mutant::AcceptIgnoresPromise, Profile::Calm, 50),
     (Mutant::AcceptKeepsPromisedLow, Profile::PowerCycling, 3_000),
@@ -43,8 +43,8 @@ const SAFETY: &[(Mutant, Profile, u64)] = &[
     (Mutant::LeaseIgnoresDrift, Profile::StaleHolders, 1_000),
 ];
 
-/// Those that show only with saved rounds, and one that shows there as well: without the durable learn, an accept
-/// that is not synced is lost permanently.
+/// Mutants that show only in modes that save rounds, and one that also shows there: without the durable learn, an
+/// un-synced accept is lost permanently.
 const FEWER_ROUNDS: &[(Mutant, Rounds, Profile, u64)] = &[
     (Mutant::ReuseBallot, Rounds::Fast, Profile::Lossy, 500),
     (Mutant::FastProposesEmpty, Rounds::Fast, Profile::Lagging, 100),
@@ -53,8 +53,8 @@ const FEWER_ROUNDS: &[(Mutant, Rounds, Profile, u64)] = &[
     (Mutant::AcceptNotSynced, Rounds::Fast, Profile::LaggingPower, 1_000),
 ];
 
-/// The bug that is not in the core: whether a node may vote after a restart is decided around it. That rule has a
-/// simulator of its own, `nodes/server/src/amnesia/tests.rs`.
+/// The one bug outside the core: the shell decides whether a node may vote after a restart. That rule has a separate
+/// simulator, `nodes/server/src/amnesia/tests.rs`.
 const OUTSIDE_THE_CORE: Mutant = Mutant::AcceptsOwnAmnesia;
 
 fn run(profile: Profile, seed: u64, mutant: Option<Mutant>) -> Report {
@@ -84,7 +84,7 @@ fn check_clean(profile: Profile, seed: u64, mutant: Option<Mutant>) -> Report {
     report
 }
 
-/// The first world in which clients can notice the harm.
+/// Finds the first world in which clients can notice the harm.
 #[track_caller]
 fn check_found(mutant: Mutant, rounds: Option<Rounds>, profile: Profile, within: u64) -> u64 {
     let name = mutant.info().name;
@@ -153,8 +153,8 @@ fn controls_stay_clean() {
     }
 }
 
-/// Without the fence an older update can be chosen after the reply. No client can notice, since the update is of
-/// unknown outcome; the judge can.
+/// Without the fence, an older update can be chosen after the reply. No client can notice, since the outcome of that
+/// update is unknown, but the checker can.
 #[test]
 fn a_skipped_fence_is_seen_by_the_judge_and_by_no_client() {
     for mutant in [Mutant::SkipEmptyFenceCas, Mutant::SkipEmptyFenceRead] {
@@ -168,7 +168,7 @@ fn a_skipped_fence_is_seen_by_the_judge_and_by_no_client() {
     }
 }
 
-/// The assertion ends the node, and with it the world. Its message is what a real node would log.
+/// The assertion ends the node, and with it the world. A real node would log the same message.
 #[test]
 fn a_crash_mutant_is_stopped_by_its_assertion() {
     let crash = REGISTRY.iter().filter(|info| info.class == MutantClass::Crash);
@@ -180,7 +180,7 @@ fn a_crash_mutant_is_stopped_by_its_assertion() {
     }
 }
 
-/// A node whose clock is behind makes no progress if it never learns by how much.
+/// A node whose clock is behind makes no progress if it never learns how far behind it is.
 #[test]
 fn without_the_ballot_bump_a_slow_clock_starves() {
     let mut config = Profile::Calm.world(1);
@@ -200,7 +200,7 @@ fn without_backoff_contending_coordinators_outbid_each_other() {
     assert!(wasted(&ill) > wasted(&healthy), "{} against {}", wasted(&ill), wasted(&healthy));
 }
 
-/// The queue fills up, and nothing is pruned any more.
+/// The queue fills up, and nothing is pruned any longer.
 #[test]
 fn leaked_prune_slots_are_seen_and_state_grows() {
     let mut config = Profile::Pruning.world(1);

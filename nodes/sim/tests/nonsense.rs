@@ -1,8 +1,8 @@
 //! A lying node: well-formed messages with impossible or unlikely contents, in every state of the protocol. The two
-//! correct nodes may lose time, but never end, and store no more than their keys need.
+//! correct nodes may lose time, but they never crash, and they store no more than their keys need.
 //!
-//! Paxos assumes that nodes stop, not that they lie. A plausible lie can break agreement, so nothing is claimed about
-//! values here.
+//! Paxos assumes that nodes fail by stopping, not by lying. A plausible lie can break agreement, so this test makes
+//! no claims about values.
 
 use heckle_paxos::lease::{Forward as ForwardSetting, LeaseBallot, LeaseBody, LeaseMessage, LeaseMode, RangeId};
 use heckle_paxos::{
@@ -15,13 +15,13 @@ use rand_pcg::Pcg64;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// Messages of the liar in the default test. `HECKLE_NONSENSE_MESSAGES=1000000` sends another number.
+/// Number of messages from the liar in the default test. `HECKLE_NONSENSE_MESSAGES=1000000` sends a different number.
 const MESSAGES: u64 = 120_000;
 const KEYS: u32 = 5;
 const MS: u64 = 1_000_000;
 /// The liar is n3.
 const LIAR: u16 = 3;
-/// Received messages that the liar remembers, to answer them in many ways.
+/// Number of received messages that the liar remembers, to answer them in many ways.
 const REMEMBERED: usize = 64;
 
 struct World {
@@ -32,7 +32,7 @@ struct World {
     links: VecDeque<(u16, u16, Event)>,
     timers: Vec<(MonoTime, usize, TimerId)>,
     persisted: Vec<(usize, IoId)>,
-    /// What the liar has received, with its sender.
+    /// The messages that the liar has received, with their senders.
     heard: Vec<(u16, Message)>,
     heard_leases: Vec<(u16, LeaseMessage)>,
     token: u64,
@@ -126,7 +126,7 @@ impl World {
         self.step(node, Event::Client { token, request: ClientRequest { op, key, call, timeout_ns, provenance: Provenance::First } });
     }
 
-    /// One event that does not involve the liar.
+    /// Handles one event that does not involve the liar.
     fn go_on(&mut self) {
         match self.rng.random_range(0..10) {
             0 | 1 if self.open.len() < 40 => self.ask(),
@@ -137,7 +137,7 @@ impl World {
             }
             3..=6 => {
                 let Some((_, to, event)) = self.links.pop_front() else { return };
-                // Some are lost, so that the replies of the liar decide.
+                // Some messages are lost, so that the liar's replies matter.
                 if self.rng.random_range(0..3) > 0 {
                     self.step(usize::from(to) - 1, event);
                 }
@@ -158,7 +158,7 @@ impl World {
         }
     }
 
-    /// One message from the liar.
+    /// Sends one message from the liar.
     fn lie(&mut self) {
         let to = self.rng.random_range(0..2);
         if self.rng.random_range(0..8) == 0 {
@@ -206,7 +206,7 @@ impl World {
             3 => Ballot { micros: environment.micros.saturating_add(self.rng.random_range(0..3)), node, nonce: self.rng.random() },
             4 => Ballot { micros: environment.micros / 2, node, nonce: 1 },
             5 => Ballot { micros: 1_000_000 + self.now.0 / 1_000, node: NodeId(LIAR), nonce: self.rng.random() },
-            // Rarely, since a ballot near the end of time leaves no room for others.
+            // Rarely, since a ballot near the maximum leaves no room for others.
             6 if self.rng.random_range(0..50) == 0 => Ballot { micros: self.number(), node, nonce: self.rng.random() },
             _ => near,
         }
@@ -389,7 +389,7 @@ fn a_node_that_says_anything_ends_no_other() {
         answered += replies;
     }
     println!("{messages} messages, {answered} operations answered: {sum:?}");
-    // Nonsense that reaches no state would end no node either.
+    // Nonsense that reaches no state could not crash a node either.
     for (what, count, least) in [
         ("impossible messages", sum.messages_refused, messages / 20),
         ("contradictions", sum.contradictions, messages / 10_000),

@@ -1,5 +1,5 @@
-//! The parts of the world: clocks that never fire early, disks that lose what they should, links that lose and
-//! duplicate as often as configured.
+//! The parts of the world: clocks never fire early, disks lose what they should, and links lose and duplicate
+//! messages as often as configured.
 
 use heckle_paxos::{Body, IoId, Key, MonoTime, Record, Sync};
 use heckle_sim::clock::NodeClock;

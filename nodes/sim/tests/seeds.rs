@@ -1,16 +1,16 @@
-//! Thousands of worlds, each drawn from its seed, without a broken invariant.
+//! Thousands of worlds, each drawn from its seed, break no invariant.
 
 use heckle_paxos::{Outcome, Rounds};
 use heckle_sim::{Profile, Report, World};
 
-/// Seeds of the default test. `HECKLE_SIM_SEEDS=A..B` chooses others, `HECKLE_SIM_SEED=N` a single one.
+/// Seeds of the default test. `HECKLE_SIM_SEEDS=A..B` selects others, and `HECKLE_SIM_SEED=N` a single one.
 const SEEDS: std::ops::Range<u64> = 0..2_000;
 
 fn run(seed: u64) -> Report {
     World::new(seed, Profile::Swarm.world(seed)).run()
 }
 
-/// Everything known about one world.
+/// Prints everything known about one world.
 fn print_all(report: &Report) {
     println!("{:#?}", Profile::Swarm.world(report.seed));
     for fault in &report.faults {
@@ -73,7 +73,7 @@ fn every_world_of_the_swarm_keeps_every_invariant() {
     assert_eq!((counted.messages_refused, counted.contradictions), (0, 0), "correct nodes send nothing impossible");
     assert_eq!(counted.overlaps, 0, "two operations on one key ran at a time in one node");
     if worlds >= 1_000 {
-        // Worlds in which nothing happens would be clean as well.
+        // Worlds in which nothing happens would also be clean.
         for (what, count, least) in [
             ("applied operations", applied as u64, 50 * worlds / 10),
             ("unknown outcomes", unknown as u64, worlds),
@@ -123,7 +123,7 @@ fn fates_never_contradict_what_happens() {
     }
 }
 
-/// The round trips without contention: a write, and a read or a refused CAS.
+/// The round trips without contention of a write, and of a read or a refused CAS.
 #[test]
 fn undisturbed_operations_take_the_round_trips_of_their_mode() {
     for (rounds, write, refused) in [(Rounds::Classic, 4, 3), (Rounds::Merged, 3, 2), (Rounds::AsyncLearn, 2, 1), (Rounds::Fast, 1, 1)] {

@@ -141,8 +141,7 @@ fn server_ports() -> RangeInclusive<u16> {
     ports_outside(&read("ip_local_port_range"), &read("ip_unprivileged_port_start"))
 }
 
-/// The range of ports below the kernel's range if it is large enough, and otherwise the larger of the ranges below
-/// and above.
+/// The ports below the kernel's range if there are enough of them, or else those above it.
 fn ports_outside(kernel_range: &str, unprivileged_start: &str) -> RangeInclusive<u16> {
     let mut kernel = kernel_range.split_whitespace().map(|port| port.parse::<u16>().ok());
     let (low, high) = (kernel.next().flatten().unwrap_or(32_768), kernel.next().flatten().unwrap_or(60_999));

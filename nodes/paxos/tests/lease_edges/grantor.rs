@@ -1,4 +1,4 @@
-//! The grantor: to whom it grants, and until when.
+//! The grantor: which nodes get a grant, and for how long.
 
 use crate::rig::{MS, at, ballot, before};
 use heckle_paxos::Mutants;
@@ -11,8 +11,8 @@ fn propose(grantor: &mut Grantor, now_ms: u64, ballot: LeaseBallot, time_ms: u64
     grantor.propose(at(now_ms), ballot, time_ms * MS, mode, LIMITS) == LeaseBody::Granted
 }
 
-/// A grant to n2 for 500 ms from 0 ms on, then another propose from n2. n3 gets the range at `free_ms` and not
-/// before.
+/// Grants the range to n2 from 0 ms to 500 ms, and then handles a second propose. n3 must get the range at `free_ms`
+/// and no earlier.
 #[track_caller]
 fn check_second_propose(now_ms: u64, second: LeaseBallot, time_ms: u64, granted: bool, free_ms: u64) {
     for (moment, free) in [(before(free_ms), false), (at(free_ms), true)] {
@@ -29,17 +29,17 @@ fn check_second_propose(now_ms: u64, second: LeaseBallot, time_ms: u64, granted:
 #[rustfmt::skip] // A table.
 fn more_time_is_never_less() {
     //                    at   ballot         for  granted free for n3 at
-    check_second_propose(100, ballot(6, 2),   600, true,   700); // An extension as usual.
-    check_second_propose(100, ballot(6, 2),   100, true,   500); // It asks for less than it has: it keeps what it has.
+    check_second_propose(100, ballot(6, 2),   600, true,   700); // An ordinary extension.
+    check_second_propose(100, ballot(6, 2),   100, true,   500); // It requests less time than it has left, so it keeps the current grant time.
     check_second_propose(100, ballot(6, 2),   400, true,   500);
-    check_second_propose(300, ballot(5, 2),   500, true,   500); // A second copy of the first: granted once.
-    check_second_propose(300, ballot(4, 2),   500, false,  500); // A late one.
-    check_second_propose(600, ballot(6, 2),   100, true,   700); // The first has run out.
+    check_second_propose(300, ballot(5, 2),   500, true,   500); // A second copy of the first propose: granted once.
+    check_second_propose(300, ballot(4, 2),   500, false,  500); // A late propose.
+    check_second_propose(600, ballot(6, 2),   100, true,   700); // The first grant has run out.
     check_second_propose(100, LeaseBallot { restarts: 2, ..ballot(6, 2) }, 600, true, 700); // A new process of the node.
-    check_second_propose(100, ballot(6, 3),   600, false,  500); // Another node.
+    check_second_propose(100, ballot(6, 3),   600, false,  500); // A propose from another node.
 }
 
-/// An extension that asks for less still replaces the grant: the holder releases the newest ballot.
+/// An extension for a shorter time still replaces the grant: the holder releases the newest ballot.
 #[test]
 fn a_shorter_extension_is_the_one_that_is_given_back() {
     let mut grantor = Grantor::default();
@@ -89,7 +89,7 @@ fn a_holder_hears_once_a_turn_that_others_wait() {
     for (now, hears) in [(at(1), true), (at(2), false), (before(26), false), (at(26), true), (before(51), false)] {
         assert_eq!(grantor.note_refused(now, 25 * MS).is_some(), hears, "{now:?}");
     }
-    // Another ballot is another grant, whose holder has had no hint yet.
+    // Another ballot is another grant, whose holder has not been notified yet.
     propose(&mut grantor, 51, ballot(2, 2), 100, LeaseMode::Read);
     assert_eq!(grantor.note_refused(at(51), 25 * MS), Some(ballot(2, 2)));
     assert_eq!(grantor.note_refused(at(151), 25 * MS), None, "it has run out");

@@ -1,4 +1,4 @@
-//! The holder: when it requests a lease, and from when until when it considers itself the holder.
+//! The holder: when it requests a lease, and for how long it considers itself the holder.
 
 use crate::rig::{LEASE_MS, MS, Node, RANGE, TURN_MS, at, ballot, before, settings};
 use heckle_paxos::lease::{EndWhy, Forward, LeaseBallot, LeaseBody, LeaseChange, LeaseMode, LeaseSettings};
@@ -48,7 +48,7 @@ fn a_lease_ends_when_its_time_is_over_even_if_its_timer_is_late() {
         assert!(node.holds(before(LEASE_MS)) && !node.holds(at(LEASE_MS)));
         node.timer(before(LEASE_MS));
         assert_eq!(node.effects(), (vec![], vec![]), "it runs");
-        // Others wait for the lease, but it expires before it can be released.
+        // Other nodes wait for the lease, but it expires before it can be released.
         node.receive(2, ballot(1, 1), LeaseBody::Wanted, at(1));
         node.out.clear();
         node.timer(at(LEASE_MS + late_ms));
@@ -156,7 +156,7 @@ fn a_range_of_another_node_is_asked_for_when_it_is_free() {
         assert_eq!(node.asked(), None, "{body:?}");
         node.touch(at(300));
         assert_eq!(node.asked().map(|ballot| ballot.run), Some(8), "above the one that was heard of: {body:?}");
-        // A release with another ballot frees nothing, and neither does news of an older lease or of another node.
+        // A release with another ballot frees nothing, nor does news of an older lease or from another node.
         let mut node = effects(body);
         node.receive(3, ballot(6, 3), LeaseBody::Release, at(1));
         node.leases.note_other(RANGE, ballot(6, 2), at(2));
@@ -172,7 +172,7 @@ fn a_range_of_another_node_is_asked_for_when_it_is_free() {
     let mut node = Node::new(3, settings(Forward::Off));
     node.acquire(at(0));
     assert_eq!(node.leases.other(RANGE, at(1)), None);
-    // The newer of its own grant and the reported lease.
+    // The newer of its own grant and the reported lease counts.
     let mut node = Node::new(3, settings(Forward::Off));
     node.receive(2, ballot(9, 2), LeaseBody::Propose { time_ns: 100 * MS, mode: LeaseMode::Read }, at(1));
     node.leases.note_other(RANGE, ballot(11, 3), at(50));
@@ -180,7 +180,7 @@ fn a_range_of_another_node_is_asked_for_when_it_is_free() {
     assert_eq!(node.leases.other(RANGE, at(60)).map(|seen| seen.ballot), Some(ballot(9, 2)));
 }
 
-/// An attempt must be above every reported ballot, or it is refused by those that promised that ballot.
+/// An attempt must be above every reported ballot, or it is refused by the nodes that promised that ballot.
 #[test]
 fn an_attempt_is_above_all_that_was_heard_of() {
     for body in [LeaseBody::Prepare, LeaseBody::Release, LeaseBody::Promise { granted: None }, LeaseBody::Wanted] {
@@ -192,7 +192,8 @@ fn an_attempt_is_above_all_that_was_heard_of() {
     }
 }
 
-/// Only the node named in a ballot may use it, only members are heard, and a run number near the maximum is garbage.
+/// Only the node named in a ballot may use it, only messages from members count, and a run number near the maximum is
+/// garbage.
 #[test]
 #[rustfmt::skip] // A table.
 fn who_is_answered() {

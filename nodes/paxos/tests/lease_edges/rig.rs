@@ -1,4 +1,4 @@
-//! One node's leases, and a test that plays all other nodes.
+//! One node's leases, with the test playing all other nodes.
 
 use heckle_paxos::lease::{
     Forward, LeaseAction, LeaseBallot, LeaseBody, LeaseChange, LeaseMessage, LeaseMode, LeaseSettings, Leases, RangeId,
@@ -85,8 +85,8 @@ impl Node {
         asked
     }
 
-    /// Bodies sent since the last call, with their receivers, and changes of the lease.
-    #[allow(clippy::type_complexity)] // Read apart at once.
+    /// Bodies sent since the last call, with their receivers, and the lease changes.
+    #[allow(clippy::type_complexity)] // Callers destructure it immediately.
     pub(crate) fn effects(&mut self) -> (Vec<(u16, LeaseBallot, LeaseBody)>, Vec<(LeaseChange, MonoTime)>) {
         let (mut sent, mut changes) = (vec![], vec![]);
         for action in self.out.drain(..) {

@@ -1,4 +1,4 @@
-//! Releases: a holder keeps a range for a turn, and then releases it if other nodes wait.
+//! Releases: a holder keeps a range for one turn, and then releases it if other nodes are waiting.
 
 use crate::rig::{LEASE_MS, MS, Node, RANGE, TURN_MS, at, ballot, before, settings};
 use heckle_paxos::lease::{EndWhy, Forward, LeaseBallot, LeaseBody, LeaseChange};
@@ -8,8 +8,8 @@ fn wanted(node: &mut Node, now: MonoTime) {
     node.receive(2, ballot(1, 1), LeaseBody::Wanted, now);
 }
 
-/// Checks the messages of a node that releases a lease at `now`: the lease ends for itself first, then it informs all
-/// others.
+/// Checks the messages of a node that releases a lease at `now`: it first ends the lease for itself, and then
+/// notifies all others.
 #[track_caller]
 fn check_given_back(node: &mut Node, held: LeaseBallot, why: EndWhy, now: MonoTime) {
     let (sent, changes) = node.effects();
@@ -30,10 +30,10 @@ fn a_holder_gives_way_when_its_turn_is_over() {
     assert!(node.holds(before(TURN_MS)) && node.effects().1.is_empty());
     node.timer(at(TURN_MS));
     check_given_back(&mut node, held, EndWhy::Yielded, at(TURN_MS));
-    // Its own grant at this node is gone too: n2 can have the range at once.
+    // Its own grant at this node is also gone: n2 can have the range immediately.
     let mut out = vec![];
     assert_eq!(node.leases.refuses(RANGE, NodeId(2), true, at(TURN_MS), &mut out), None);
-    // Others have waited and go first.
+    // Others have been waiting, so they go first.
     node.touch(before(3 * TURN_MS));
     assert_eq!(node.asked(), None);
     node.touch(at(3 * TURN_MS));
@@ -74,10 +74,10 @@ fn a_lease_that_is_about_to_be_given_back_is_not_extended() {
     node.acquire(at(0));
     wanted(&mut node, at(10));
     node.out.clear();
-    // Its timer fires late.
+    // The lease's timer fires late.
     node.touch(at(300));
     assert_eq!(node.asked(), None);
-    // The next lease is not affected by it.
+    // The next lease is not affected by the late timer.
     node.timer(at(LEASE_MS));
     node.acquire(at(LEASE_MS + 1));
     node.touch(at(LEASE_MS + 301));
@@ -94,8 +94,8 @@ fn who_holds_nothing_has_nothing_to_give_back() {
     assert_eq!(node.effects().0, [], "it has run out");
 }
 
-/// With forwarding, others are refused only until they know the holder. A node that is refused for four turns,
-/// without a pause of more than three, cannot reach the holder.
+/// With forwarding, other nodes are refused only until they learn of the holder. A node that keeps being refused for
+/// four turns, without a pause of more than three, cannot reach the holder.
 #[test]
 #[rustfmt::skip] // A table.
 fn with_forwarding_a_holder_gives_way_to_who_cannot_reach_it() {
@@ -124,7 +124,7 @@ fn with_forwarding_a_holder_gives_way_to_who_cannot_reach_it() {
     }
 }
 
-/// If the grantor is the holder itself, it sends no message.
+/// If the grantor is the holder itself, no message is sent.
 #[test]
 fn a_holder_that_turns_others_away_itself_gives_way_too() {
     let mut node = Node::new(3, settings(Forward::Off));
@@ -134,7 +134,7 @@ fn a_holder_that_turns_others_away_itself_gives_way_too() {
     check_given_back(&mut node, held, EndWhy::Yielded, at(100));
 }
 
-/// A node that stops releases its leases and its pending requests, since a grant may be on its way.
+/// A stopping node releases its leases, and also its pending requests, since a grant may be on its way.
 #[test]
 fn a_stop_gives_back_what_is_asked_for_as_well() {
     let mut node = Node::new(3, settings(Forward::Off));
@@ -150,7 +150,7 @@ fn a_stop_gives_back_what_is_asked_for_as_well() {
         node.touch(at(now));
         assert_eq!(node.asked(), None, "it asks for nothing any more");
     }
-    // A lease that had run out by then has expired instead.
+    // A lease that has already run out counts as expired instead.
     let mut node = Node::new(3, settings(Forward::Off));
     node.acquire(at(0));
     node.leases.stop(at(LEASE_MS + 5), &mut node.out);

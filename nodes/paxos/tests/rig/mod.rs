@@ -1,6 +1,6 @@
-//! One replica, n1 of three, and a test that plays everything else: clients, peers, disk and clock.
+//! One replica, n1 of three, with the test playing everything else: clients, peers, disk and clock.
 
-#![allow(dead_code)] // Each test file uses its own part.
+#![allow(dead_code)] // Each test file uses a different part.
 
 use heckle_paxos::*;
 use rand::SeedableRng;
@@ -80,7 +80,7 @@ pub(crate) fn row(learned: Ballot, version: u64, value: &str) -> Row {
 pub(crate) fn config() -> Config {
     let mut config = Config::new(n(1), vec![n(1), n(2), n(3)]);
     config.backoff = Backoff::Uniform { max_ns: 100 * MS };
-    // The tests of pruning turn it on; the others count the messages of operations.
+    // The pruning tests turn it on. The other tests count the messages of operations.
     config.prune = Prune::Off;
     config
 }
@@ -90,7 +90,7 @@ impl Rig {
         Self::recovered(config, Vec::new())
     }
 
-    /// A replica that recovers these records.
+    /// Returns a replica that has recovered these records.
     pub(crate) fn recovered(config: Config, records: Vec<Record>) -> Self {
         let mut replica = Replica::new(config).expect("valid settings");
         records.into_iter().for_each(|record| replica.recover(record));
@@ -153,18 +153,18 @@ impl Rig {
         }
     }
 
-    /// The disk has synced everything.
+    /// Lets the disk sync everything.
     pub(crate) fn sync(&mut self) {
         let io_id = self.newest_io;
         self.step(Event::Persisted { io_id });
     }
 
-    /// A client sends a request, with the default time limit.
+    /// Sends a client's request, with the default time limit.
     pub(crate) fn ask(&mut self, op: OpId, call: Call) -> ClientToken {
         self.request(ClientRequest { op, key: key(), call, timeout_ns: TIMEOUT_NS, provenance: Provenance::First })
     }
 
-    /// A client puts or gets on the last-write-wins path.
+    /// Sends a client's put or get on the last-write-wins path.
     pub(crate) fn ask_cheap(&mut self, op: OpId, call: PlainCall, level: Level) -> ClientToken {
         self.next_token += 1;
         let token = ClientToken(self.next_token);
@@ -180,7 +180,7 @@ impl Rig {
         token
     }
 
-    /// A peer replies to the running attempt.
+    /// Delivers a peer's reply to the running attempt.
     pub(crate) fn answer(&mut self, from: u16, body: Body) {
         let tag = self.tag.expect("a request was sent");
         self.answer_to(tag, from, body);
@@ -190,7 +190,7 @@ impl Rig {
         self.step(Event::Peer { from: n(from), message: Message { key: key(), tag, body } });
     }
 
-    /// A peer without a row promises.
+    /// Delivers a promise from a peer without a row.
     pub(crate) fn promise(&mut self, from: u16) {
         self.promise_with(from, None, Ballot::ZERO);
     }
@@ -199,7 +199,7 @@ impl Rig {
         self.answer(from, Body::Promise { old_promise: Ballot::ZERO, accepted, learned, newer: None });
     }
 
-    /// A peer has no newer row.
+    /// Delivers a peer's reply that it has no newer row.
     pub(crate) fn row_read(&mut self, from: u16) {
         self.answer(from, Body::RowRead { learned: Ballot::ZERO, newer: None });
     }
@@ -213,14 +213,14 @@ impl Rig {
         self.answer(from, Body::Learned { learned });
     }
 
-    /// A peer rejects because of a much higher ballot.
+    /// Delivers a peer's reject because of a much higher ballot.
     pub(crate) fn reject(&mut self, from: u16, request: RequestKind) {
         let ballot = self.tag.expect("a request was sent").ballot;
         let seen = Ballot { micros: ballot.micros + 1_000_000, ..b(0, 3) };
         self.answer(from, Body::Reject { request, seen });
     }
 
-    /// Time passes, and due timers fire.
+    /// Lets time pass and fires the timers that are due.
     pub(crate) fn elapse(&mut self, ns: u64) {
         let end = self.now.after_ns(ns);
         loop {

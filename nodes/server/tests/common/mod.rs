@@ -1,5 +1,5 @@
 //! A small blocking client and a cluster of nodes in threads.
-#![allow(dead_code, missing_docs, unreachable_pub)] // Each test program includes it and uses a part of it.
+#![allow(dead_code, missing_docs, unreachable_pub)] // Each test program includes this module and uses part of it.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -17,7 +17,7 @@ use heckle_server::{Node, NodeHandle, NodeId, NodeOptions, control};
 
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A folder that is removed with the test, even if it fails.
+/// A folder that is removed at the end of the test, even if the test fails.
 pub struct TempDir(PathBuf);
 
 impl TempDir {
@@ -44,12 +44,12 @@ pub fn n(number: u16) -> NodeId {
     NodeId::new(number).unwrap()
 }
 
-/// A loopback address that this test holds until its process ends.
+/// A loopback address that this test program holds until its process ends.
 pub fn claim() -> &'static LoopbackClaim {
     Box::leak(Box::new(LoopbackClaim::new().unwrap()))
 }
 
-/// Options of `count` nodes that know each other. Small segments, so that rotation and snapshots are exercised.
+/// Options for `count` nodes of one cluster, with small segments so that rotation and snapshots are exercised.
 pub fn options_of_cluster(dir: &Path, count: u16) -> Vec<NodeOptions> {
     let claim = claim();
     let addrs = claim.addresses(usize::from(count)).unwrap();
@@ -101,7 +101,7 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// One connection, one operation at a time.
+/// A client with one connection and one operation at a time.
 pub struct TestClient {
     pub stream: TcpStream,
     reader: FrameReader,

@@ -1,11 +1,12 @@
-//! Every interleaving of a small world, explored with `stateright`: the same core as in the server, three acceptors,
-//! coordinators at two of them, messages late, lost, duplicated and out of order, power losses, timers, time limits.
+//! Every interleaving of a small world, explored with `stateright`: the same core as in the server, with three
+//! acceptors, coordinators at two of them, late, lost, duplicated and reordered messages, power losses, timers and
+//! time limits.
 //!
-//! The simulator takes long random samples. This explores exhaustively, in worlds small enough for that.
+//! The simulator takes long random samples, whereas this test explores exhaustively, in worlds small enough for that.
 //! `docs/model.md` states what this proves and what it does not.
 //!
-//! `HECKLE_MODEL_STEPS=20000000 cargo test -p heckle-sim --release --test model -- --nocapture` goes further: that
-//! many steps in each of the wide worlds.
+//! `HECKLE_MODEL_STEPS=20000000 cargo test -p heckle-sim --release --test model -- --nocapture` explores further: the
+//! given number of steps in each of the wide worlds.
 
 mod scope;
 mod watch;
@@ -21,7 +22,7 @@ const BLACKOUT: Budget = Budget { blackouts: 1, ..CALM };
 const TIMER: Budget = Budget { timers: 1, ..CALM };
 const TIMEOUT: Budget = Budget { timeouts: 1, ..CALM };
 
-/// Explored exhaustively, each time.
+/// Worlds explored exhaustively in every run.
 const SMALL: &[Scope] = &[
     freely(Rounds::Classic, "w1", CRASH_AND_TIMER, 3),
     freely(Rounds::Classic, "c1 c2", CALM, 1),
@@ -41,7 +42,7 @@ const SMALL: &[Scope] = &[
     in_turn(Rounds::Fast, "w1 w1 r2", CALM, 4),
 ];
 
-/// Explored up to a number of steps.
+/// Worlds explored up to a number of steps.
 const WIDE: &[Scope] = &[
     freely(Rounds::Classic, "c1 c2", CALM, 2),
     freely(Rounds::Classic, "w1 r2", CALM, 2),
@@ -57,7 +58,7 @@ const WIDE: &[Scope] = &[
     Scope { prune: Prune::On, ..freely(Rounds::Merged, "w1 w2", Budget { timers: 2, ..CALM }, 2) },
 ];
 
-/// Steps in each of the wide worlds: a few seconds in the test profile.
+/// Number of steps in each of the wide worlds, which takes a few seconds in the test profile.
 const STEPS: usize = 40_000;
 
 fn steps() -> usize {
@@ -67,7 +68,7 @@ fn steps() -> usize {
     text.parse().unwrap_or_else(|_| panic!("HECKLE_MODEL_STEPS is `{text}`: give it the number of steps in each wide world"))
 }
 
-/// Far above the number of steps of the small worlds.
+/// Far more than the number of steps in the small worlds.
 const NO_LIMIT: usize = 5_000_000;
 
 #[track_caller]
@@ -84,8 +85,8 @@ fn small_worlds_are_clean_to_the_last_state() {
     for scope in SMALL {
         let explored = check_clean(scope, Order::Depth, NO_LIMIT);
         assert!(explored.exhausted, "{}", explored.line);
-        // A world in which nothing completes breaks no rule. Two operations that start at once need more than one
-        // ballot.
+        // A world in which nothing completes breaks no rule. Two operations that start simultaneously need more than
+        // one ballot.
         assert!(explored.answered || scope.bound == 1, "not in one run was every operation answered: {}", explored.line);
         sum += explored.unique;
     }
@@ -96,7 +97,7 @@ fn small_worlds_are_clean_to_the_last_state() {
 fn wide_worlds_are_clean_as_far_as_explored() {
     let mut sum = 0;
     for scope in WIDE {
-        // From the beginning, and to the ends of some runs.
+        // Explore both from the beginning, and to the ends of some runs.
         for order in [Order::Breadth, Order::Depth] {
             let explored = check_clean(scope, order, steps());
             sum += explored.unique;
@@ -116,7 +117,8 @@ mod planted {
     use std::collections::{BTreeMap, BTreeSet};
     use watch::Rule;
 
-    /// Where each is found, and the maximum number of exploration steps: about three times the number needed.
+    /// The world in which each bug is found, and the maximum number of exploration steps: about three times the
+    /// number needed.
     const FOUND: &[(Mutant, Scope, Order, usize)] = &[
         (Mutant::AcceptIgnoresPromise, freely(Rounds::Classic, "c1 c2", CALM, 2), Order::Breadth, 200_000),
         (Mutant::AcceptKeepsPromisedLow, freely(Rounds::AsyncLearn, "w1 w2", CALM, 2), Order::Breadth, 250_000),
@@ -144,7 +146,7 @@ mod planted {
             Order::Depth,
             160_000,
         ),
-        // The prune must have reached the disk: the first read's promise syncs it as well.
+        // The prune must have reached the disk: the first read's promise also syncs it.
         (
             Mutant::LearnNotSynced,
             Scope { prune: Prune::On, ..in_turn(Rounds::Merged, "w1 r1 r2", Budget { blackouts: 1, timers: 1, ..CALM }, 4) },
@@ -157,7 +159,7 @@ mod planted {
         (Mutant::SkipEmptyFenceCas, freely(Rounds::Merged, "w1 x2 r2", CALM, 3), Order::Breadth, 160_000),
     ];
 
-    /// Bugs that these worlds cannot show. The simulator finds all of them, see `tests/mutants.rs`, except `accepts-own-amnesia`.
+    /// Bugs that these worlds cannot show. The simulator finds all of them except `accepts-own-amnesia`: see `tests/mutants.rs`.
     const OUTSIDE: &[(Mutant, &str)] = &[
         (Mutant::NoReprepareAfterRefresh, "needs three coordinators, and more steps than are explored here"),
         (Mutant::TtlByLocalTime, "there are no clocks here, and nothing expires"),
@@ -172,7 +174,7 @@ mod planted {
 
     #[test]
     fn each_that_fits_is_found_and_its_world_is_clean_without_it() {
-        // Each world, and the maximum number of steps that it needed.
+        // For each world, the maximum number of steps that a bug needed.
         let mut needed: BTreeMap<String, (&Scope, Order, usize)> = BTreeMap::new();
         for (mutant, scope, order, within) in FOUND {
             let (name, explored) = (mutant.info().name, scope.explore(Mutants::only(*mutant), *order, *within));
@@ -180,7 +182,8 @@ mod planted {
                 panic!("{name} was not found: {}", explored.line);
             };
             println!("{name}: {rule:?}, {what}: a trace of {steps} steps. {}", explored.line);
-            // A bug that breaks only a fence shows before a client can notice; all others break what clients rely on.
+            // A bug that breaks only a fence is found before any client can notice. All others break guarantees on
+            // which clients rely.
             assert_eq!(rule == Rule::Fence, mutant.info().class == MutantClass::Control, "{name}: {what}");
             let world = needed.entry(format!("{scope:?} {order:?}")).or_insert((scope, *order, 0));
             world.2 = world.2.max(explored.steps);

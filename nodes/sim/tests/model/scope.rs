@@ -1,4 +1,4 @@
-//! What is explored, how far, and what must hold in every state.
+//! The scope of an exploration: what is explored, how far, and what must hold in every state.
 
 use heckle_paxos::{Backoff, Ballot, Call, Config, Mutants, NodeId, Prune, Queue, Rounds};
 use stateright::{Checker, HasDiscoveries, Model, Property};
@@ -17,19 +17,19 @@ pub(crate) struct Scope {
     pub(crate) left: Budget,
     pub(crate) prune: Prune,
     /// Worlds with a later ballot time, or an operation with more attempts, are not explored, because coordinators
-    /// can outbid each other for ever. Ballots count from 1.
+    /// can outbid each other forever. Ballots count from 1.
     pub(crate) bound: u64,
 }
 
-/// Only messages are late, lost, duplicated and out of order.
+/// The only faults are late, lost, duplicated and reordered messages.
 pub(crate) const CALM: Budget = Budget { crashes: 0, blackouts: 0, timers: 0, timeouts: 0 };
 
-/// Operations at any time.
+/// A world in which operations are requested at any time.
 pub(crate) const fn freely(rounds: Rounds, asks: &'static str, left: Budget, bound: u64) -> Scope {
     Scope { rounds, asks, asking: Asking::Freely, left, prune: Prune::Off, bound }
 }
 
-/// Operations one after the other.
+/// A world in which operations are requested one after the other.
 pub(crate) const fn in_turn(rounds: Rounds, asks: &'static str, left: Budget, bound: u64) -> Scope {
     Scope { asking: Asking::OneByOne, ..freely(rounds, asks, left, bound) }
 }
@@ -39,14 +39,14 @@ pub(crate) const fn in_turn(rounds: Rounds, asks: &'static str, left: Budget, bo
 pub(crate) enum Order {
     /// Breadth first: the first counterexample is a shortest one.
     Breadth,
-    /// Depth first: takes little memory, and reaches deep bugs.
+    /// Depth first: uses little memory, and reaches deep bugs.
     Depth,
 }
 
 /// The result of an exploration.
 pub(crate) struct Explored {
     pub(crate) unique: usize,
-    /// With repetitions.
+    /// Number of steps taken, including repeated ones.
     pub(crate) steps: usize,
     /// Whether all states were explored.
     pub(crate) exhausted: bool,
@@ -54,13 +54,13 @@ pub(crate) struct Explored {
     pub(crate) answered: bool,
     /// The first broken rule, and the number of steps to it.
     pub(crate) broken: Option<(Rule, String, usize)>,
-    /// All of that in words.
+    /// A one-line summary.
     pub(crate) line: String,
 }
 
 impl Scope {
-    /// Explores this world until it is exhausted, a rule is broken, or that many steps were taken. One thread: every
-    /// run visits the same states in the same order.
+    /// Explores this world until it is exhausted, a rule is broken, or `steps` steps have been taken. Uses one
+    /// thread, so every run visits the same states in the same order.
     pub(crate) fn explore(&self, mutants: Mutants, order: Order, steps: usize) -> Explored {
         let explored = Exploring { config: self.config(mutants), asks: self.asks(), scope: self.clone() };
         let builder = explored.checker().target_state_count(steps).finish_when(HasDiscoveries::AnyFailures);

@@ -1,5 +1,5 @@
-//! Observations during the exploration: everything accepted, chosen and reported to clients, and what must never
-//! happen.
+//! Observations during the exploration: everything accepted, chosen and reported to clients, and the rules that must
+//! hold.
 
 use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
@@ -9,8 +9,7 @@ use heckle_paxos::{Ballot, Call, Config, Diagnostics, Fate, Message, OpFate, Out
 
 use super::world::{Ask, id, op_of};
 
-/// The memory of past events. It is part of the state: two states that differ in it differ in which future steps
-/// break a rule.
+/// The memory of past events. It is part of the state, since it determines which future steps break a rule.
 #[derive(Clone)]
 pub(crate) struct Watch {
     quorum: u32,
@@ -20,9 +19,10 @@ pub(crate) struct Watch {
     accepts: BTreeMap<Ballot, (Update, u64)>,
     /// Rows chosen so far, by version.
     chosen: BTreeMap<u64, Arc<RowData>>,
-    /// For each version: whose update it is, and the value. Operations that share a proposal have a version each.
+    /// For each version: the operation that created it, and the value. Operations that share a proposal have separate
+    /// versions.
     line: Vec<(Option<usize>, Option<Value>)>,
-    /// The newest version that had been reported to a client when each operation was requested.
+    /// For each operation: the newest version reported to a client before it was requested.
     floors: Vec<usize>,
     /// The newest version that has been reported to a client.
     reported: usize,
@@ -41,7 +41,7 @@ pub(crate) enum Rule {
     Agreement,
     /// Every acknowledged update is chosen, and no later row has forgotten it.
     Acknowledged,
-    /// What was reported to clients stays true: values, refusals, fates.
+    /// Everything reported to clients stays true: values, refusals, fates.
     Reported,
     /// After the reply to a read or a refused CAS, nothing proposed before it is chosen.
     Fence,
@@ -65,8 +65,8 @@ impl Watch {
         }
     }
 
-    /// Hashes what can still matter: what was reported if a request is still to come, and for each running operation
-    /// what had been reported when it was requested.
+    /// Hashes the parts that can still matter: the reported version if a request is still to come, and for each
+    /// running operation the version that had been reported when it was requested.
     pub(crate) fn fingerprint<H: Hasher>(&self, asks_left: bool, running: impl Iterator<Item = usize>, state: &mut H) {
         // Settings are the same in all states, and the line follows from the rows.
         let Watch { quorum: _, rounds: _, asks: _, accepts, chosen, line: _, floors, reported, refused, fence, highest, wrong } = self;
@@ -79,7 +79,7 @@ impl Watch {
         }
     }
 
-    /// What went wrong, if anything did.
+    /// The first broken rule and its description, if any.
     pub(crate) fn wrong(&self) -> Option<(Rule, &str)> {
         self.wrong.as_ref().map(|(rule, what)| (*rule, what.as_str()))
     }
@@ -102,7 +102,7 @@ impl Watch {
         self.floors[op] = self.reported;
     }
 
-    /// A replica has stored a record.
+    /// Handles a record stored by a replica.
     pub(crate) fn persisted(&mut self, node: usize, record: &Record) {
         match record {
             Record::Accepted { accepted, .. } => self.accepted(node, accepted.ballot, &accepted.update),
@@ -169,7 +169,7 @@ impl Watch {
         self.chosen.insert(version, Arc::clone(data));
     }
 
-    /// Another operation has taken effect, or been declared aborted.
+    /// Records that another operation has taken effect or been declared aborted.
     fn apply(&mut self, op: usize, fate: OpFate) {
         let value = self.line.last().and_then(|(_, value)| value.clone());
         let (by, value) = match (fate, self.asks[op].call.clone()) {
@@ -188,7 +188,7 @@ impl Watch {
         self.line.push((by, value));
     }
 
-    /// A client got a reply.
+    /// Handles a reply to a client.
     pub(crate) fn answered(&mut self, op: usize, outcome: &Outcome, diagnostics: &Diagnostics) {
         match outcome {
             Outcome::Applied => match self.version_of(op) {
@@ -225,7 +225,7 @@ impl Watch {
         self.line.iter().position(|(by, _)| *by == Some(op))
     }
 
-    /// A client got the answer that this operation will never be applied.
+    /// Handles a reply that this operation will never be applied.
     fn refuse(&mut self, op: usize) {
         if self.version_of(op).is_some() {
             self.fail(Rule::Reported, format!("operation {op} was answered as never to be applied, and had been"));
@@ -241,7 +241,7 @@ impl Watch {
         (0..self.asks.len()).find(|op| id(*op) == *of).expect("fates are asked of operations of the model")
     }
 
-    /// A client got a value.
+    /// Handles a value returned to a client.
     fn saw(&mut self, op: usize, current: Option<&Value>, diagnostics: &Diagnostics) {
         let floor = self.floors[op];
         // Values are unique except for aborts, which keep the value: the newest version with the value counts.

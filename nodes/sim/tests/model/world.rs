@@ -1,14 +1,14 @@
 //! The explored world: the same replicas that the server runs, a network, disks, and a few operations.
 //!
-//! **Network.** Messages are never removed: each may arrive now, later, again, in any order, or never. So loss,
-//! delay, reordering and duplication need no separate steps, and a state need not record which copies are left.
+//! **Network.** Messages are never removed: each may arrive at any time, repeatedly, in any order, or never. So loss,
+//! delay, reordering and duplication need no separate steps, and a state need not record the remaining copies.
 //!
-//! **Time** is only the order of steps. A timer may fire whenever it is set, at a time late enough for everything
-//! that it was set for; time limits expire in a separate step.
+//! **Time** is only the order of steps. A timer may fire at any time once it is set, at a clock reading late enough
+//! for everything it was set for. Time limits expire in a separate step.
 //!
-//! **Left out of a state** is everything that can no longer matter, see [`World::tidy`].
+//! **Omitted from a state** is everything that can no longer matter: see [`World::tidy`].
 
-mod net; // which messages still matter
+mod net; // the messages that still matter
 
 use std::fmt::{self, Debug};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -26,9 +26,9 @@ use net::{RoundKind, round_kind};
 
 /// The only key.
 const KEY: &str = "k";
-/// Later than every time for which a timer is set, except time limits.
+/// Later than the time of any timer, except for time limits.
 const TIMER_LATE_NS: u64 = 10_000_000_000;
-/// Later than all timers of one run together.
+/// Longer than all timers of one run together.
 const TIMEOUT_NS: u64 = 1_000 * TIMER_LATE_NS;
 
 fn digest(fill: impl FnOnce(&mut DefaultHasher)) -> u64 {
@@ -49,7 +49,7 @@ pub(crate) struct Ask {
 pub(crate) enum Asking {
     /// At any time, in any order.
     Freely,
-    /// In order, each after those before it are answered or lost.
+    /// In order, each after all earlier ones have been answered or lost.
     OneByOne,
 }
 
@@ -73,8 +73,8 @@ impl Debug for Envelope {
 #[derive(Clone)]
 struct Node {
     replica: Replica,
-    /// The replica that a crash would leave: all synced records, recovered. Not kept current once nothing can crash
-    /// any more.
+    /// The replica as it would be after a crash: recovered from all synced records. Not kept up to date once no more
+    /// crashes can occur.
     durable: Arc<Replica>,
     /// Un-synced records for which nothing waits.
     lazy: Vec<Record>,
@@ -90,11 +90,11 @@ pub(crate) enum Progress {
     Waiting,
     Running,
     Answered(Outcome),
-    /// Its node died, so it gets no reply.
+    /// Its node crashed, so it gets no reply.
     Lost,
 }
 
-/// How often each event may still happen.
+/// The number of times that each event may still happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Budget {
     /// A node loses power and restarts.
@@ -126,7 +126,7 @@ pub(crate) struct World {
     /// Sorted by their digests, without repetition.
     net: Vec<Envelope>,
     pub(crate) ops: Vec<Progress>,
-    /// The last round that each operation's coordinator has sent: replies to earlier rounds are ignored.
+    /// The last round sent by each operation's coordinator. Replies to earlier rounds are ignored.
     rounds: Vec<Option<(Tag, RoundKind)>>,
     left: Budget,
     pub(crate) watch: Arc<Watch>,
@@ -143,7 +143,7 @@ impl Hash for World {
         for envelope in &self.net {
             envelope.digest.hash(state);
         }
-        // What an answered operation returned is part of the watch.
+        // The results of answered operations are part of the watch.
         self.ops.iter().map(std::mem::discriminant).for_each(|progress| progress.hash(state));
         self.left.hash(state);
         let asks_left = self.ops.contains(&Progress::Waiting);
@@ -168,7 +168,7 @@ impl Debug for World {
 }
 
 impl World {
-    /// The nodes have started, and nothing has been requested.
+    /// The initial world: the nodes have started, and nothing has been requested.
     pub(crate) fn new(config: &Config, asks: &[Ask], left: Budget) -> World {
         let mut world = World {
             nodes: vec![],
@@ -216,7 +216,7 @@ impl World {
         }
     }
 
-    /// The state after a step; `None` if the step has no effect.
+    /// The state after a step, or `None` if the step has no effect.
     pub(crate) fn after(&self, step: &Step, asks: &[Ask]) -> Option<World> {
         let mut next = self.clone();
         match *step {
@@ -277,7 +277,7 @@ impl World {
         Some(next)
     }
 
-    /// Whether a step of one node has changed nothing. Messages are only added.
+    /// Whether a step of one node has changed nothing. Messages are only ever added.
     fn is_as(&self, before: &World, at: usize) -> bool {
         let disk = |world: &World| (world.nodes[at].digest, world.nodes[at].durable_digest, world.nodes[at].lazy.len());
         disk(self) == disk(before) && self.net.len() == before.net.len() && self.ops == before.ops
@@ -297,7 +297,7 @@ impl World {
         self.step(node, Event::Timer { id });
     }
 
-    /// Power fails and returns: what was not synced is gone.
+    /// Lets power fail and return: everything un-synced is lost.
     fn crash(&mut self, node: usize, asks: &[Ask]) {
         for (op, progress) in self.ops.iter_mut().enumerate() {
             if asks[op].node == node && *progress == Progress::Running {
@@ -387,12 +387,12 @@ fn advance(node: &mut Node, event: Event, out: &mut Actions) {
     node.replica.step(node.now, WallTime(0), event, &mut Pcg64::seed_from_u64(0), out);
 }
 
-/// The id of the operation with this index, each from another client.
+/// The id of the operation with this index. Each comes from a different client.
 pub(crate) fn id(op: usize) -> OpId {
     OpId { client: op as u64 + 1, seq: 1 }
 }
 
-/// The index of an operation; `None` for what a node does by itself.
+/// The index of an operation, or `None` for work that a node does on its own.
 pub(crate) fn op_of(id: OpId) -> Option<usize> {
     (id.seq == 1).then(|| usize::try_from(id.client).ok()?.checked_sub(1)).flatten()
 }

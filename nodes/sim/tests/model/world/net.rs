@@ -1,5 +1,5 @@
-//! The state of the network: which messages still matter. Messages that can no longer have an effect are left out, so
-//! that different paths reach the same state.
+//! The state of the network: the messages that still matter. Messages that can no longer have an effect are omitted,
+//! so that different paths reach the same state.
 
 use super::{Budget, Envelope, Node, Progress, World, advance, digest, op_of};
 use heckle_paxos::{Action as CoreAction, Actions, Ballot, Body, Event, Message, Tag};
@@ -15,16 +15,16 @@ pub(super) enum RoundKind {
 }
 
 impl World {
-    /// Removes what can no longer matter, so that states which differ in nothing else become one.
+    /// Removes everything that can no longer matter, so that states that differ in nothing else become one:
     ///
-    /// - A **reply** that has no effect: its round is over, or it was counted already. Rounds only advance, so it will never
-    ///   have one.
-    /// - A **request** of an earlier round, whose replies are ignored, without an effect: what it requests was refused or
-    ///   exists already, which stays true because promises and rows only rise.
+    /// - A **reply** that has no effect: its round is over, or it has already been counted. Rounds only advance, so it will
+    ///   never have an effect.
+    /// - A **request** of an earlier round, whose replies are ignored, if it has no effect: its demand was refused or is
+    ///   already met, which stays true because promises and rows only rise.
     /// - When **all operations are over**, every message but a propose: no client waits for a reply, no more replies are
     ///   sent, and a promise or a learn could only keep out a propose that would break something.
     ///
-    /// With a planted bug, promises and rows may fall. Then a message is lost here that could have arrived, as in a lossy
+    /// With a planted bug, promises and rows may fall. Then a message that could have arrived is lost here, as in a lossy
     /// network.
     pub(super) fn tidy(&mut self, changed: usize) {
         if self.is_over() {
@@ -66,7 +66,7 @@ impl World {
         settled && !self.is_awaited(tag, body) && self.is_idle(held)
     }
 
-    /// Whether it requests something for which its coordinator still waits.
+    /// Whether it requests something for which its coordinator is still waiting.
     fn is_awaited(&self, tag: &Tag, body: &Body) -> bool {
         let Some(op) = op_of(tag.op) else {
             return false;
@@ -99,7 +99,7 @@ impl World {
     }
 }
 
-/// The kind of round to which a request belongs; `None` for a reply, or a request without a reply.
+/// The kind of round to which a request belongs, or `None` for a reply or a request without a reply.
 pub(super) fn round_kind(body: &Body) -> Option<RoundKind> {
     match body {
         Body::Prepare { .. } => Some(RoundKind::Prepare),
