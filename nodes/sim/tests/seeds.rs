@@ -99,7 +99,8 @@ fn a_seed_fixes_a_run_bit_for_bit() {
     assert_ne!(run(1).digest, run(2).digest);
 }
 
-/// Fate queries are repeated, wait at stopped nodes, or are sent while the operation may still be running. No answer is ever contradicted, and every kind of answer and refusal occurs.
+/// Fate queries are repeated, wait at stopped nodes, or are sent while the operation may still be running. No answer is ever contradicted,
+/// and every kind of answer and refusal occurs.
 #[test]
 fn fates_never_contradict_what_happens() {
     let mut fates = std::collections::BTreeMap::new();

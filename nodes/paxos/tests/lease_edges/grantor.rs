@@ -30,7 +30,7 @@ fn check_second_propose(now_ms: u64, second: LeaseBallot, time_ms: u64, granted:
 fn more_time_is_never_less() {
     //                    at   ballot         for  granted free for n3 at
     check_second_propose(100, ballot(6, 2),   600, true,   700); // An ordinary extension.
-    check_second_propose(100, ballot(6, 2),   100, true,   500); // It requests less time than it has left, so it keeps the current grant time.
+    check_second_propose(100, ballot(6, 2),   100, true,   500); // Requests less than the time left: the end does not move.
     check_second_propose(100, ballot(6, 2),   400, true,   500);
     check_second_propose(300, ballot(5, 2),   500, true,   500); // A second copy of the first propose: granted once.
     check_second_propose(300, ballot(4, 2),   500, false,  500); // A late propose.
