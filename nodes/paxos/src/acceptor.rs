@@ -18,17 +18,17 @@ use std::sync::Arc;
 pub struct Acceptor {
     promised: Ballot,
     /// The most recently accepted update. Above the learned ballot it is **pending**: it may be chosen, and only a
-    /// higher accept or learn may replace it. At the learned ballot it is the **copy** of the row that was decided
-    /// here. The copy is no longer needed and is ignored everywhere, but it occupies memory until it is overwritten,
-    /// pruned or expired, like the most recent commit that Cassandra and `ScyllaDB` keep in `system.paxos`, separate
-    /// from the table.
+    /// higher accept or learn may replace it. At the learned ballot it is the **copy** of the learned row. The copy
+    /// is no longer needed and is ignored everywhere, but it occupies memory until it is overwritten, pruned or
+    /// expired, like the most recent commit that Cassandra and `ScyllaDB` keep in `system.paxos`, separate from the
+    /// table.
     accepted: Option<Accepted>,
     row: Row,
     /// The newest put, if it is newer than the row.
     cell: Option<Cell>,
 }
 
-/// A reply, and the record that it relies on.
+/// A reply, and the record on which it relies.
 #[derive(Debug)]
 pub struct Answer {
     /// The body of the reply.
@@ -56,13 +56,13 @@ impl Acceptor {
         self.promised
     }
 
-    /// The update that is accepted but not yet learned.
+    /// The update accepted but not yet learned.
     #[must_use]
     pub fn accepted(&self) -> Option<&Accepted> {
         self.accepted.as_ref().filter(|held| held.ballot > self.row.learned)
     }
 
-    /// The accepted copy of the row, if it is still kept.
+    /// The accepted copy of the row, if it has not been dropped.
     #[must_use]
     pub fn copy(&self) -> Option<&Accepted> {
         self.accepted.as_ref().filter(|held| held.ballot <= self.row.learned)
@@ -398,8 +398,8 @@ impl Acceptor {
         if !mutants.has(Mutant::AcceptKeepsPromisedLow) && !mutants.has(Mutant::LearnKeepsPromisedLow) {
             self.promised = self.promised.max(row.learned);
         }
-        // An update accepted at the learned ballot is the row, and stays as its copy. An update below it was
-        // overtaken.
+        // An update accepted at the learned ballot is the row itself, and is kept as its copy. An update below it has
+        // been superseded.
         let overtaken = self.accepted.as_ref().is_some_and(|held| held.ballot < row.learned);
         if overtaken && !mutants.has(Mutant::KeepAcceptedAtLearn) {
             self.accepted = None;

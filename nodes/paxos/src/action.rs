@@ -32,7 +32,7 @@ pub enum Event {
         /// The message.
         message: Message,
     },
-    /// A message about leases arrived from another node.
+    /// A lease message arrived from another node.
     PeerLease {
         /// The sender.
         from: NodeId,
@@ -47,7 +47,7 @@ pub enum Event {
     },
     /// The node is about to stop: it releases its leases and requests no new ones. Operations continue.
     Stopping,
-    /// A timer set by [`Action::Timer`] has expired. It may be late.
+    /// A timer set by [`Action::Timer`] has expired, possibly some time ago.
     Timer {
         /// The timer.
         id: TimerId,
@@ -82,7 +82,7 @@ pub enum Action {
         /// is on disk. If it were sent earlier, a crash could make the claim false.
         after: Option<IoId>,
     },
-    /// Send a message about leases to another node.
+    /// Send a lease message to another node.
     SendLease {
         /// The receiver.
         to: NodeId,
@@ -137,24 +137,24 @@ pub enum Sync {
 /// Named points in the protocol at which a fault does the most harm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Point {
-    /// Prepare has been sent to all.
+    /// Prepare has been sent to all nodes.
     AfterPrepareAll,
-    /// Propose of a client's own update has been sent to the first other node only.
+    /// Propose of a client's own update has been sent, but only to the first other node.
     AfterProposeFirst,
-    /// Propose of a client's own update has been sent to all.
+    /// Propose of a client's own update has been sent to all nodes.
     AfterProposeAll,
-    /// Learn has been sent to the first other node only.
+    /// Learn has been sent, but only to the first other node.
     AfterLearnFirst,
-    /// Learn has been sent to all.
+    /// Learn has been sent to all nodes.
     AfterLearnAll,
-    /// Refresh of a lagging replica has been sent.
+    /// A refresh has been sent to a lagging replica.
     AfterRefresh,
     /// The outcome is known, but the reply has not yet been sent.
     BeforeReply,
 }
 
 impl Point {
-    /// All points, in the order of the protocol.
+    /// All points, in protocol order.
     pub const ALL: [Point; 7] = [
         Point::AfterPrepareAll,
         Point::AfterProposeFirst,
@@ -223,7 +223,7 @@ impl Actions {
     }
 
     /// Adds a record to the batch of this step. `next_io` numbers the batches, and only the first record of a step
-    /// advances it. A batch is synced if any of its records must be.
+    /// advances it. A batch is synced if any of its records requires it.
     pub(crate) fn persist(&mut self, next_io: &mut u64, record: Record, sync: Sync) -> IoId {
         if let Some(Action::Persist { io_id, records, sync: urgency }) = self.batch_at.and_then(|at| self.list.get_mut(at)) {
             records.push(record);

@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 const MIN_UPPER_NS: u64 = 10_000_000;
 /// Minimum distance between the bounds: equal waits would collide again.
 const MIN_SPREAD_NS: u64 = 5_000_000;
-/// Growth of the upper bound with each attempt.
+/// Growth factor of the upper bound per attempt.
 const GROWTH: f64 = 1.8;
 /// Exponent of the quantised exponential draw. Above 1, it favours long waits.
 const POWER: f64 = 1.5;

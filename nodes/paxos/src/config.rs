@@ -23,7 +23,7 @@ pub struct Config {
     pub contention_timeout_ns: Option<u64>,
     /// Maximum number of operations that may wait for one key at this node. Further ones are answered "busy".
     pub queue_per_key: usize,
-    /// Which operation runs next when several wait for one key.
+    /// Which operation runs next when several are waiting for the same key.
     pub queue: Queue,
     /// Maximum number of operations that may share one proposal ([`Rounds::Fast`]).
     pub batch_ops: usize,
@@ -158,7 +158,7 @@ pub enum Rounds {
     /// (Cassandra's second version of Paxos): a write takes 2 round trips, a read 1.
     AsyncLearn,
     /// Async learn, and an accept also promises the coordinator's next ballot: from its second operation on a key, a
-    /// coordinator needs 1 round trip for each. Operations that wait for the same key share a proposal.
+    /// coordinator needs 1 round trip for each. Operations waiting for the same key share a proposal.
     Fast,
 }
 
@@ -186,7 +186,7 @@ impl Rounds {
         }
     }
 
-    /// Whether a chosen update is answered before it is learned, and only whole rows are proposed.
+    /// Whether a chosen update is answered before it is learned. If so, only whole rows are proposed.
     #[must_use]
     pub(crate) fn replies_before_learn(self) -> bool {
         match self {
@@ -195,7 +195,7 @@ impl Rounds {
         }
     }
 
-    /// Whether a ballot is kept promised for the next operation.
+    /// Whether a promised ballot is kept for the next operation.
     #[must_use]
     pub(crate) fn prepares_next_ballot(self) -> bool {
         match self {
@@ -232,7 +232,7 @@ pub enum Links {
     NeverDuplicate,
 }
 
-/// Which operation runs next when several wait for one key at a node.
+/// Which operation runs next when several are waiting for the same key at a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Queue {
     /// Clients take turns. Operations already decided by the current round are answered from its result.
@@ -293,7 +293,7 @@ pub enum ConfigError {
         /// The setting.
         name: &'static str,
     },
-    /// A lease setting is out of range. Times are in nanoseconds, drift in parts per million.
+    /// A lease setting is out of range. Times are in nanoseconds, and drift is in parts per million.
     OutOfRange {
         /// The setting.
         name: &'static str,

@@ -32,7 +32,7 @@ pub struct Forward {
     /// to its first coordinator when the operation arrived. A row that has forgotten ids since then refuses the operation, since
     /// the forward may be late, and a later request of the client may already have put the operation into the row.
     pub born_us: u64,
-    /// Whether a proposal that the first coordinator made for the operation may still be chosen. If so, the holder
+    /// Whether a proposal made by the first coordinator for the operation may still be chosen. If so, the holder
     /// never answers "not applied", and refuses the operation only behind a fence.
     pub open: bool,
 }

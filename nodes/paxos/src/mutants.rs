@@ -165,7 +165,7 @@ pub struct MutantInfo {
     pub class: MutantClass,
     /// The system or issue that had it.
     pub source: &'static str,
-    /// What goes wrong, in one line.
+    /// One-line description of what goes wrong.
     pub breaks: &'static str,
 }
 

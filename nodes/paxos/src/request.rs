@@ -12,7 +12,7 @@ pub struct ClientRequest {
     pub key: Key,
     /// The operation.
     pub call: Call,
-    /// The coordinator always replies within this time.
+    /// Time limit within which the coordinator always replies, in nanoseconds.
     pub timeout_ns: u64,
     /// Whether this operation may have been sent before.
     pub provenance: Provenance,
@@ -79,8 +79,8 @@ pub enum Provenance {
         /// A ballot received from that coordinator's process before the operation was sent is suitable, since the ballots of a process only
         /// rise. [`Ballot::ZERO`] if none is known: a row that has forgotten ids then refuses the retry.
         ///
-        /// All coordinators of the operation use ballots above the birth, so the row's memory reaches back far enough
-        /// iff it reaches back to the birth.
+        /// All coordinators of the operation use ballots above the birth, so the row remembers enough iff its memory
+        /// reaches back to the birth.
         born: Ballot,
     },
 }
@@ -322,7 +322,7 @@ pub struct Diagnostics {
     pub needed: u32,
     /// Highest ballot seen while coordinating.
     pub max_seen_ballot: Ballot,
-    /// The operation whose update was repaired last, if any.
+    /// The operation whose update was most recently repaired, if any.
     pub repaired_op: Option<OpId>,
     /// Number of attempts. Each has its own ballot.
     pub rounds: u32,

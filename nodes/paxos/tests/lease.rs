@@ -402,7 +402,7 @@ fn a_grant_is_never_given_to_two_and_never_for_longer_than_is_waited_for() {
     leases.boot(MonoTime(0));
     let (two, three) = (LeaseBallot { run: 5, restarts: 1, node: NodeId(2) }, LeaseBallot { run: 9, restarts: 1, node: NodeId(3) });
     assert_eq!(grant(&mut leases, two, MonoTime(0)), LeaseBody::Granted);
-    // A higher ballot is refused too while the grant runs.
+    // A higher ballot is also refused while the grant runs.
     assert!(
         matches!(grant(&mut leases, three, MonoTime(LEASE_NS - 1)), LeaseBody::Refused { granted: Some((held, 1)), .. } if held == two)
     );

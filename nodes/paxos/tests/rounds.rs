@@ -445,7 +445,7 @@ fn entries_are_stamped_by_the_clock_and_not_by_a_ballot_promised_ahead() {
     let (mut rig, next) = prepared(config());
     let hour_us = 3_600_000_000;
     rig.wall = WallTime(rig.wall.0 + hour_us);
-    // The process has made newer ballots for other keys since, and a client has seen one of them.
+    // The process has since generated newer ballots for other keys, and a client has seen one of them.
     let other =
         ClientRequest { op: op(5, 1), key: Key::from("k2"), call: Call::Read, timeout_ns: TIMEOUT_NS, provenance: Provenance::First };
     rig.request(other);

@@ -16,7 +16,7 @@ use crate::storage::snapshot::CHUNK;
 
 /// Maximum number of client ids that a key remembers.
 pub const CLIENTS_REMEMBERED: u64 = 64;
-/// How long a decision waits before it is pruned, in seconds: the time for which its key must be idle.
+/// How long a decision waits to be pruned, in seconds: the time for which its key must be idle.
 const PRUNE_AFTER_S: f64 = 0.020;
 /// Maximum number of decisions that a coordinator keeps for pruning.
 const PRUNE_SLOTS: f64 = 4_096.0;
@@ -30,7 +30,7 @@ const ENTRY_FILE_BYTES: f64 = 28.5;
 /// Bytes of a time in a file.
 const TIME_FILE_BYTES: f64 = 8.0;
 
-/// The load that a node must hold.
+/// The load that a node must handle.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Demand {
     /// Number of keys.
@@ -151,7 +151,7 @@ impl Demand {
         }
     }
 
-    /// Size of a snapshot in bytes. Each key is one record: its length, its kind, the key, a promise, perhaps an
+    /// Size of a snapshot in bytes. Each key is one record: its length, its kind, the key, a promise, possibly an
     /// accepted update, and the row.
     fn snapshot(&self, live: f64, copies: f64, ids: f64) -> u64 {
         let sized = |bytes: u64| (bytes + varint_len(bytes)) as f64;

@@ -49,7 +49,7 @@ pub(crate) struct ClockSeam {
     /// Raw and skewed monotonic time at the last change.
     base_raw_ns: u64,
     base_ns: u64,
-    /// Nanoseconds that drift and freezes had added to the wall clock before the last change.
+    /// Nanoseconds added to the wall clock by drift and freezes before the last change.
     drifted_ns: i64,
 }
 

@@ -10,7 +10,7 @@
 //! with the link silent all the while. TCP already has a checksum, but a weak one (16 bits of one's-complement sum),
 //! and a fault injector above TCP corrupts whole streams.
 //!
-//! This module does no IO: a [`FrameReader`] takes bytes, split at any position, and returns frames. A relay that
+//! This module does no IO: a [`FrameReader`] takes bytes, in pieces of any size, and returns frames. A relay that
 //! only splits a stream into frames uses [`frame_len`] and never reads a payload.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -49,9 +49,9 @@ pub enum FrameKind {
     PeerHello = 16,
     /// The other node accepts the connection.
     PeerWelcome = 17,
-    /// One message of the Paxos core.
+    /// A message of the Paxos core.
     PeerMessage = 18,
-    /// One message about leases.
+    /// A lease message.
     PeerLease = 19,
     /// A heartbeat on an idle link, which shows that the link works.
     PeerBeat = 20,

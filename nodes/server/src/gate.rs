@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use heckle_paxos::lease::LeaseMessage;
 use heckle_paxos::{ClientToken, Diagnostics, IoId, Message, NodeId, Outcome};
 
-/// A message or reply that leaves the node.
+/// A message or reply on its way out of the node.
 #[derive(Debug)]
 pub(crate) enum Outgoing {
     Send { to: NodeId, message: Message },

@@ -56,7 +56,7 @@ pub(crate) enum ReadError {
 pub(crate) struct Incoming {
     stream: Rc<TcpStream>,
     reader: FrameReader,
-    /// Bytes to make room for before each read.
+    /// Number of bytes to make room for before each read.
     chunk: usize,
     /// For clients: this connection's share of the unfinished frames.
     share: Option<PartialShare>,
@@ -130,7 +130,7 @@ pub(crate) struct Outbox {
     budget: Rc<ReplyBudget>,
     /// Whether the socket accepts no more bytes, so that the writer is waiting for it.
     blocked: Cell<bool>,
-    /// Whether the outbox waits to be flushed at the end of this turn.
+    /// Whether the outbox is marked to be flushed at the end of this turn.
     dirty: Cell<bool>,
     closed: Cell<bool>,
     wake: Notify,

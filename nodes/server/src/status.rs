@@ -75,7 +75,7 @@ pub struct Status {
     /// Reads answered from the node's own row under a read lease.
     #[serde(default)]
     pub local_reads: u64,
-    /// Time that coordinators spent waiting after being outbid, in nanoseconds.
+    /// Time spent by coordinators waiting after being outbid, in nanoseconds.
     pub backoff_ns: u64,
     /// Messages sent to other nodes.
     pub messages_sent: u64,
@@ -142,7 +142,7 @@ pub struct Status {
     pub client_connections: u64,
     /// State of the connections to and from the other nodes.
     pub peers: Vec<PeerStatus>,
-    /// Connections refused or closed because of what they sent.
+    /// Connections refused or closed because of invalid data they sent.
     pub bad_connections: u64,
     /// Client connections closed because the client did not read its replies.
     pub slow_readers: u64,
@@ -160,11 +160,11 @@ pub struct Status {
     pub log_lines_dropped: u64,
     /// Reports of protocol points dropped because a subscriber was too slow.
     pub points_lost: u64,
-    /// Offset that the clock seam adds to the wall clock, in microseconds, including the drift so far.
+    /// Offset added to the wall clock by the clock seam, in microseconds, including the drift so far.
     pub clock_offset_us: i64,
     /// Drift of the clock seam in parts per million.
     pub clock_drift_ppm: i64,
-    /// Wall clock that the node sees, in microseconds since 1970.
+    /// The wall clock as seen by the node, in microseconds since 1970.
     pub wall_us: u64,
     /// Raw monotonic clock in nanoseconds, shared with the harness.
     pub mono_ns: u64,
@@ -242,7 +242,7 @@ pub struct SyncLatency {
 pub struct StateBytes {
     /// Keys and values.
     pub data: u64,
-    /// Learned ballots, and promised ones that nothing else implies.
+    /// Learned ballots, and promised ballots not implied by anything else.
     pub promise: u64,
     /// Accepted updates: pending ones, and copies not yet pruned or expired.
     pub accepted: u64,

@@ -22,7 +22,7 @@ enum Shape {
     Truncated,
     /// The end is replaced with zeroes, as in a segment in use.
     TruncatedAndPadded,
-    /// A bit of the first batch of the end is flipped, and nothing follows it.
+    /// A bit is flipped in the first batch of the end, and nothing follows that batch.
     BatchDamaged,
     /// The first two batches of the end are overwritten, and nothing follows them.
     TwoBatchesDamaged,

@@ -297,7 +297,7 @@ fn too_many_open_operations_are_refused() {
     let mut third = open(node.ready().client);
     let refused = receive(&mut third, &mut FrameReader::new()).unwrap();
     assert!(matches!(&refused, ToClient::Refused(r) if r.why.contains("2 clients are connected")), "{refused:?}");
-    // A clean stop answers open operations as unknown.
+    // A clean stop answers open operations with an unknown outcome.
     let stopped = std::thread::spawn(move || node.stop());
     for _ in 0..3 {
         let answer = client.receive().unwrap();

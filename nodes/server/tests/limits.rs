@@ -36,7 +36,7 @@ fn frame(kind: FrameKind, len: usize) -> Vec<u8> {
     out.to_vec()
 }
 
-/// The reason with which a node closes a connection.
+/// The reason a node gives when closing a connection.
 fn refusal(stream: &mut TcpStream) -> String {
     match receive(stream, &mut FrameReader::new()) {
         Ok(ToClient::Refused(refused)) => refused.why,
@@ -139,7 +139,7 @@ fn reads_of_absent_keys_leave_nothing_behind() {
         let status = status(node);
         assert_eq!((status.keys, status.state_bytes.total()), (0, 0), "{}", status.node);
     }
-    // An existing key is found by every node, and counts as a key.
+    // Every node finds an existing key, and it counts as a key.
     assert_eq!(clients[0].write("there", "1"), Outcome::Applied);
     for client in &mut clients {
         assert_eq!(client.read("there").as_deref(), Some("1"));

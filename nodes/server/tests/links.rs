@@ -19,7 +19,7 @@ const SWALLOW: u8 = 1;
 const RESET: u8 = 2;
 /// One byte of each chunk from the connecting side is changed.
 const CORRUPT: u8 = 3;
-/// The connecting side is closed and the other side is not notified.
+/// The connecting side is closed without notifying the other side.
 const FORGET: u8 = 4;
 
 /// Forwards every connection byte by byte, in the given mode.

@@ -174,7 +174,7 @@ fn it_ends_with_its_standard_input() {
 
 fn it_ends_with_its_parent() {
     let dir = TempDir::new("process-parent");
-    // Its parent is this process, not process 1.
+    // Its parent is this test process, not process 1.
     let mut child = command(dir.path()).env(PARENT, "1").spawn().unwrap();
     assert_eq!(wait(&mut child).code(), Some(0));
     let mut log = String::new();
@@ -227,7 +227,7 @@ fn with_room_for(dir: &Path, limit: Option<u64>) -> Command {
     if let Some(bytes) = limit {
         let set = move || {
             let limit = libc::rlimit { rlim_cur: bytes, rlim_max: bytes };
-            // SAFETY: reads a structure of this closure.
+            // SAFETY: reads a structure owned by this closure.
             if unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &raw const limit) } == 0 {
                 Ok(())
             } else {

@@ -15,7 +15,7 @@ const OPS: u32 = 40;
 /// The cost of one kind of operation.
 struct Price {
     round_trips: u32,
-    /// Records that a node must sync: the maximum number of syncs of an operation.
+    /// Number of records that a node must sync: the maximum number of syncs per operation.
     syncs: u32,
 }
 

@@ -1,4 +1,5 @@
-//! Foreign programs: on a dead node's port, with another secret, with another list of nodes, on the control port.
+//! Foreign programs: on a dead node's port, with a different secret or a different list of nodes, or on the control
+//! port.
 
 mod common;
 
@@ -89,7 +90,7 @@ fn a_program_on_a_dead_nodes_port_learns_nothing() {
         let folders = nodes.iter().map(|node| node.ready().folder.0.to_le_bytes());
         assert!(!folders.into_iter().any(|folder| sent.windows(8).any(|part| part == folder)));
         assert!(!sent.windows(7).any(|part| part == b"telling"), "{}", sent.escape_ascii());
-        // The first message, and the reason for hanging up.
+        // The node sends only the first message and the reason for hanging up.
         assert!(sent.len() < 300 && sent.windows(7).any(|part| part == b"secrets"), "{}", sent.escape_ascii());
     }
     drop(stranger);
@@ -157,7 +158,7 @@ fn a_node_restarted_alone_does_not_start() {
     let mut five = options[0].clone();
     five.peers.extend([(n(4), options[0].peer_listen), (n(5), options[0].peer_listen)]);
     assert!(Node::start(five).unwrap_err().to_string().contains("names n1 n2 n3 n4 n5"));
-    // With the same list it starts, alone or not.
+    // With the same list it starts, whether alone or not.
     let back = start(&options[0]);
     assert!(back.is_running());
 }

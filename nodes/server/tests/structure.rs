@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 /// Ways to access the operating system's files.
 const FILE_ACCESS: [&str; 8] = ["std::fs", "use std::{fs", "File::", "OpenOptions", "tokio::fs", "os::unix::fs", "libc::", "os::fd"];
 
-/// The only files of the storage that may use them: the implementations of `Vfs` on real files.
+/// The only storage files that may use them: the implementations of `Vfs` on real files.
 const REAL_FILES: [&str; 2] = ["vfs/real.rs", "vfs/overlay"];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {

@@ -42,7 +42,7 @@ pub enum ViolationKind {
     Fork,
     /// A row was chosen whose predecessor was never chosen.
     Gap,
-    /// An operation is in the chain more than once.
+    /// An operation appears in the chain more than once.
     AppliedTwice,
     /// A CAS is in the chain although its condition did not hold.
     ConditionBroken,
@@ -95,7 +95,7 @@ struct ChosenRow {
 
 #[derive(Debug, Default)]
 struct Chain {
-    /// Chosen rows by version, from 1.
+    /// Chosen rows by version, starting at 1.
     rows: BTreeMap<u64, ChosenRow>,
     /// The newest version with each value. (A row that only records an abort has the same value as the previous one.)
     version_of_value: BTreeMap<Option<Value>, u64>,
@@ -125,7 +125,7 @@ struct Invocation {
 /// Whether values are checked, or only the operations in the chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Values {
-    /// A row has the value that its update wrote on the previous row.
+    /// A row must have the value that its update writes on the previous row.
     Checked,
     /// Values are ignored, since puts change them outside Paxos.
     Ignored,
@@ -176,7 +176,7 @@ impl Checker {
         self.now_ns = now_ns;
     }
 
-    /// Reports a violation that only the world can detect.
+    /// Reports a violation detected outside the checker, by the world.
     pub fn report(&mut self, kind: ViolationKind, key: &Key, detail: String) {
         if self.values == Values::Ignored && kind.is_about_values() {
             return;

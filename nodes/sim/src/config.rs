@@ -1,4 +1,4 @@
-//! The settings of a world. Times are virtual nanoseconds, probabilities are parts per million.
+//! The settings of a world. Times are virtual nanoseconds, and probabilities are parts per million.
 
 use crate::fault::FaultConfig;
 use heckle_paxos::lease::LeaseSettings;
@@ -14,7 +14,7 @@ pub const MS: u64 = 1_000_000;
 pub struct WorldConfig {
     /// Number of nodes, named n1, n2 and so on.
     pub nodes: u16,
-    /// Number of concurrent clients. Client i talks to node i mod `nodes`.
+    /// Number of concurrent clients. Client i is connected to node i mod `nodes`.
     pub clients: u32,
     /// Number of clients that only read. They come first.
     pub readers: u32,

@@ -84,7 +84,7 @@ impl Disk {
     /// already contain them: replaying them again must be harmless.
     pub fn replace(&mut self, snapshot: Vec<Record>) {
         self.durable = snapshot;
-        // Otherwise a snapshot as long as this limit would be replaced again immediately.
+        // Otherwise a snapshot as long as this limit would immediately be replaced again.
         self.config.compact_records = self.config.compact_records.max(2 * self.durable.len());
     }
 

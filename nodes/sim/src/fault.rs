@@ -13,7 +13,7 @@ pub enum FaultKind {
     PowerLossAll,
     /// All processes are killed at the same time and are restarted.
     KillAll,
-    /// A process is stopped and continued.
+    /// A process is stopped and later continued.
     Pause,
     /// One node is cut off from all others.
     Isolate,

@@ -1,8 +1,8 @@
 //! A simulator: runs the Paxos core in a virtual world of network, disks, clocks and crashes.
 //!
 //! One seed and one [`WorldConfig`] determine a run bit for bit: the same messages are lost, the same syncs are slow,
-//! the same processes die. The world drives [`heckle_paxos::Replica::step`], the same function that the server runs.
-//! The simulator's checker observes everything: the contents of every disk and all replies to clients.
+//! and the same processes die. The world drives [`heckle_paxos::Replica::step`], the same function that the server
+//! runs. The simulator's checker observes everything: the contents of every disk and all replies to clients.
 //!
 //! Modules in reading order:
 //! - [`config`]: the settings of a world;

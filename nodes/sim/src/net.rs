@@ -15,7 +15,7 @@ pub struct Net {
     late: BTreeMap<(usize, usize), u64>,
     /// Number of messages sent.
     pub sent: u64,
-    /// Number of messages lost, at random or because of a cut.
+    /// Number of messages lost, at random or because of a cut link.
     pub lost: u64,
     /// Number of duplicates delivered.
     pub doubled: u64,

@@ -38,7 +38,7 @@ pub struct Node {
 pub enum Held {
     /// A message to another node, counted from 0.
     Send(usize, Message),
-    /// A message about leases to another node, counted from 0.
+    /// A lease message to another node, counted from 0.
     SendLease(usize, LeaseMessage),
     /// A reply to a client.
     Reply(u64, Outcome, Box<Diagnostics>),

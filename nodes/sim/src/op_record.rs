@@ -17,7 +17,7 @@ pub struct OpRecord {
     pub node: usize,
     /// When the client first sent the operation.
     pub invoked_ns: u64,
-    /// When the client received the valid reply, or gave up.
+    /// When the client received a valid reply, or gave up.
     pub completed_ns: Option<u64>,
     /// The outcome in the reply. `None` if there was no reply, in which case the outcome is unknown.
     pub outcome: Option<Outcome>,

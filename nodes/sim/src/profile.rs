@@ -41,8 +41,8 @@ pub enum Profile {
     Leases,
     /// Read leases under the same faults, with clocks that drift up to the bound.
     ReadLeases,
-    /// Read leases whose holders are repeatedly cut off while other nodes restart: a holder that wrongly believes in
-    /// its lease reads stale values.
+    /// Read leases whose holders are repeatedly cut off while other nodes restart: a holder that wrongly believes it
+    /// still has a lease reads stale values.
     StaleHolders,
     /// Some messages are so late that decisions are pruned long before they arrive.
     Pruning,

@@ -105,7 +105,7 @@ fn an_update_accepted_by_a_minority_is_not_chosen() {
     minority().applied(1).found(&[ViolationKind::AcknowledgedLost]);
     minority().reads(2).read_saw(2, Some(1), 20).found(&[ViolationKind::DirtyRead]);
     minority().reads(2).read_saw(2, None, 20).found(&[]);
-    // A second vote of the same node does not count either.
+    // A second vote from the same node does not count either.
     minority().accepts(1, 10, Update::Row(update(1, 1, 10))).applied(1).found(&[ViolationKind::AcknowledgedLost]);
 }
 

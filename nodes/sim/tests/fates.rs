@@ -18,7 +18,7 @@ fn rough(seed: u64, rounds: Rounds, lease: LeaseMode) -> WorldConfig {
     let mut world = Profile::Uncertain.world(seed);
     world.core.rounds = rounds;
     world.core.lease = LeaseSettings { mode: lease, time_ns: 120 * MS, drift_ppm: 1_000, ranges: 1, forward: Forward::On };
-    // Taking over from a holder that is cut off takes longer than the short limits that these worlds have without
+    // Taking over from a holder that is cut off takes longer than the short time limits used in these worlds without
     // leases.
     world.op_timeout_ns *= if lease == LeaseMode::Off { 1 } else { 2 };
     world.patience_ns = world.op_timeout_ns + 5 * MS;

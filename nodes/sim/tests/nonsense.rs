@@ -168,7 +168,7 @@ impl World {
         }
         let (to, message) = match self.heard.len() {
             heard if heard > 0 && self.rng.random_range(0..4) > 0 => {
-                // A reply to a request that it received, with the right tag.
+                // Reply to a request that the liar received, with the right tag.
                 let (from, asked) = self.heard[self.rng.random_range(0..heard)].clone();
                 let body = self.body(asked.tag.ballot);
                 (usize::from(from) - 1, Message { body, ..asked })
@@ -195,16 +195,16 @@ impl World {
         }
     }
 
-    /// A ballot at, near, or far from `environment`.
-    fn ballot(&mut self, environment: Ballot) -> Ballot {
+    /// Draws a ballot equal to, near, or far from `center`.
+    fn ballot(&mut self, center: Ballot) -> Ballot {
         let node = NodeId(self.rng.random_range(0..4));
-        let near = self.heard.last().map_or(environment, |(_, message)| message.tag.ballot);
+        let near = self.heard.last().map_or(center, |(_, message)| message.tag.ballot);
         match self.rng.random_range(0..9) {
             0 => Ballot::ZERO,
-            1 => environment,
-            2 => Ballot { micros: environment.micros.saturating_sub(self.rng.random_range(0..3)), node, nonce: self.rng.random() },
-            3 => Ballot { micros: environment.micros.saturating_add(self.rng.random_range(0..3)), node, nonce: self.rng.random() },
-            4 => Ballot { micros: environment.micros / 2, node, nonce: 1 },
+            1 => center,
+            2 => Ballot { micros: center.micros.saturating_sub(self.rng.random_range(0..3)), node, nonce: self.rng.random() },
+            3 => Ballot { micros: center.micros.saturating_add(self.rng.random_range(0..3)), node, nonce: self.rng.random() },
+            4 => Ballot { micros: center.micros / 2, node, nonce: 1 },
             5 => Ballot { micros: 1_000_000 + self.now.0 / 1_000, node: NodeId(LIAR), nonce: self.rng.random() },
             // Rarely, since a ballot near the maximum leaves no room for others.
             6 if self.rng.random_range(0..50) == 0 => Ballot { micros: self.number(), node, nonce: self.rng.random() },
@@ -229,8 +229,8 @@ impl World {
         Arc::new(RowData { version, value, dedupe })
     }
 
-    fn row(&mut self, environment: Ballot) -> Row {
-        Row { learned: self.ballot(environment), data: self.row_data() }
+    fn row(&mut self, center: Ballot) -> Row {
+        Row { learned: self.ballot(center), data: self.row_data() }
     }
 
     fn update(&mut self) -> Update {

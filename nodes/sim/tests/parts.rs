@@ -113,7 +113,7 @@ fn all_kinds_of_faults_are_drawn_and_heal_before_the_load_ends() {
     }
 }
 
-/// The world detects a cluster without progress: a majority that cannot be reached.
+/// The world detects a cluster without progress, here because no majority can be reached.
 #[test]
 fn a_world_without_progress_is_reported() {
     let mut config = Profile::Calm.world(1);

@@ -138,7 +138,7 @@ fn undisturbed_operations_take_the_round_trips_of_their_mode() {
             let first = rounds == Rounds::Fast && seen.insert((op.key.clone(), op.node));
             let fates = op.diagnostics.as_ref().expect("an answered operation has diagnostics");
             let expected = if matches!(op.outcome, Some(heckle_paxos::Outcome::Applied)) { write } else { refused };
-            // A replica that was slow to learn the previous operation costs a refresh or a repair.
+            // A replica that was slow to learn the previous operation causes a refresh or a repair.
             if fates.rounds == 1 && fates.repairs == 0 && !first {
                 assert_eq!(fates.round_trips, expected, "{rounds:?}: {op:?}");
             }

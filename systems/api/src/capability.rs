@@ -30,7 +30,7 @@ pub struct Sample {
     pub incarnation: u64,
     /// Figures that only increase until the process ends.
     pub counters: BTreeMap<&'static str, u64>,
-    /// What the node stores, by category, for the history. Empty if the node does not report it.
+    /// Figures of the node's stored state, by category, for the history. Empty if the node does not report them.
     pub state: BTreeMap<&'static str, u64>,
     /// Total size of the stored state, in bytes.
     pub state_bytes: u64,
@@ -47,7 +47,7 @@ pub struct Totals {
     pub counters: BTreeMap<&'static str, u64>,
     /// Maximum state size of any one node at any time, in bytes.
     pub state_bytes_max: u64,
-    /// Largest state size of a node at the end, in bytes.
+    /// Maximum state size of any one node at the end, in bytes.
     pub state_bytes_end: u64,
 }
 
@@ -63,7 +63,7 @@ impl Totals {
 pub struct ClockState {
     /// Offset of the wall clock, in microseconds.
     pub offset_us: i64,
-    /// How much faster both clocks run than the true time, in parts per million.
+    /// How much faster than true time both clocks run, in parts per million.
     pub drift_ppm: i64,
 }
 
@@ -113,7 +113,7 @@ pub trait Disks: Send + Sync {
     /// Fails if the node does not answer in time.
     fn delayed_syncs(&self, node: &NodeSpec) -> Result<DelayedSyncs, String>;
 
-    /// Makes the next operation of a node's disk fail in this way. `None` cancels a failure that has not happened yet.
+    /// Makes the next operation on a node's disk fail in this way. `None` cancels a failure that has not happened yet.
     ///
     /// # Errors
     /// Fails if the node does not answer in time.
@@ -227,7 +227,7 @@ pub struct PointHit {
     pub what: String,
 }
 
-/// A point in the code of a node.
+/// A point in a node's code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PointInfo {
     /// Its name in plans.
@@ -245,7 +245,7 @@ pub enum Reached {
     Often,
     /// Occasionally, or never in a short run. Used only by faults that name the point.
     Seldom,
-    /// Only while the node starts, when nothing can be armed.
+    /// Only while the node is starting, when nothing can be armed.
     AtStart,
 }
 
@@ -275,7 +275,7 @@ pub enum Links {
     /// A byte stream of any protocol over TCP, which can be cut, delayed, slowed and reset. The relay identifies the sender by its
     /// socket, so one port serves every peer and client of a node: see [`crate::launch::Dialler::Anyone`].
     Bytes,
-    /// The links do not go through the relay.
+    /// The links do not pass through the relay.
     #[default]
     None,
 }

@@ -65,7 +65,7 @@ impl NodeIdentity {
         &self.name
     }
 
-    /// Id of the node's data folder, once a process of the node has reported it. `None` while the node may report a
+    /// Id of the node's data folder, after a process of the node has reported it. `None` while the node may report a
     /// new one.
     pub fn data(&self) -> Option<u64> {
         self.data.get().copied().filter(|_| !self.data_lost.load(Ordering::SeqCst))

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 /// Time limit for a connection. On loopback it is established or refused immediately.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(100);
-/// Interval between checks whether a node is ready.
+/// Interval between checks for whether a node is ready.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// How to start and reach one node.
@@ -67,7 +67,7 @@ pub struct Site<'a> {
     pub unsynced: Unsynced,
     /// The relay, if links pass through one.
     pub links: Option<&'a dyn RelayPorts>,
-    /// Addresses reserved for this cluster as long as it exists.
+    /// Addresses reserved for this cluster for as long as it exists.
     pub addresses: &'a dyn Addresses,
     /// The callback for when another program answers in place of a node.
     pub mistaken: Mistaken,

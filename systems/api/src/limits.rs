@@ -43,7 +43,7 @@ pub fn thread<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + '
     std::thread::Builder::new().name(name.to_owned()).spawn(work)
 }
 
-/// Records that the harness itself reached a limit. The run then ends as an error of the machine, regardless of the operation's
+/// Records that the harness itself reached a limit. The run then ends with a machine error, regardless of the operation's
 /// outcome.
 pub fn note(e: &io::Error) {
     if let Some(limit) = limit_of(e) {
@@ -53,12 +53,12 @@ pub fn note(e: &io::Error) {
     }
 }
 
-/// The first limit that was reached since [`forget`].
+/// The first limit reached since the last [`forget`].
 pub fn met() -> Option<String> {
     MET.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
-/// Whether a limit was reached since [`forget`].
+/// Whether a limit has been reached since the last [`forget`].
 pub fn any_met() -> bool {
     ANY_MET.load(Ordering::SeqCst)
 }

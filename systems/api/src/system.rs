@@ -174,7 +174,7 @@ pub trait System: Send + Sync + Debug {
         toml::Table::new()
     }
 
-    /// Labels by which runs of this system are compared, with their values.
+    /// Labels for comparing runs of this system, with their values.
     fn labels(&self) -> Vec<(&'static str, String)> {
         vec![]
     }

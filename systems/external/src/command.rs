@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 /// Maximum number of output bytes kept.
 const MAX_OUTPUT: u64 = 64 << 10;
-/// Interval between checks whether the command has exited.
+/// Interval between checks for whether the command has exited.
 const LOOK: Duration = Duration::from_millis(5);
 /// Time limit for the output to arrive after the command exits. It expires only if something that the command started still holds its
 /// output open.
@@ -102,7 +102,7 @@ mod tests {
         let began = Instant::now();
         let error = sh("sleep 60 & sleep 60", Duration::from_millis(200)).expect_err("too long");
         assert!(error.contains("did not end within 0.2 s") && began.elapsed() < Duration::from_secs(10), "{error}");
-        // A background process that still holds the output open is not waited for.
+        // The run does not wait for a background process that still holds the output open.
         let ran = sh("sleep 2 & echo done", Duration::from_secs(5)).expect("it ends");
         assert!(ran.status.success());
         let error = run(&["no-such-program".into()], Path::new("/"), Duration::from_secs(1)).expect_err("absent");

@@ -1,5 +1,5 @@
-//! A client connection over a driver. Each open operation has its own client number in the driver. After an unknown outcome, the client
-//! number is never used again, as with the process number in the history.
+//! A client connection through a driver. Each open operation has its own client number in the driver. After an unknown outcome, the
+//! client number is never reused, as with the process number in the history.
 
 use crate::driver::Driver;
 use heckle_system_api::connection::{Connection, Op, Outcome, Pending, Reply};

@@ -1,8 +1,9 @@
-//! The client driver of a run: one process that speaks protocol 1. Two threads serve its pipes; operations wait for their answers by id.
+//! The client driver of a run: one process that speaks protocol 1. Two threads serve its pipes, and operations wait for their answers by
+//! id.
 //!
 //! Whatever a driver does, nothing hangs and memory use stays bounded: the write queue and the length of a line are limited, and every
-//! answer must match a pending request. A driver that breaks the protocol ends the run with an error that names the driver; its open
-//! operations have an unknown outcome.
+//! answer must match a pending request. A driver that breaks the protocol ends the run with an error that names the driver, and its
+//! open operations have unknown outcomes.
 
 mod reader; // reads the output of a driver
 
@@ -49,7 +50,7 @@ struct Table {
     next: u64,
     clients: u64,
     open: BTreeMap<u64, Waiting>,
-    /// Abandoned requests: a late answer is counted and ignored.
+    /// Abandoned requests, whose late answers are counted and ignored.
     abandoned: BTreeSet<u64>,
     counts: Counts,
     /// Whether the run is over, so that the driver may exit.

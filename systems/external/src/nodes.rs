@@ -91,7 +91,8 @@ pub(crate) fn filled(text: &str, ports: &[String], layout: &Layout, node: usize)
     Template::parse(text, ports).map_err(|m| format!("`{text}`: {}", m.what))?.fill(layout, node)
 }
 
-/// Returns the path of a program. A name that contains a `/` is relative to the plan's folder; any other name is looked up on PATH.
+/// Returns the path of a program. A name that contains a `/` is relative to the plan's folder, and any other name is looked up on
+/// PATH.
 ///
 /// # Errors
 /// Fails if there is no such program.

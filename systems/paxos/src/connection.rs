@@ -148,7 +148,7 @@ impl PaxosConnection {
                 wire::Fate::Evicted => Fate::Evicted,
                 wire::Fate::Superseded => Fate::Unresolved,
             }),
-            // No quorum in time, no capacity, or a node that is stopping. Another node may be able to answer.
+            // There was no quorum in time, no capacity, or the node is stopping. Another node may be able to answer.
             wire::Outcome::Applied
             | wire::Outcome::ConditionNotMet { .. }
             | wire::Outcome::Value { .. }
@@ -294,7 +294,7 @@ impl Shared {
     }
 
     async fn handshake(&self) -> Result<(TcpStream, FrameReader), HandshakeError> {
-        // A limit of the harness is not a failure of the node.
+        // A limit reached by the harness is not a failure of the node.
         let mut stream = TcpStream::connect(self.target.addr).await.inspect_err(limits::note)?;
         stream.set_nodelay(true)?;
         let expected = expected(&self.target.node);

@@ -1,4 +1,4 @@
-//! Finds the end of a frame of the client and peer protocols from its header.
+//! Finds the end of a client or peer protocol frame from its header.
 
 use heckle_server::frame::{FrameKind, HEADER_LEN, MAGIC, frame_kind, frame_len};
 use heckle_system_api::capability::{Framing, Piece};

@@ -41,7 +41,8 @@ pub fn control(node: &NodeIdentity, addr: SocketAddr, within: Duration) -> Resul
     })
 }
 
-/// The same, and allows the connection to change and follow the node, with the token in its data folder.
+/// The same, but also authorizes the connection to change and follow the node, with the token in the node's data
+/// folder.
 ///
 /// # Errors
 /// Says why it could not be opened, or why the token could not be read.

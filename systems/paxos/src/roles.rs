@@ -21,7 +21,7 @@ const WATCH: Duration = Duration::from_millis(60);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Load {
     node: NodeIx,
-    /// Operations it coordinated in that time.
+    /// Number of operations it coordinated in that time.
     coordinated: u64,
     /// Number of ranges on which it holds a lease.
     held: usize,

@@ -126,7 +126,7 @@ fn shown(reply: &Resp) -> String {
     format!("not the reply that was expected: {}", text.chars().take(100).collect::<String>())
 }
 
-/// Sends a command and reads its reply. `got` holds bytes that were read past the end of the previous reply.
+/// Sends a command and reads its reply. `got` holds bytes read past the end of the previous reply.
 async fn send(stream: &mut TcpStream, command: &[u8], got: &mut Vec<u8>) -> Result<Resp, Failure> {
     stream.write_all(command).await?;
     let mut chunk = vec![0; READ_BYTES];

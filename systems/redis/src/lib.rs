@@ -147,7 +147,7 @@ impl System for Redis {
         Nanos::from_ms(5_000)
     }
 
-    /// Replicas are stale by design, so they refuse reads here.
+    /// Replicas are stale by design, and refuse reads here.
     fn final_reads(&self) -> FinalReads {
         FinalReads::Role(LEADER.name)
     }

@@ -82,7 +82,8 @@ impl<R: Rng + ?Sized> Env<'_, R> {
 
     pub(crate) fn next_ballot(&mut self) -> Ballot {
         if self.mutants().has(Mutant::NonUniqueNonce) {
-            // The mutant: whole milliseconds, one node, no nonce. Ballots repeat within and between coordinators.
+            // The mutant uses whole milliseconds, the same node for all, and no nonce. So ballots repeat within and
+            // between coordinators.
             self.shared.clock.next(self.wall, self.rng);
             let floor = self.shared.clock.last_micros();
             return Ballot { micros: floor.next_multiple_of(1000), node: crate::NodeId(0), nonce: 0 };

@@ -80,8 +80,8 @@ impl Coordination {
         env.mutants().has(skip)
     }
 
-    /// The outcome once the fence is in place: none of this coordinator's earlier proposals of the operation can be
-    /// chosen any more, since each has a lower ballot and is not in the row.
+    /// The outcome once the fence is in place: none of this coordinator's earlier proposals for the operation can
+    /// still be chosen, since each has a lower ballot and is not in the row.
     pub(super) fn refused_outcome(&self, current: Option<Value>) -> Outcome {
         match (&self.request.call, self.request.provenance) {
             (Call::Read, _) => Outcome::Read { current },

@@ -1,21 +1,21 @@
-//! The fast path: a ballot that is already promised, and the operations that share a proposal at it.
+//! The fast path: an already promised ballot, and the operations that share a proposal at it.
 //!
 //! In this mode, every proposal also requests the promise of the coordinator's next ballot. Once a quorum has
-//! accepted at b and promised b', the coordinator knows the newest row and may propose at b' without a prepare. All
-//! operations that wait for the key join that proposal: they are evaluated in order, each on the row that results
-//! from the previous one, and a single whole row is proposed for all of them.
+//! accepted at b and promised b', the coordinator has the newest row and may propose at b' without a prepare. All
+//! operations waiting for the key join that proposal: they are evaluated in order, each on the row that results from
+//! the previous one, and a single whole row is proposed for all of them.
 //!
 //! **Why it is safe.**
 //! 1. *The row is the newest below b'.* A quorum accepted it at b and promised b' in one durable step each, so
 //!    nothing is chosen between the two: see `act_on_chosen`. Or a quorum promised b' in a prepare, no update was
 //!    unfinished, and nothing has been proposed at b' since.
-//! 2. *Never an empty update.* The row of b may be accepted and not yet learned anywhere. An empty update at b' would
+//! 2. *Never an empty update.* The row of b may be accepted but not yet learned anywhere. An empty update at b' would
 //!    overwrite it at the acceptors, and no coordinator could repair it any longer. So a read or a refused condition
 //!    proposes the whole row again, which also serves as its fence.
 //! 3. *A ballot carries one update.* A ballot leaves the cache before it is used. Without a quorum of accepts,
 //!    neither the ballot nor the row is used again: some replica may have accepted the update, or another coordinator
-//!    may have written since. The operations continue one by one, each with a full prepare, and those with an update
-//!    in the proposal count as proposed.
+//!    may have made a newer one. The operations continue one by one, each with a full prepare, and those with an
+//!    update in the proposal count as proposed.
 //! 4. *A freshly started process has no such ballot*: prepared ballots are never written to disk.
 //! 5. *A reply from the middle of a batch* is sent only once the whole row is chosen: the batch takes effect at one
 //!    ballot, in order.
@@ -70,7 +70,7 @@ impl ProposalBuilder {
         self.updates > 0
     }
 
-    /// The value that the next operation will see.
+    /// The value seen by the next operation.
     pub(crate) fn value(&self) -> Option<&crate::Value> {
         self.data.value.as_ref()
     }

@@ -5,7 +5,7 @@
 //! and records the id as aborted.
 //!
 //! **Why "not applied" stays true.** Let the abort be chosen at ballot f.
-//! 1. *Proposals of the operation below f* cannot be chosen any more: by claim 1 of the parent module, every update
+//! 1. *Proposals of the operation below f* can no longer be chosen: by claim 1 of the parent module, every update
 //!    chosen below f was in the row that f was built on, and the operation was not among them. Every row chosen after
 //!    f is built on f's row.
 //! 2. *Proposals above f* are evaluated on a row that includes the abort, so the coordinator finds the id aborted and
@@ -42,8 +42,8 @@ impl Coordination {
         if entry.clone().any(|entry| entry.fate == OpFate::Applied && entry.op.client == of.client && entry.op.seq > of.seq) {
             return end_with(Fate::Superseded);
         }
-        // All ballots of the operation are above its birth, so the eviction of its entry would have raised the
-        // watermark above the birth.
+        // All ballots of the operation are above its birth, so evicting its entry would have raised the watermark
+        // above the birth.
         if data.dedupe.watermark_us > 0 && born.micros <= data.dedupe.watermark_us {
             return end_with(Fate::Evicted);
         }

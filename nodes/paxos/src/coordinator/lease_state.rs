@@ -8,7 +8,7 @@ use crate::lease::holder::HeldLease;
 /// What happened to an operation, at this node or another, before it was queued here.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct ForwardHistory {
-    /// Time of a ballot that is lower than all ballots used for the operation.
+    /// Time of a ballot lower than any used for the operation.
     pub(crate) born_us: Option<u64>,
     /// Whether an earlier proposal for it may still be chosen.
     pub(crate) open: bool,
@@ -26,7 +26,7 @@ impl ForwardHistory {
         self.forwards >= Self::MAX_FORWARDS
     }
 
-    /// The history of an operation from another node, which allows no second hop.
+    /// The history of an operation from another node, which may not be forwarded again.
     pub(crate) fn from_other_node(born_us: u64, open: bool) -> Self {
         ForwardHistory { born_us: Some(born_us), open, forwards: u8::MAX }
     }
@@ -39,7 +39,7 @@ pub(crate) struct LeaseContext {
     pub(super) under: Option<HeldLease>,
     /// Whether this node has proposed anything for the operation, including repairs.
     pub(super) proposed: bool,
-    /// Ballot of the row that the outcome is based on.
+    /// Ballot of the row on which the outcome is based.
     pub(crate) row: Ballot,
     /// Whether this attempt was refused, and by which lease. `Some(None)`: a grantor is still waiting after its
     /// restart.
@@ -77,8 +77,8 @@ impl LeaseContext {
         Self { under: None, proposed: false, row: Ballot::ZERO, busy: None, remaining_ns: 0, forward_to: None, history, began: row }
     }
 
-    /// Time of a ballot that is lower than every ballot of another coordinator for the operation. `None` if there was
-    /// no other coordinator.
+    /// Time of a ballot lower than any that another coordinator used for the operation. `None` if there was no other
+    /// coordinator.
     pub(super) fn other_coordinator_us(&self) -> Option<u64> {
         self.history.born_us
     }

@@ -73,8 +73,8 @@ impl Coordination {
         }
     }
 
-    /// Called when the attempt got no quorum. If the cause is a lease, returns how long to wait before the next
-    /// attempt, unless the operation is forwarded to the holder.
+    /// Called when the attempt has failed to reach a quorum. If the cause is a lease, returns how long to wait before
+    /// the next attempt, unless the operation is forwarded to the holder.
     pub(super) fn on_lease_refusal<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) -> Option<u64> {
         let holder = self.leased.busy.take()?;
         env.shared.counters.held_off += 1;
@@ -154,7 +154,7 @@ impl<R: Rng + ?Sized> Env<'_, R> {
         }
     }
 
-    /// This node's lease on the key's range, if one is running.
+    /// This node's current lease on the key's range, if any.
     pub(crate) fn own_lease(&self, key: &Key) -> Option<HeldLease> {
         let range = self.shared.leases.range_of(key)?;
         self.shared.leases.held(range, self.now)
@@ -197,7 +197,8 @@ impl<R: Rng + ?Sized> Env<'_, R> {
         }
     }
 
-    /// The reply to a Paxos request that is refused because of a lease or a wait after a restart.
+    /// The reply to a Paxos request refused because of a lease or the wait after a restart. `None` if it is not
+    /// refused.
     pub(crate) fn lease_refusal(&mut self, from: NodeId, message: &Message) -> Option<Message> {
         // A lease only restricts who may prepare and propose.
         let (request, accept) = if let Body::Prepare { .. } = message.body {

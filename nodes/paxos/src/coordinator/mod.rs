@@ -21,8 +21,8 @@
 //! 3. *A ballot carries one update.* So a reply counts only for its exact tag, and a different update needs a
 //!    different ballot.
 //!
-//! Where only whole rows are proposed and never empty updates (*async learn*, *fast*), claim 1 does not require any
-//! member to have learned L: a proposal hides nothing that it builds on. So no replica needs a refresh, and a row
+//! In modes that propose only whole rows and never empty updates (*async learn*, *fast*), claim 1 does not require
+//! any member to have learned L: a proposal hides nothing that it builds on. So no replica needs a refresh, and a row
 //! that is learned late, or by only a few replicas, costs at most a repair.
 
 pub(crate) mod env;

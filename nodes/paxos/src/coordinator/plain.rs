@@ -72,7 +72,7 @@ impl PlainOp {
         match (&mut self.kind, got) {
             (Kind::Put, None) => {}
             (Kind::Get { newest }, Some(cell)) => *newest = cell.max(newest.take()),
-            // A reply of the other kind does not belong to this request.
+            // A reply of the wrong kind does not belong to this request.
             (Kind::Put, Some(_)) | (Kind::Get { .. }, None) => return None,
         }
         self.answered.insert(place);
@@ -82,7 +82,7 @@ impl PlainOp {
         })
     }
 
-    /// The outcome when time is up. A put may still reach replicas; a get cannot take effect later.
+    /// The outcome when time is up. A put may still reach replicas, but a get cannot take effect later.
     pub(crate) fn late(&self, now: MonoTime) -> Option<Outcome> {
         (now >= self.deadline).then_some(match self.kind {
             Kind::Put => Outcome::Unknown { why: UnknownWhy::Timeout },

@@ -18,8 +18,7 @@ use rand::Rng;
 use std::sync::Arc;
 
 impl Coordination {
-    /// Evaluates the operation on the row, which all members of a promising quorum reported, and proposes
-    /// accordingly.
+    /// Evaluates the operation on the row reported by all members of a promising quorum, and proposes accordingly.
     pub(super) fn act_on<R: Rng + ?Sized>(&mut self, row: &Row, env: &mut Env<'_, R>) -> Option<Outcome> {
         if self.is_too_late(env) {
             return Some(self.on_deadline(env));
@@ -47,11 +46,11 @@ impl Coordination {
     /// **No fence** before a read is answered, if no member reported an accepted update above the row. The quorum
     /// that accepted any update chosen before this prepare shares a member with the promising quorum. That member
     /// reported the update, or a row that contains it. So this row contains the update, and the read misses nothing
-    /// that has been acknowledged to any client. The row itself is chosen, so no later read sees less. Another
-    /// coordinator can still finish an update below this ballot that no member reported. Such an update has not been
-    /// acknowledged to any client yet, and is ordered after this read. But an empty update above the row may hide a
-    /// chosen one, so in that case the row is proposed again. The same applies if this operation has proposed before,
-    /// since its outcome claims that none of those proposals will ever take effect.
+    /// that has been acknowledged to any client. The row itself is chosen, so no later read sees an older state.
+    /// Another coordinator can still finish an update below this ballot that no member reported. Such an update has
+    /// not been acknowledged to any client yet, and is ordered after this read. But an empty update above the row may
+    /// hide a chosen one, so in that case the row is proposed again. The same applies if this operation has proposed
+    /// before, since its outcome claims that none of those proposals will ever take effect.
     pub(super) fn act_on_promised<R: Rng + ?Sized>(&mut self, row: &Row, hidden: Hidden, env: &mut Env<'_, R>) -> Option<Outcome> {
         if self.is_too_late(env) {
             return Some(self.on_deadline(env));
@@ -135,7 +134,7 @@ impl Coordination {
         self.propose(ProposeGoal::Own(own), env);
     }
 
-    /// Records the row that the outcome will be based on. A quorum decides on the row no earlier than `since`: see
+    /// Records the row on which the outcome will be based. A quorum decides on the row no earlier than `since`: see
     /// `answer_piggybacked`.
     fn set_basis(&mut self, row: &Arc<RowData>, since: MonoTime) {
         self.basis = Some(Basis { row: row.clone(), since });

@@ -15,8 +15,9 @@ use crate::request::{Call, Diagnostics, InvalidWhy, Outcome, Provenance, Unknown
 use crate::row::{Accepted, Row, Update};
 use rand::Rng;
 
-/// Maximum amount by which a client can advance the ballot clock, in microseconds: one day. Without a limit, a wrong
-/// birth could push the clock to its end. The outcome of a resent operation with a later birth stays unknown.
+/// Maximum amount by which a client can advance the ballot clock, in microseconds: one day. Without a limit, a bad
+/// birth ballot could push the clock to its maximum. The outcome of a resent operation with a later birth stays
+/// unknown.
 const MAX_BORN_AHEAD_US: u64 = 86_400_000_000;
 
 /// The content of a promise.
@@ -95,7 +96,7 @@ impl Coordination {
         env.broadcast(&self.request.key, self.tag, &Body::Prepare { have }, NodeSet::EMPTY, None, all);
     }
 
-    /// Begins an attempt at this ballot. From now on, replies count only for this ballot.
+    /// Begins an attempt at this ballot. From now on, only replies for this ballot count.
     pub(super) fn set_ballot<R: Rng + ?Sized>(&mut self, ballot: Ballot, env: &mut Env<'_, R>) {
         self.tag.attempt += 1;
         self.tag.ballot = ballot;
@@ -140,13 +141,13 @@ impl Coordination {
                 self.note_busy(holder, remaining_ns, env);
                 self.on_reject(place, request, Ballot::ZERO, env)
             }
-            // The slot has already handled these.
+            // Already handled by the slot.
             Body::Forward(_) | Body::Forwarded(_) | Body::NotHolder { .. } => env.ignore_answer(),
-            // Requests go to the acceptor, not here.
+            // Requests go to the acceptor instead.
             Body::Prepare { .. } | Body::Read { .. } | Body::Propose { .. } | Body::Learn { .. } | Body::Chosen => env.ignore_answer(),
-            // These belong to the last-write-wins path, which is handled elsewhere.
+            // Part of the last-write-wins path, which is handled elsewhere.
             Body::Put { .. } | Body::PutDone | Body::Get | Body::Got { .. } => env.ignore_answer(),
-            // The prune queue has already handled these.
+            // Already handled by the prune queue.
             Body::Prune { .. } | Body::Pruned { .. } => env.ignore_answer(),
         }
     }

@@ -14,7 +14,7 @@ use crate::request::{Call, ClientRequest, Diagnostics, NotAppliedWhy, Outcome, P
 use crate::row::{Accepted, Row, RowData, Update};
 use std::sync::Arc;
 
-/// A request that is queued for its key.
+/// A request queued for its key.
 #[derive(Debug, Clone)]
 pub(crate) struct Waiting {
     pub(crate) origin: Origin,
@@ -28,7 +28,7 @@ pub(crate) struct Waiting {
     pub(crate) history: ForwardHistory,
 }
 
-/// An operation that is being coordinated.
+/// An operation being coordinated.
 #[derive(Debug, Clone)]
 pub(crate) struct Coordination {
     pub(crate) origin: Origin,
@@ -36,12 +36,12 @@ pub(crate) struct Coordination {
     pub(crate) request_hash: u64,
     pub(crate) timer: TimerId,
     pub(crate) deadline: MonoTime,
-    /// The earliest timer that was set and has not expired yet.
+    /// The earliest timer that is set and has not expired yet.
     pub(crate) armed: MonoTime,
     /// When the operation began, and when its current round began.
     pub(crate) began: MonoTime,
     pub(crate) round_began: MonoTime,
-    /// When the current round must be sent again, or the backoff ends.
+    /// When the current round must be resent, or the backoff ends.
     pub(crate) wake: MonoTime,
     /// How long a round waits for replies before it is first resent, in nanoseconds. Doubles when an attempt fails
     /// for lack of replies: on a slower link, every reply would otherwise arrive too late.
@@ -59,7 +59,7 @@ pub(crate) struct Coordination {
     pub(crate) proposals: Proposals,
     pub(crate) diagnostics: Box<Diagnostics>,
     pub(crate) leased: LeaseContext,
-    /// The row that the outcome will be based on, once it is known.
+    /// The row on which the outcome will be based, once known.
     pub(crate) basis: Option<Basis>,
 }
 
@@ -76,8 +76,8 @@ pub(crate) struct Basis {
 pub(crate) enum State {
     /// Round 1, collecting promises.
     Prepare(Promises),
-    /// Round 2, collecting rows. `base` is the newest row that a promise reported. The members in `behind` promised
-    /// without having it.
+    /// Round 2, collecting rows. `base` is the newest row reported by any promise. The members in `behind` did not
+    /// have it when they promised.
     Read { base: Ballot, behind: NodeSet, newest: Row },
     /// Bringing the members in `behind` up to `row`.
     Refresh { row: Row, behind: NodeSet },
@@ -107,15 +107,15 @@ pub(crate) enum Decision {
 pub(crate) enum ProposeGoal {
     /// Finish an unfinished update.
     Repair(Arc<RowData>),
-    /// Ensure that no older update is chosen after the reply, which contains `current`. The update is empty, or the
-    /// current row once more.
+    /// Ensure that no older update is chosen after the reply, which contains `current`. The update is empty, or
+    /// repeats the current row.
     Fence { current: Option<Value>, update: Update },
     /// The operation's own update.
     Own(Arc<RowData>),
 }
 
 impl ProposeGoal {
-    /// The row that is chosen if the proposal is. `None` if the update is empty.
+    /// The row that becomes chosen if the proposal does. `None` if the update is empty.
     pub(crate) fn row(&self) -> Option<Arc<RowData>> {
         match self {
             ProposeGoal::Repair(data) | ProposeGoal::Own(data) | ProposeGoal::Fence { update: Update::Row(data), .. } => Some(data.clone()),
@@ -127,9 +127,9 @@ impl ProposeGoal {
 /// The purpose of a learn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum LearnGoal {
-    /// Learn messages for the repaired update of another operation.
+    /// Send learn messages for the repaired update of another operation.
     Repair,
-    /// Learn messages for the operation's own update.
+    /// Send learn messages for the operation's own update.
     Own,
 }
 
@@ -138,7 +138,7 @@ pub(crate) enum LearnGoal {
 pub(crate) struct Promises {
     /// The newest row that any of them reported.
     pub(crate) learned: Ballot,
-    /// The accepted update with the highest ballot, empty ones included.
+    /// The accepted update with the highest ballot, including empty ones.
     pub(crate) accepted: Option<Accepted>,
     /// The members that promised, with the ballot of the row that each reported.
     pub(crate) reported: Vec<(u32, Ballot)>,
@@ -168,7 +168,7 @@ pub(crate) struct Answers {
     pub(crate) count: u32,
     /// The members that rejected.
     pub(crate) no: NodeSet,
-    /// Number of times the round was sent again.
+    /// Number of times the round was resent.
     pub(crate) resends: u32,
 }
 
@@ -187,7 +187,7 @@ impl Answers {
 /// The operation's own proposals, over all attempts. They decide between "not applied" and "unknown".
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Proposals {
-    /// Stamp of the operation's first own update that was proposed, see [`crate::DedupeEntry`].
+    /// Stamp of the first proposed update of the operation itself: see [`crate::DedupeEntry`].
     pub(crate) first_us: Option<u64>,
     /// Whether some proposal before the last one may still be repaired and so take effect.
     pub(crate) earlier_open: bool,
@@ -204,7 +204,7 @@ pub(crate) struct Proposal {
     pub(crate) sent: SendCount,
 }
 
-/// How often a proposal was sent to a member.
+/// Whether a proposal was sent to a member once or several times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum SendCount {
     Once,
@@ -316,7 +316,7 @@ impl Coordination {
 }
 
 impl ClientRequest {
-    /// The outcome of a request that had no effect itself.
+    /// The outcome of a request that itself had no effect.
     pub(crate) fn unserved_outcome(&self, why: NotAppliedWhy) -> Outcome {
         match (&self.call, self.provenance) {
             // A read cannot take effect later.

@@ -124,7 +124,7 @@ impl Coordination {
         self.arm(env);
     }
 
-    /// Handles a round with too few replies in time, or the end of the backoff.
+    /// Handles a round that received too few replies in time, or the end of the backoff.
     fn on_wake<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) -> Option<Outcome> {
         if self.answers.no.count() > 0 && matches!(self.state, State::Prepare(_) | State::Read { .. } | State::Propose { .. }) {
             // The grace period after a reject has ended without a quorum.

@@ -3,8 +3,8 @@
 //! As in Cassandra, a plain write and a conditional one share a key, and each replica independently keeps the one
 //! with the newer time stamp: a put is stamped with its coordinator's wall clock, and a row with the time of the
 //! ballot at which it was chosen. So a put can hide an acknowledged conditional write, be hidden by one that never
-//! saw it, and be visible at some replicas only. Plain writes have these properties, so mixing them with conditional
-//! ones on one key is an error. The `mixed` workload shows that checkers catch this error.
+//! saw it, and be visible at only some replicas. These properties are inherent in plain writes, so mixing them with
+//! conditional ones on one key is an error. The `mixed` workload shows that checkers catch this error.
 //!
 //! How the two paths interact:
 //! - a replica keeps the newest put as a [`Cell`] alongside its row, as long as the put is newer than the row;
@@ -15,9 +15,9 @@
 //!   put;
 //! - repair, refresh and learn use the proposed row, without any cell.
 //!
-//! **Without puts nothing changes.** Only a put creates a cell. Without a cell, every reply of a replica and every
-//! step of a coordinator is the same as without this module. And since a put changes neither the promise nor the
-//! accepted update nor the learned ballot, the guarantees of Paxos for its own operations always hold.
+//! **Without puts nothing changes.** Only a put creates a cell. Without a cell, all replies of replicas and all steps
+//! of coordinators are the same as without this module. And since a put changes neither the promise nor the accepted
+//! update nor the learned ballot, the guarantees of Paxos for its own operations always hold.
 //!
 //! **Lifetime of a cell.** Only a newer put or a newer row replaces a cell: pruning and expiry apply to Paxos state,
 //! whereas a cell is the value of the key. Neither gets nor background work copies it to a replica that missed it. A
@@ -39,7 +39,7 @@ pub struct Cell {
 }
 
 impl Cell {
-    /// Whether the cell hides a row that was chosen at a ballot of this time. If the times are equal, the row wins.
+    /// Whether the cell hides a row chosen at a ballot of this time. If the times are equal, the row wins.
     #[must_use]
     pub fn hides(&self, learned_us: u64) -> bool {
         self.us > learned_us
@@ -78,9 +78,9 @@ pub struct PlainRequest {
     pub key: Key,
     /// The operation.
     pub call: PlainCall,
-    /// Number of replicas that must take part.
+    /// Number of replicas that must reply.
     pub level: Level,
-    /// The coordinator always replies within this time.
+    /// Time limit within which the coordinator always replies, in nanoseconds.
     pub timeout_ns: u64,
 }
 

@@ -62,11 +62,11 @@ pub struct ClientToken(pub u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct IoId(pub u64);
 
-/// Id of a timer, returned in [`crate::Event::Timer`]. A timer that is no longer needed is not cancelled; its late
-/// event is ignored.
+/// Id of a timer, returned in [`crate::Event::Timer`]. A timer that is no longer needed is not cancelled. Instead,
+/// its late event is ignored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TimerId {
-    /// Slot of the key that the timer belongs to, in this process.
+    /// Slot, in this process, of the key to which the timer belongs.
     pub slot: u32,
     /// Serial number of the operation in that slot.
     pub serial: u32,

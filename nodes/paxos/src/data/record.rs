@@ -65,7 +65,7 @@ pub enum Record {
         /// The time in microseconds.
         micros: u64,
     },
-    /// A put was stored. In a snapshot it follows the key's state.
+    /// A put was stored. In a snapshot, it follows the key's state.
     Put {
         /// The register.
         key: Key,
@@ -76,8 +76,8 @@ pub enum Record {
     State {
         /// The register.
         key: Key,
-        /// Highest ballot promised; [`Ballot::ZERO`] if `accepted` or `row` imply it, or if it
-        /// has expired below the floor.
+        /// Highest ballot promised; [`Ballot::ZERO`] if `accepted` or `row` implies it, or if it is below the floor
+        /// and has expired.
         promised: Ballot,
         /// The accepted update not yet learned, or the copy of a learned one.
         accepted: Option<Accepted>,
@@ -120,7 +120,7 @@ macro_rules! state_bytes {
 state_bytes! {
     /// Keys and values.
     data,
-    /// Learned ballots, and promised ones that nothing else implies.
+    /// Learned ballots, and promised ballots not implied by anything else.
     promise,
     /// Accepted updates: pending ones, and copies not yet pruned or expired.
     accepted,

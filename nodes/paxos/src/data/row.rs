@@ -57,12 +57,11 @@ pub struct Accepted {
 /// The newest applied operation of each client, and the ids declared aborted. Oldest entries come first. Each kind
 /// has its own limit.
 ///
-/// **Eviction.** The entries are in the order of their stamps, which rise along the chain of rows. The oldest entry
-/// is evicted first, and the watermark is its stamp. An operation whose first proposal has a stamp above the
-/// watermark cannot have been evicted, since its entry would have that stamp or a higher one. At or below the
-/// watermark nothing is known, and a retry is refused. So the limit costs certainty only for operations older than
-/// all remembered ones, and a new operation is never refused. Ordering by client or sequence number would not
-/// guarantee that.
+/// **Eviction.** The entries are ordered by their stamps, which rise along the chain of rows. The oldest entry is
+/// evicted first, and the watermark is its stamp. An operation whose first proposal has a stamp above the watermark
+/// cannot have been evicted, since its entry would have that stamp or a higher one. At or below the watermark nothing
+/// is known, and a retry is refused. So the limit costs certainty only for operations older than all remembered ones,
+/// and a new operation is never refused. Ordering by client or sequence number would not guarantee that.
 ///
 /// **Aborts** have a separate watermark, since they must stop requests that have not yet run at all: a frame that
 /// waited in a stopped node's socket is processed as if it were new, long after its id was declared aborted and
@@ -74,7 +73,7 @@ pub struct Accepted {
 /// would still be applied.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Dedupe {
-    /// Oldest first. At most one applied entry per client, and one for each id declared aborted.
+    /// Oldest first. At most one applied entry per client, and one entry for each id declared aborted.
     pub entries: Vec<DedupeEntry>,
     /// Stamp of the newest evicted entry of an applied operation. 0 if none was evicted.
     pub watermark_us: u64,
@@ -97,13 +96,13 @@ pub struct DedupeEntry {
     /// The operation.
     pub op: OpId,
     /// Hash of the request. The same id with a different hash is a client error. 0 for an abort, since the fate query
-    /// does not know the request.
+    /// does not contain the request.
     pub request_hash: u64,
     /// Stamp of the operation, in microseconds. It is not below the time of the ballot at which the operation was
-    /// proposed, nor below any ballot that its coordinator had made or seen by then, and above the stamps of the row
-    /// that it was proposed on. Operations proposed together share a stamp. (A ballot promised in advance is older
-    /// than the operation. Its time alone could be below the birth that a client gives for a retry, and the row would
-    /// claim to remember an operation it has forgotten.)
+    /// proposed, nor below any ballot that its coordinator had generated or seen by then. It is above all stamps of
+    /// the row on which the operation was proposed. Operations proposed together share a stamp. (A ballot promised in
+    /// advance is older than the operation. Its time alone could be below the birth that a client gives for a retry,
+    /// and the row would claim to remember an operation it has forgotten.)
     pub proposed_us: u64,
     /// The fate of the operation.
     pub fate: OpFate,
@@ -114,7 +113,7 @@ pub struct DedupeEntry {
 pub enum OpFate {
     /// The operation is in this row, or in an earlier one.
     Applied,
-    /// The operation was declared aborted and may never be applied.
+    /// The operation was declared aborted and must never be applied.
     Aborted,
 }
 

@@ -1,9 +1,9 @@
 //! Expiry of Paxos state (`paxos_ttl_us`), based on ballots.
 //!
-//! A node follows the newest ballot it has made or seen. State whose ballot is older by more than the time to live
-//! has expired: promises, accepted copies of learned rows, and the oldest entries of the tables of operation ids.
-//! Node clocks are not used, so expiry does not depend on when and where a record was written (otherwise two updates
-//! can win: Scylla #6149, mutant `ttl-by-local-time`).
+//! A node keeps track of the newest ballot it has generated or seen. State whose ballot is older by more than the
+//! time to live has expired: promises, accepted copies of learned rows, and the oldest entries in the tables of
+//! operation ids. Node clocks are not used, so expiry does not depend on when and where a record was written
+//! (otherwise two updates can win: Scylla #6149, mutant `ttl-by-local-time`).
 //!
 //! **The floor.** Before a node drops anything, it raises its floor to the cutoff, and from then on rejects every
 //! prepare, read and propose at or below it, for all keys. So dropping a promise is harmless: the ballots it refused
@@ -106,7 +106,7 @@ impl<R: Rng + ?Sized> Env<'_, R> {
         }
     }
 
-    /// The mutant: drops state that this node wrote longer ago than the time to live, by its own wall clock.
+    /// The mutant: drops state that, by this node's own wall clock, was written longer ago than the time to live.
     pub(crate) fn expire_by_local_time(&self, slot: &mut Slot) {
         if let (true, Some(ttl_us)) = (self.mutants().has(Mutant::TtlByLocalTime), self.shared.config.paxos_ttl_us) {
             if slot.written_us > 0 && self.wall.0.saturating_sub(slot.written_us) > ttl_us {

@@ -78,7 +78,7 @@ impl Grantor {
     ///
     /// Otherwise
     ///   n1 releases ballot 4 (the message is late), n1 gets ballot 6, the release arrives
-    /// would leave n1 with a lease that other nodes can get too.
+    /// would leave n1 holding a lease that other nodes can also get.
     pub fn release(&mut self, ballot: LeaseBallot, mutants: Mutants) {
         let exact = self.grant.is_some_and(|grant| grant.ballot == ballot);
         if exact || mutants.has(Mutant::LeaseReleaseAny) {

@@ -70,7 +70,7 @@ pub enum AttemptPhase {
 }
 
 impl Holder {
-    /// The lease that the node may rely on at `now`.
+    /// The lease on which the node may rely at `now`, if any.
     #[must_use]
     pub fn holds(&self, now: MonoTime) -> Option<HeldLease> {
         self.held.filter(|held| now < held.until)

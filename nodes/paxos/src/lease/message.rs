@@ -35,7 +35,7 @@ impl fmt::Display for LeaseBallot {
 pub struct LeaseMessage {
     /// The range.
     pub range: RangeId,
-    /// The attempt that this belongs to. For [`LeaseBody::Wanted`], the ballot of the grant.
+    /// The attempt to which this belongs. For [`LeaseBody::Wanted`], the ballot of the grant.
     pub ballot: LeaseBallot,
     /// The request or reply.
     pub body: LeaseBody,
@@ -60,8 +60,8 @@ pub enum LeaseBody {
     },
     /// The range is granted.
     Granted,
-    /// The request is refused: a higher ballot was promised, another node's grant is running, or the grantor waits
-    /// after its restart.
+    /// The request is refused: a higher ballot was promised, another node's grant is running, or the grantor is still
+    /// waiting after its restart.
     Refused {
         /// Highest ballot promised.
         seen: LeaseBallot,

@@ -66,7 +66,7 @@ pub struct LeaseEvent {
     pub until: MonoTime,
 }
 
-/// The changes of a lease, as its holder sees them.
+/// The changes of a lease, as seen by its holder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LeaseChange {
     /// A quorum granted the lease.

@@ -8,7 +8,7 @@ pub enum LeaseMode {
     /// Progress only: while a lease runs, grantors refuse the *prepares* of other nodes. Safe with any clock, since
     /// accepts are decided by ballots alone.
     Priority,
-    /// The holder may also read from its own row without asking other nodes: grantors refuse the prepares *and*
+    /// The holder may also read from its own row without contacting other nodes: grantors refuse the prepares *and*
     /// accepts of other nodes. Safe while clocks stay within the drift bound.
     Read,
 }
@@ -25,7 +25,7 @@ impl LeaseMode {
     }
 }
 
-/// How a coordinator handles an operation on a range that another node holds.
+/// How a coordinator handles an operation on a range held by another node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Forward {
     /// It waits until the range is free. In this mode, a holder releases a range soon after learning that other nodes

@@ -111,8 +111,8 @@ impl Leases {
         &self.settings
     }
 
-    /// Sets the current time, and begins to wait out the grants of an earlier process. Those grants were timed by
-    /// this machine's monotonic clock too, so a full term from now is enough.
+    /// Sets the current time, and begins to wait out the grants of an earlier process. Those grants were also timed
+    /// by this machine's monotonic clock, so a full term from now is enough.
     pub fn boot(&mut self, now: MonoTime) {
         if !self.booted {
             self.booted = true;
@@ -129,7 +129,7 @@ impl Leases {
         (self.settings.mode != LeaseMode::Off).then(|| RangeId::of(key, self.settings.ranges))
     }
 
-    /// The lease that the node may rely on at `now`.
+    /// The lease on which the node may rely at `now`, if any.
     #[must_use]
     pub fn held(&self, range: RangeId, now: MonoTime) -> Option<HeldLease> {
         self.holders.get(usize::from(range.0)).and_then(|holder| holder.holds(now))
@@ -143,8 +143,8 @@ impl Leases {
         })
     }
 
-    /// Records that this node coordinates an operation in this range: requests the lease, or extends it when half of
-    /// it is over. Nothing else requests leases, so idle ranges have no holder.
+    /// Records that this node coordinates an operation in this range: requests the lease, or extends it once half of
+    /// its time has passed. Nothing else requests leases, so idle ranges have no holder.
     pub fn touch<R: Rng + ?Sized>(&mut self, range: RangeId, now: MonoTime, rng: &mut R, out: &mut Vec<LeaseAction>) {
         let at = usize::from(range.0);
         if self.stopping || self.settings.mode == LeaseMode::Off || now < self.grants_from {

@@ -23,7 +23,7 @@ pub struct Message {
     pub body: Body,
 }
 
-/// Requests and replies. Each request is followed by its reply.
+/// Requests and replies. Each request variant is followed by its reply variants.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Body {
     /// Round 1: promise to accept nothing below the tag's ballot.
@@ -32,7 +32,7 @@ pub enum Body {
         /// and no read round follows. `None`: the row is read in a separate round.
         have: Option<Ballot>,
     },
-    /// The promise is durable. The fields are the replica's state when it gave the promise.
+    /// The promise is durable. The fields describe the replica's state when it promised.
     Promise {
         /// The ballot promised before. [`Ballot::ZERO`] if there was none.
         old_promise: Ballot,
@@ -89,8 +89,7 @@ pub enum Body {
         /// The ballot that was sent.
         pruned: Ballot,
     },
-    /// A higher ballot was promised before the request. For [`RequestKind::Prepare`], an equal ballot is also
-    /// rejected.
+    /// A higher ballot had already been promised. For [`RequestKind::Prepare`], an equal ballot is also rejected.
     Reject {
         /// The kind of the rejected request.
         request: RequestKind,
@@ -107,7 +106,7 @@ pub enum Body {
         /// Remaining time in nanoseconds.
         remaining_ns: u64,
     },
-    /// To the holder of a lease: coordinate this operation.
+    /// Request to the holder of a lease: coordinate this operation.
     Forward(Box<Forward>),
     /// The result of a forwarded operation.
     Forwarded(Box<Forwarded>),

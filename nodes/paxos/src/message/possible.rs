@@ -76,7 +76,7 @@ fn is_believable_run(ballot: LeaseBallot) -> bool {
     ballot.run <= LeaseBallot::MAX_RUN
 }
 
-/// Whether a correct node can have sent this message about leases.
+/// Whether a correct node can have sent this lease message.
 pub(crate) fn is_possible_lease(message: &LeaseMessage) -> bool {
     let inner = match message.body {
         LeaseBody::Promise { granted } => [granted.map(|(ballot, _)| ballot), None],
@@ -86,7 +86,7 @@ pub(crate) fn is_possible_lease(message: &LeaseMessage) -> bool {
     is_believable_run(message.ballot) && inner.into_iter().flatten().all(is_believable_run)
 }
 
-/// Whether the ballots of a reply fit together, as the rules of the acceptor require.
+/// Whether the ballots in a reply are consistent with the rules of the acceptor.
 fn are_related(ballot: Ballot, body: &Body) -> bool {
     if let Body::Promise { old_promise, accepted, learned, newer } = body {
         // A promise is given only above everything promised, accepted or learned before.

@@ -42,7 +42,7 @@ counters! {
     invalid,
     /// Requests refused because the key's queue was full (also in `not_applied`).
     queue_full,
-    /// Attempts begun, each with a ballot. Operations that share a proposal share its attempt.
+    /// Attempts begun, each at its own ballot. Operations that share a proposal share its attempt.
     attempts,
     /// Message round trips begun by coordinators. Operations that share a proposal share its round trip: this counts
     /// round trips on the network, while each reply reports how many its operation waited for.

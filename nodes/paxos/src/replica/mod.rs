@@ -222,7 +222,7 @@ impl Replica {
                 None => {}
             }
         }
-        // The key that has had a prepared ballot the longest loses it. Its next operation costs a prepare.
+        // The key that has had a prepared ballot the longest loses it. The next operation on it costs a prepare.
         while env.shared.prepared_keys.len() > env.shared.config.prepared_keys {
             if let Some(place) = env.shared.prepared_keys.pop_front() {
                 keys.slots[place as usize].forget_prepared();

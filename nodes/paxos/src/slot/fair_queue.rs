@@ -106,7 +106,8 @@ impl FairQueue {
         self.armed = MonoTime(u64::MAX);
     }
 
-    /// Updates the statistics with the clients that have returned. Clients that still have time are not counted.
+    /// Updates the statistics with the clients that have returned. Clients that may still return in time are not
+    /// counted.
     fn update_returns(&mut self, now: MonoTime) {
         let known = if now < self.until { self.answered - self.awaited.len() } else { self.answered };
         if known > 0 {

@@ -159,7 +159,7 @@ impl Slot {
         }
     }
 
-    /// Continues the operations one by one, in order, before those that have not been tried yet.
+    /// Continues the operations one by one, in order, ahead of those that have not been tried yet.
     fn abandon<R: Rng + ?Sized>(&mut self, batch: InFlightBatch, status: BatchStatus, env: &mut Env<'_, R>) {
         let (members, kept) = batch.abandon(env);
         // The proposal may still be chosen, in which case this node's own row is not the newest.
@@ -211,12 +211,12 @@ impl Slot {
         }
     }
 
-    /// Whether a mutant has started an operation beside a running one.
+    /// Whether a mutant has started an operation while another one is running.
     pub(super) fn is_busy(&self) -> bool {
         !self.active.is_empty() || self.batch.is_some()
     }
 
-    /// Ends an operation that is no longer in any list.
+    /// Ends an operation that has been removed from all lists.
     pub(super) fn finish<R: Rng + ?Sized>(&mut self, mut ended: Coordination, outcome: Outcome, env: &mut Env<'_, R>) {
         ended.announce_end(env);
         ended.finish_diagnostics(&outcome);

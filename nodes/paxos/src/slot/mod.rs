@@ -96,7 +96,7 @@ impl Slot {
     ///
     /// Only one operation per key runs at a time, since two coordinators in one node would only outbid each other.
     ///
-    /// `history` is the history of an operation that another node forwarded.
+    /// `history` is the history of an operation forwarded by another node.
     pub(crate) fn admit<R: Rng + ?Sized>(&mut self, origin: Origin, request: ClientRequest, history: ForwardHistory, env: &mut Env<'_, R>) {
         let timer = self.next_timer();
         let deadline = env.now.after_ns(request.timeout_ns);
@@ -165,7 +165,7 @@ impl Slot {
         reply(Origin::Client(ended.token), &self.key, outcome, ended.diagnostics(), env);
     }
 
-    /// Handles a request from a coordinator. Returns the reply and the batch it must wait for.
+    /// Handles a request from a coordinator. Returns the reply and the batch for which it must wait.
     pub(crate) fn serve<R: Rng + ?Sized>(&mut self, message: Message, env: &mut Env<'_, R>) -> Option<(Message, Option<IoId>)> {
         let Message { key, tag, body } = message;
         let mutants = env.mutants();
@@ -233,7 +233,8 @@ impl Slot {
         Some((Message { key, tag, body: answer.body }, after))
     }
 
-    /// Learns the update accepted at this ballot, which is chosen. No reply is sent, so nothing waits for the disk.
+    /// Learns the update accepted at this ballot, which has been chosen. No reply is sent, so nothing waits for the
+    /// disk.
     ///
     /// Safety: a promise or a read reply that reports this row before it is durable makes no claim that a crash could
     /// invalidate. The row remains chosen. And if a promise is based on it (claim 2 of `coordinator`: a fence above
@@ -457,6 +458,6 @@ pub(crate) fn reply<R: Rng + ?Sized>(origin: Origin, key: &Key, outcome: Outcome
         Outcome::Unknown { .. } => counters.unknown += 1,
         Outcome::Invalid { .. } => counters.invalid += 1,
     }
-    // Nothing to wait for: the state that the outcome is based on was durable before the replies arrived.
+    // Nothing to wait for: the state on which the outcome is based was durable before the replies arrived.
     env.out.push(Action::Reply { token, outcome, diagnostics, after: None });
 }

@@ -23,7 +23,7 @@ impl Returns {
         }
     }
 
-    /// Records how long a client took to return, in time or not.
+    /// Records how long a client took to return, in nanoseconds, whether in time or not.
     pub(super) fn note_delay(&mut self, ns: u64) {
         // Rises much faster than it falls, so it stays near the recent maximum.
         let takes = &mut self.takes_ns;

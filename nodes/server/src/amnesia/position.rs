@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 /// with the oldest of these.
 pub(crate) const MAX_PROCESSES: usize = 32;
 
-/// A synced batch of a node's log, as another node saw it.
+/// A synced batch of a node's log, as seen by another node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct Position {
     /// Id of the data folder.
     pub(crate) folder: u64,
-    /// Number of the process on that folder.
+    /// Sequence number of the process on that folder.
     pub(crate) incarnation: u32,
     /// Random id of the process. Needed because, after a log has been rolled back, a new process reuses the number of
     /// a lost one. 0 if unknown, as in a folder of an earlier release.

@@ -1,4 +1,4 @@
-//! What a node has seen of another node.
+//! The positions that a node has seen of another node.
 
 use serde::{Deserialize, Serialize};
 

@@ -35,7 +35,7 @@ struct Node {
     is_cut: bool,
     running: Option<Running>,
     refused: bool,
-    /// Newest batch that an acknowledged write relies on.
+    /// Newest batch on which an acknowledged write relies.
     relied_on: u64,
 }
 
@@ -156,7 +156,7 @@ impl World {
         (0..self.nodes.len()).filter(votes).collect()
     }
 
-    /// A write in four rounds: a quorum accepts, then a quorum learns, then it is acknowledged.
+    /// A write in four rounds: a quorum accepts, a quorum learns, and then the write is acknowledged.
     fn write(&mut self) {
         let mut voters = self.voters();
         let quorum = usize::from(quorum_of(self.nodes.len()));

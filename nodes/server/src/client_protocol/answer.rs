@@ -42,7 +42,7 @@ pub enum Outcome {
         /// Why the outcome is unknown.
         why: Reason,
     },
-    /// The request was malformed or broke a rule. It had no effect.
+    /// The request was malformed or broke a rule, and had no effect.
     Invalid {
         /// The reason, and what to change.
         why: String,
@@ -241,7 +241,7 @@ pub struct Diagnostics {
     pub rejects: u32,
     /// Size of a quorum.
     pub needed: u32,
-    /// Highest ballot in any message received for the operation.
+    /// Highest ballot in any message received on behalf of the operation.
     pub max_seen_ballot: Option<BallotTag>,
     /// The last unfinished earlier update that the coordinator finished.
     pub repaired_op: Option<OpId>,

@@ -62,7 +62,7 @@ pub struct Limits {
 /// it speaks this version, or does not speak the client protocol at all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
-    /// The reason, and what to do about it.
+    /// The reason, and a remedy.
     pub why: String,
     /// Identity of the refusing node, if the client expected another one.
     pub identity: Option<Identity>,

@@ -70,7 +70,7 @@ impl std::str::FromStr for OpId {
     }
 }
 
-/// Parses an operation id as replies and histories print it: `c7.1`, or `c7.1@300.n2.5` with its birth ballot.
+/// Parses an operation id as printed in replies and histories: `c7.1`, or `c7.1@300.n2.5` with its birth ballot.
 ///
 /// # Errors
 /// Returns a description of what is wrong with the text.
@@ -180,7 +180,7 @@ impl Level {
 /// Why a frame is not the expected message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProtocolError {
-    /// Another kind of frame was expected.
+    /// A different kind of frame was expected.
     #[error("a {found:?} frame where {expected} was expected")]
     WrongKind {
         /// The kind of the frame.
@@ -300,7 +300,7 @@ impl ToClient {
 }
 
 impl Request {
-    /// Describes the rule of this protocol that the request breaks, if any.
+    /// Describes the protocol rule that the request breaks, if any.
     pub fn broken_rule(&self) -> Option<String> {
         let values: &[&[u8]] = match &self.call {
             Call::Read | Call::Fate { .. } | Call::Get { .. } => &[],

@@ -132,7 +132,7 @@ async fn send_close_reason(shell: &Shell, stream: &TcpStream, outbox: &Outbox, w
         CloseReason::Ended(ReadError::Closed | ReadError::CutShort { .. } | ReadError::Io(_)) | CloseReason::SlowReader { .. } => return,
     }
     outbox.wait_until_drained().await;
-    // Unread bytes from the client would turn the close into a reset, which discards the reply.
+    // Unread bytes from the client would turn the close into a reset, which would discard the reply.
     let _ = socket2::SockRef::from(stream).shutdown(std::net::Shutdown::Write);
     let mut rest = [0; 4_096];
     while stream.readable().await.is_ok() {
@@ -182,7 +182,7 @@ async fn serve_client(
     tokio::select! {
         result = read_requests(shell, &connection, incoming) => result,
         written = outbox.write_when_possible() => match written {
-            // The connection was closed by this node. Before the node ends, only a full buffer causes that.
+            // The connection was closed by this node. Unless the node is ending, only a full buffer causes that.
             Ok(()) => Err(CloseReason::SlowReader { queued: outbox.len() }),
             Err(cause) => Err(ReadError::from(cause).into()),
         },

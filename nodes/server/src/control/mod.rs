@@ -1,7 +1,7 @@
 //! The control channel, which a harness uses to watch a node and to inject faults. It carries JSON lines over TCP, on
 //! loopback only.
 //!
-//! Each line is one request or one reply, and replies come in order. A connection that has subscribed to protocol
+//! Each line is one request or one reply, and replies arrive in order. A connection that has subscribed to protocol
 //! points also receives an [`Answer::Point`] line each time one of them is reached.
 //!
 //! ```text
@@ -176,7 +176,8 @@ pub enum Answer {
     },
 }
 
-/// A change of a lease, as its holder sees it. Times are raw monotonic times in nanoseconds, shared with the harness.
+/// A lease change, as seen by the holder. Times are raw monotonic times in nanoseconds, on the clock shared with the
+/// harness.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeaseChanged {
     /// The holder.

@@ -191,9 +191,9 @@ fn ballot() -> Ballot {
     Ballot { micros: 1_000_000, node: CoreNodeId(2), nonce: 7 }
 }
 
-/// Requests from n2, in the order of Paxos. Each is sent twice, as on a link that duplicates messages: the reply to
-/// the second copy relies on the record of the first. (The second copy of a prepare is rejected, and a reject relies
-/// on nothing.)
+/// Requests from n2, in protocol order. Each is sent twice, as on a link that duplicates messages: the reply to the
+/// second copy relies on the record of the first. (The second copy of a prepare is rejected, and a reject relies on
+/// nothing.)
 fn requests() -> [Body; 4] {
     let data = Arc::new(RowData { version: 1, value: Some(Value::from("a")), dedupe: Dedupe::default() });
     [

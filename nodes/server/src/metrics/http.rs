@@ -61,7 +61,7 @@ async fn serve(shell: &Shell, mut stream: TcpStream, full: bool) -> std::io::Res
     };
     stream.write_all(&answer.bytes).await?;
     stream.shutdown().await?;
-    // Unread bytes would turn the close into a reset, which discards the response.
+    // Unread bytes would turn the close into a reset, which would discard the response.
     let mut rest = [0; 4_096];
     while stream.read(&mut rest).await? > 0 {}
     Ok(())

@@ -42,7 +42,7 @@ pub enum NodeError {
         /// The error from the operating system.
         cause: std::io::Error,
     },
-    /// The operating system refused something that every node needs.
+    /// The operating system refused a resource that every node needs.
     #[error("{what}: {cause}")]
     Io {
         /// What was refused.

@@ -135,7 +135,7 @@ fn core_config(options: &NodeOptions, mutants: Mutants) -> Config {
     config.max_key_bytes = crate::client_protocol::MAX_KEY;
     config.max_value_bytes = crate::client_protocol::MAX_VALUE;
     config.absent_reads = heckle_paxos::AbsentReads::Quorum;
-    // TCP does not duplicate messages, but a relay between the nodes may do so on purpose.
+    // TCP does not duplicate messages, but a relay between the nodes may do so deliberately.
     config.links = Links::MayDuplicate;
     config.points = match options.announce {
         Announce::Silent => heckle_paxos::Points::Silent,
@@ -162,7 +162,8 @@ fn amnesia_check(mutants: Mutants) -> Check {
     if mutants.has(heckle_paxos::Mutant::AcceptsOwnAmnesia) { Check::Skipped } else { Check::On }
 }
 
-/// Opens the folder, recovers, and builds everything that does not need the network. `store` may wrap the log.
+/// Opens the folder, recovers, and builds all parts of the node that do not need the network. `store` may wrap the
+/// log.
 pub(crate) fn prepare(
     options: NodeOptions,
     log: Logger,

@@ -10,13 +10,13 @@ pub enum OptionsError {
     /// Not a valid node.
     #[error(transparent)]
     NodeId(#[from] NodeIdError),
-    /// Not a valid value of `rounds`.
+    /// The value is not valid for `rounds`.
     #[error("rounds {text:?}: write classic, merged, async-learn or fast")]
     Rounds {
         /// The text given.
         text: String,
     },
-    /// Not a valid value of `backoff`.
+    /// The value is not valid for `backoff`.
     #[error("backoff {text:?}: write none, uniform or adaptive")]
     Backoff {
         /// The text given.

@@ -86,7 +86,7 @@ pub struct NodeOptions {
     pub exit_on_stdin_eof: bool,
     /// If set, the node ends when the process with this id is no longer its parent.
     pub parent_pid: Option<u32>,
-    /// How long a clean stop waits for open operations before it gives them up.
+    /// How long a clean stop waits for open operations before giving them up.
     pub stop_grace: Duration,
 }
 
@@ -166,7 +166,7 @@ impl NodeOptions {
     }
 }
 
-/// Number of nodes in a quorum of `members` nodes.
+/// Number of nodes in a quorum, in a cluster of `members` nodes.
 pub(crate) fn quorum_of(members: usize) -> u16 {
     // A cluster has at most MAX_NODES nodes, so the cast is exact.
     (members / 2 + 1) as u16

@@ -193,7 +193,7 @@ fn check_agreement(shell: &Shell, hello: &PeerHello, link: &Link) -> Result<(), 
     let members: Vec<u16> = shell.options.members().into_iter().map(NodeId::number).collect();
     let quorum = quorum_of(members.len());
     if (&hello.members, hello.quorum) != (&members, quorum) {
-        // Otherwise two halves of a cluster could each have their own quorum.
+        // Otherwise, two parts of a cluster could each have a quorum of their own.
         return Err(format!(
             "{} counts {} with a quorum of {}, and {me} counts {} with a quorum of {quorum}: start all nodes with the same list of nodes. \
              The members of a cluster cannot be changed",

@@ -24,7 +24,7 @@ pub(crate) struct Link {
     pub(crate) id: NodeId,
     pub(crate) addr: SocketAddr,
     pub(crate) outbox: RefCell<Option<Rc<Outbox>>>,
-    /// Notified to end the connection that the other node opened, when a newer one replaces it.
+    /// Notified to end the connection opened by the other node when a newer one replaces it.
     pub(crate) inbound: RefCell<Option<Rc<Notify>>>,
     /// Whether that connection is closed because of an impossible message.
     pub(crate) impossible: Cell<bool>,
@@ -78,7 +78,7 @@ impl Peers {
 }
 
 impl Link {
-    /// Ends the connection that the other node opened, because of an impossible message.
+    /// Ends the connection opened by the other node, because of an impossible message.
     pub(crate) fn drop_inbound(&self) {
         if let Some(ended) = &*self.inbound.borrow() {
             self.impossible.set(true);

@@ -111,8 +111,8 @@ async fn keep_connected(shell: Rc<Shell>, link: Rc<Link>) {
     }
 }
 
-/// Serves a connection until it ends. The other side sends nothing after its welcome, so reading only detects the
-/// end.
+/// Serves a connection until it ends. The other side sends nothing after its welcome, so reading only detects the end
+/// of the connection.
 async fn serve_outbound(shell: &Shell, link: &Link, (mut incoming, outbox): (Incoming, Rc<Outbox>)) -> String {
     let why = tokio::select! {
         read = incoming.next_frame() => match read {

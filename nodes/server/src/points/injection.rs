@@ -44,8 +44,7 @@ impl Injection {
     }
 }
 
-/// Reports that a node has reached a point, such as "propose sent to the first acceptor". Points of the storage are
-/// reported only to a connection that holds the node there; key, operation and ballot are empty then.
+/// A report that a node has reached a protocol point, such as "propose sent to the first acceptor".
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PointReached {
     /// The node that reached it.

@@ -54,7 +54,7 @@ struct Armed {
     owner: Option<HoldOwner>,
 }
 
-/// The point and injection that a failpoint stands for.
+/// The point and injection for which a failpoint stands.
 fn point_of_failpoint(failpoint: Failpoint, delay_us: u64) -> (StoragePoint, Injection) {
     match failpoint {
         Failpoint::FailWrite => (StoragePoint::BeforeWrite, Injection::IoError),

@@ -75,7 +75,7 @@ mod tests {
         known.keep();
         let stranger = lobby.admit(2).unwrap();
         let newer = lobby.admit(2).unwrap();
-        // The stranger leaves as soon as its task runs.
+        // The evicted connection closes as soon as its task runs.
         assert_eq!(lobby.count(), 3);
         drop(stranger);
         newer.keep();

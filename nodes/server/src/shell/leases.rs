@@ -1,4 +1,4 @@
-//! Reports changes of leases to watchers.
+//! Reports lease changes to watchers.
 
 use heckle_paxos::lease::{LeaseChange, LeaseEvent, LeaseMode};
 

@@ -1,4 +1,4 @@
-//! State that the tasks of one node share. All tasks run on one thread, so the state lives in plain cells, which are
+//! State shared by the tasks of one node. All tasks run on one thread, so the state lives in plain cells, which are
 //! borrowed briefly and never across an `await`.
 
 mod answer;

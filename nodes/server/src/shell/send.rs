@@ -21,7 +21,7 @@ impl Shell {
         });
     }
 
-    /// Queues a message about leases for another node.
+    /// Queues a lease message for another node.
     pub(crate) fn send_lease(&self, to: CoreNodeId, message: &LeaseMessage) {
         self.send_frame(to, FrameKind::PeerLease, |out| wire::lease::encode_lease(message, out));
     }

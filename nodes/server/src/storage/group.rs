@@ -88,7 +88,7 @@ enum Urgency {
 pub(crate) struct GroupSync {
     durability: Durability,
     current: BatchBuilder,
-    /// The newest core batch in `gathering`.
+    /// The newest core batch in `current`.
     newest: IoId,
     urgency: Urgency,
     /// A batch sealed by a request for a snapshot: no more records may be added.

@@ -13,7 +13,7 @@ const MAGIC_LEN: usize = 16;
 const CLUSTER_AT: usize = 48;
 const CRC_AT: usize = FILE_HEADER - 4;
 
-/// The kind of a file of batches.
+/// The kind of a batch file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FileKind {
     Segment,
@@ -41,7 +41,7 @@ pub(crate) struct Owner {
     pub(crate) folder: u64,
 }
 
-/// Header of a file of batches.
+/// Header of a batch file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FileHeader {
     pub(crate) kind: FileKind,

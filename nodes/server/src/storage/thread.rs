@@ -264,7 +264,7 @@ impl Worker {
             self.shared.synced.store(self.next_batch, Ordering::Release);
         }
         self.next_batch += 1;
-        // Only now, after the sync, may anything that relies on these records leave the node.
+        // Only now, after the sync, may messages that rely on these records leave the node.
         self.shared.durable.fetch_max(newest.0, Ordering::Release);
         self.shared.done.notify_one();
         Ok(())

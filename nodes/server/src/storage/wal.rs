@@ -84,7 +84,7 @@ impl Wal {
         Ok(RequestId(seq))
     }
 
-    /// Handles the end of the sync in flight. The batch is durable unless this returns an error.
+    /// Handles the completion of the sync in flight. The batch is durable unless this returns an error.
     pub(crate) fn end_append(&mut self, synced: Completion) -> Result<(), StorageError> {
         assert_eq!(synced.id, RequestId(self.next_batch), "the completion of another request");
         let (len, open) = self.in_flight.take().zip(self.open.as_mut()).expect("a batch is in flight");

@@ -22,7 +22,7 @@ pub(super) trait Index: Send {
     /// Calls `visit` with the value of every key.
     fn for_each_value(&self, visit: &mut Visit<'_>) -> Result<(), StorageError>;
 
-    /// Converts an error of the store.
+    /// Converts an error from the store.
     fn failed(&self, what: &'static str, why: String) -> StorageError;
 }
 

@@ -45,8 +45,8 @@ fn log(path: &Path, times: &Times, visit: &mut Visit<'_>) -> Result<OpenStore, S
     let identity = folder.identity(CLUSTER, node, &[node], 1)?;
     let at = folder.log(Owner { cluster: CLUSTER.to_owned(), node, folder: identity.folder }, Arc::default());
     let recovered = recover(&at, visit)?;
-    // A segment's salt must differ from earlier ones. A node draws it from the system's random bits; here it follows
-    // from the batch number.
+    // A segment's salt must differ from earlier ones. A node draws it from the system's random bits, whereas here it
+    // is derived from the batch number.
     let rng = Pcg64::seed_from_u64(recovered.next_batch);
     let wal = Wal::new(at.clone(), SEGMENT_BYTES, rng, recovered);
     Ok(OpenStore { store: Box::new(TimedLog { wal, times: times.clone() }), at, _folder: Some(folder) })

@@ -112,12 +112,12 @@ impl<'a> Cluster<'a> {
             cluster.carry_out(at);
         }
         cluster.deliver_all();
-        // The records that a process writes at its start have no key and are not measured.
+        // The records written by a process at its start have no key and are not measured.
         cluster.records.clear();
         Ok(cluster)
     }
 
-    /// Carries out one write, through the node that coordinates this key.
+    /// Performs one write through the node that coordinates this key.
     fn write(&mut self, key: u32) -> Result<(), StoreBenchError> {
         self.written += 1;
         let mut value = vec![0; self.workload.value_bytes];

@@ -62,7 +62,7 @@ enum Mode {
     Read,
 }
 
-/// Appends the encoding of a message about leases.
+/// Appends the encoding of a lease message.
 pub(crate) fn encode_lease(message: &core::lease::LeaseMessage, out: &mut impl Sink) {
     let body = match message.body {
         LeaseBody::Prepare => Body::Prepare,
@@ -83,7 +83,7 @@ pub(crate) fn encode_lease(message: &core::lease::LeaseMessage, out: &mut impl S
     encode(LeaseMessage { range: message.range.0, ballot: message.ballot.into(), body }, out);
 }
 
-/// Decodes a message about leases.
+/// Decodes a lease message.
 pub(crate) fn decode_lease(bytes: &[u8]) -> Result<core::lease::LeaseMessage, WireError> {
     let LeaseMessage { range, ballot, body } = decode("lease message", bytes)?;
     let body = match body {

@@ -59,7 +59,7 @@ impl World {
         self.push(self.now_ns + patience_ns, WorldEvent::ClientLost { token });
     }
 
-    /// Delivers a request to its node, unless the process that the client was connected to has ended.
+    /// Delivers a request to its node, unless the process to which the client was connected has ended.
     pub(super) fn on_request(&mut self, token: u64) {
         let request = self.requests[token as usize];
         if self.nodes[request.node].epoch != request.epoch || self.nodes[request.node].replica.is_none() {

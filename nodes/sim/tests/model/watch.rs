@@ -26,7 +26,7 @@ pub(crate) struct Watch {
     floors: Vec<usize>,
     /// The newest version that has been reported to a client.
     reported: usize,
-    /// Operations answered as never to be applied.
+    /// Operations whose reply said that they will never be applied.
     refused: Vec<usize>,
     /// Time of the highest ballot whose fence was reported as complete.
     fence: u64,

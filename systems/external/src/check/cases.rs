@@ -31,7 +31,8 @@ pub(super) fn refusing_node(bench: &Bench<'_>) -> Result<String, CaseError> {
     played.whole(said.join(", "))
 }
 
-/// Checks the reply of a node that did nothing: the operation may be failed or unknown, but it must be answered.
+/// Checks the reply of a node that did nothing: the outcome may be `fail` or unknown, but the operation must be
+/// answered.
 fn no_ok_and_an_answer(call: Call, reply: &Reply) -> Result<String, CaseError> {
     let name = protocol::call_name(call);
     let reason = reply.reason.as_deref().unwrap_or_default();

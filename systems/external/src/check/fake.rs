@@ -100,7 +100,7 @@ impl Drop for Proxy {
     }
 }
 
-/// Accepts connections until `over` is set; each one is passed to `take` and kept open.
+/// Accepts connections until `over` is set. Each one is passed to `take` and kept open.
 fn serve(over: &Arc<AtomicBool>, take: impl Fn(&TcpStream) -> Result<()> + Send + 'static) -> Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let addr = listener.local_addr()?;

@@ -89,7 +89,7 @@ impl AbsentRead {
         diagnostics
     }
 
-    /// Asks the replicas that have not replied yet.
+    /// Sends the request to the replicas that have not replied yet.
     fn ask<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) {
         self.round_trips += 1;
         env.shared.counters.round_trips += 1;

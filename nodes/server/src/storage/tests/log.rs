@@ -1,4 +1,4 @@
-//! Crashes at every byte, and damage at every byte.
+//! Tests with a crash at every byte, and with damage at every byte.
 
 use std::collections::BTreeMap;
 use std::path::Path;

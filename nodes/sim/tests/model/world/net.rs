@@ -22,7 +22,7 @@ impl World {
     /// - A **request** of an earlier round, whose replies are ignored, if it has no effect: its demand was refused or is
     ///   already met, which stays true because promises and rows only rise.
     /// - When **all operations are over**, every message but a propose: no client waits for a reply, no more replies are
-    ///   sent, and a promise or a learn could only keep out a propose that would break something.
+    ///   sent, and a promise or a learn could only cause the rejection of a propose that would break something.
     ///
     /// With a planted bug, promises and rows may fall. Then a message that could have arrived is lost here, as in a lossy
     /// network.

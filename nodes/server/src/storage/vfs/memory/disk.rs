@@ -19,7 +19,7 @@ pub(super) struct Disk {
     /// The names as seen by a running program.
     pub(super) names: BTreeMap<PathBuf, u64>,
     pub(super) durable_names: BTreeMap<PathBuf, u64>,
-    /// Changes of names that no sync has covered, oldest first.
+    /// Name changes that no sync has covered, oldest first.
     pub(super) unsynced_names: Vec<NameChange>,
     pub(super) locks: BTreeSet<PathBuf>,
     pub(super) mode: SyncMode,

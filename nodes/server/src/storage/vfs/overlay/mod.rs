@@ -84,8 +84,8 @@ struct OverlayFile {
 }
 
 impl OverlayFile {
-    /// Moves the changes made so far to the real file, syncs it with `sync`, and forgets them. If the process ends in
-    /// between, the same changes are made again, which has no further effect.
+    /// Moves the changes made so far to the real file, syncs it with `sync`, and drops them from the overlay. If the
+    /// process ends in between, the same changes are made again, which has no further effect.
     fn merge(&self, sync: impl FnOnce(&dyn VfsFile) -> io::Result<()>) -> io::Result<()> {
         let _alone = self.syncing.lock().expect("no thread panics while holding it");
         let changes: Vec<Change> = self.vfs.with(|state| Ok(state.files[&self.file].unsynced.iter().cloned().collect()))?;

@@ -25,10 +25,10 @@ pub(super) struct State {
     folder: PathBuf,
     journal: Journal,
     pub(super) files: BTreeMap<u64, OverlaidFile>,
-    /// The names that the program sees. All are file names in the data folder.
+    /// The names as seen by the program. All are file names in the data folder.
     pub(super) names: BTreeMap<PathBuf, u64>,
     pub(super) durable_names: BTreeMap<PathBuf, u64>,
-    /// Changes of names that no sync has covered, oldest first.
+    /// Name changes that no sync has covered, oldest first.
     pub(super) unsynced_names: Vec<NameChange>,
     next_file: u64,
     /// Length of the journal when it was last rewritten.
