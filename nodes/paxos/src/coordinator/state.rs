@@ -20,7 +20,7 @@ pub(crate) struct Waiting {
     pub(crate) origin: Origin,
     pub(crate) request: ClientRequest,
     pub(crate) deadline: MonoTime,
-    /// When the request arrived at this node, and its timer.
+    /// When the request arrived at this node, and the request's timer.
     pub(crate) arrived: MonoTime,
     pub(crate) timer: TimerId,
     /// When the timer expires. `MonoTime(u64::MAX)` if none is set.
@@ -115,7 +115,7 @@ pub(crate) enum ProposeGoal {
 }
 
 impl ProposeGoal {
-    /// The row that becomes chosen if the proposal does. `None` if the update is empty.
+    /// The row that this proposal would choose. `None` if the update is empty.
     pub(crate) fn row(&self) -> Option<Arc<RowData>> {
         match self {
             ProposeGoal::Repair(data) | ProposeGoal::Own(data) | ProposeGoal::Fence { update: Update::Row(data), .. } => Some(data.clone()),

@@ -65,10 +65,10 @@ pub struct Accepted {
 ///
 /// **Aborts** have a separate watermark, since they must stop requests that have not yet run at all: a frame that
 /// waited in a stopped node's socket is processed as if it were new, long after its id was declared aborted and
-/// forgotten. Such a frame is recognized by its birth: every request may carry a ballot `born`, the same in all copies
-/// of the operation and in the fate query, and the stamp of the abort is above it. So an id whose abort was forgotten
-/// has a `born` below the abort watermark, and is refused ([`Lookup::TooOld`]). Requests without `born` count as born
-/// at time zero. If an abort shared an entry or a watermark with its client's later operations,
+/// forgotten. Such a frame is recognized by its birth: every request may carry a ballot `born`, which is the same in
+/// all copies of the operation and in the fate query, and the stamp of the abort is above it. So an id whose abort was
+/// forgotten has a `born` below the abort watermark, and is refused ([`Lookup::TooOld`]). Requests without `born`
+/// count as born at time zero. If an abort shared an entry or a watermark with its client's later operations,
 ///   abort c1.5; c1.6 applied, in its place; c1.6 evicted; the late frame of c1.5
 /// would still be applied.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]

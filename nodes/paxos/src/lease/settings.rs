@@ -53,7 +53,7 @@ pub struct LeaseSettings {
     pub mode: LeaseMode,
     /// Duration of a grant by the grantor's clock, in nanoseconds.
     pub time_ns: u64,
-    /// Drift bound rho, parts per million: no monotonic clock runs faster than `1 + rho` or slower than `1 - rho`.
+    /// Drift bound rho, in parts per million: no monotonic clock runs faster than `1 + rho` or slower than `1 - rho`.
     pub drift_ppm: u32,
     /// Number of ranges into which keys are divided.
     pub ranges: u16,

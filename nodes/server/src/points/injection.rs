@@ -25,7 +25,7 @@ pub enum Injection {
     DiskFull,
     /// The node is held at the next hit until released. Protocol points only.
     Hold {
-        /// Longest hold in milliseconds; see [`MAX_HOLD_MS`].
+        /// Maximum duration of the hold, in milliseconds: see [`MAX_HOLD_MS`].
         ms: u64,
     },
 }

@@ -22,7 +22,7 @@ use crate::options::NodeId;
 /// Maximum number of ids accepted in a dedupe table.
 const MAX_DEDUPE: usize = 4_096;
 
-/// The version byte in front of a message or a record.
+/// The version byte that precedes a message or record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 enum Versioned<T> {
     V1(T),

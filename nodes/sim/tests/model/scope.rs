@@ -37,7 +37,7 @@ pub(crate) const fn in_turn(rounds: Rounds, asks: &'static str, left: Budget, bo
 /// The order in which states are visited.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Order {
-    /// Breadth first: the first counterexample is a shortest one.
+    /// Breadth first: the first counterexample found is as short as any.
     Breadth,
     /// Depth first: uses little memory, and reaches deep bugs.
     Depth,
