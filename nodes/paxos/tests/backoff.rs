@@ -52,7 +52,7 @@ fn waits_grow_with_attempts_and_follow_the_latencies() {
 }
 
 #[test]
-fn latencies_are_those_of_the_last_while() {
+fn old_latencies_are_dropped() {
     let at = |ms: u64| MonoTime(ms * MS);
     let mut latencies = Latencies::default();
     assert_eq!(latencies.quantiles(at(0)), Quantiles::default());

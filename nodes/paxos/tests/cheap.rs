@@ -198,7 +198,7 @@ fn pruning_and_expiry_leave_a_cell_alone() {
 }
 
 /// Carries a CAS through the rounds of each mode, with the replies that complete it.
-fn carry_through(rig: &mut Rig, rounds: Rounds) {
+fn complete_rounds(rig: &mut Rig, rounds: Rounds) {
     rig.promise(2);
     if rounds == Rounds::Classic {
         rig.row_read(2);
@@ -227,7 +227,7 @@ fn a_cas_is_judged_on_the_put_that_its_node_has_and_is_newer() {
         if rounds == Rounds::Fast && !rig.kinds().contains(&"prepare>n2".to_owned()) {
             rig.accepted(2);
         } else {
-            carry_through(&mut rig, rounds);
+            complete_rounds(&mut rig, rounds);
         }
         assert_eq!(rig.outcome(), &Outcome::Applied, "{rounds:?}");
         assert_eq!(here(&mut rig), Some(val("cas")), "{rounds:?}: it is newer than what it has seen");
@@ -236,10 +236,10 @@ fn a_cas_is_judged_on_the_put_that_its_node_has_and_is_newer() {
 }
 
 #[test]
-fn a_ballot_promised_before_a_put_came_is_not_used_for_what_has_seen_it() {
+fn a_put_invalidates_ballots_promised_before_it() {
     let mut rig = Rig::new(Config { rounds: Rounds::Fast, ..config() });
     rig.ask(op(1, 1), Call::Write { new: val("a") });
-    carry_through(&mut rig, Rounds::Fast);
+    complete_rounds(&mut rig, Rounds::Fast);
     rig.sent.clear();
     // If no put comes in between, the next operation needs no prepare.
     rig.ask(op(1, 2), Call::Write { new: val("b") });

@@ -63,7 +63,7 @@ fn who_waited_before_the_deciding_round_is_shown_its_value_at_once() {
 }
 
 #[test]
-fn an_operation_that_may_have_taken_effect_elsewhere_is_not_refused_along() {
+fn an_operation_with_open_proposals_is_not_piggybacked() {
     let mut rig = Rig::new(config());
     rig.ask(op(1, 1), cas(None, "x"));
     rig.elapse(MS);
@@ -85,7 +85,7 @@ fn in_order_of_arrival_no_reply_is_piggybacked() {
 }
 
 #[test]
-fn a_key_is_held_open_for_who_was_refused_and_not_for_the_last_winner() {
+fn a_key_is_reserved_for_refused_clients() {
     let mut rig = Rig::new(config());
     lead(&mut rig, vec![(op(3, 1), cas(None, "y"))]);
     finish(&mut rig);

@@ -64,7 +64,7 @@ struct Process {
 
 /// The faults of a world.
 #[derive(Debug, Clone, Copy)]
-struct Trouble {
+struct WorldFaults {
     settings: LeaseSettings,
     mutants: Mutants,
     /// Largest actual drift of a clock.
@@ -75,7 +75,7 @@ struct Trouble {
     pauses: bool,
 }
 
-impl Trouble {
+impl WorldFaults {
     fn new(settings: LeaseSettings) -> Self {
         let (mutants, drift_ppm) = (Mutants::NONE, i64::from(settings.drift_ppm));
         Self { settings, mutants, drift_ppm, delay_ns: 300 * MS, restarts: true, pauses: true }
@@ -107,7 +107,7 @@ impl Story {
 }
 
 struct World {
-    trouble: Trouble,
+    trouble: WorldFaults,
     nodes: Vec<Process>,
     agenda: BinaryHeap<Reverse<(u64, u64)>>,
     events: Vec<(What, u64)>,
@@ -118,7 +118,7 @@ struct World {
 }
 
 impl World {
-    fn new(seed: u64, mut trouble: Trouble) -> Self {
+    fn new(seed: u64, mut trouble: WorldFaults) -> Self {
         let mut rng = Pcg64::seed_from_u64(seed);
         if rng.random_range(0..2) == 0 {
             trouble.settings.forward = Forward::On;
@@ -285,7 +285,7 @@ impl World {
     }
 }
 
-fn worlds(seeds: std::ops::Range<u64>, trouble: Trouble) -> Story {
+fn worlds(seeds: std::ops::Range<u64>, trouble: WorldFaults) -> Story {
     let mut sum = Story::default();
     for seed in seeds {
         let story = World::new(seed, trouble).run();
@@ -304,13 +304,13 @@ fn worlds(seeds: std::ops::Range<u64>, trouble: Trouble) -> Story {
 #[test]
 fn no_two_nodes_hold_a_range_at_one_time() {
     if let Ok(seed) = std::env::var("HECKLE_LEASE_SEED") {
-        let mut world = World::new(seed.parse().expect("HECKLE_LEASE_SEED is a number"), Trouble::new(read_lease(100_000)));
+        let mut world = World::new(seed.parse().expect("HECKLE_LEASE_SEED is a number"), WorldFaults::new(read_lease(100_000)));
         world.print = true;
         println!("{:?}", world.run());
         return;
     }
     for drift_ppm in [0, 1_000, 100_000, 400_000] {
-        let story = worlds(0..150, Trouble::new(read_lease(drift_ppm)));
+        let story = worlds(0..150, WorldFaults::new(read_lease(drift_ppm)));
         println!("{drift_ppm:>6} ppm: {story:?}");
         // Worlds without any holder would also be clean.
         for (what, count) in
@@ -325,12 +325,12 @@ fn no_two_nodes_hold_a_range_at_one_time() {
 #[test]
 fn each_lease_mutant_lets_two_nodes_hold_a_range() {
     for (mutant, change) in [
-        (Mutant::LeaseNoRestartWait, (|trouble: &mut Trouble| trouble.pauses = false) as fn(&mut Trouble)),
+        (Mutant::LeaseNoRestartWait, (|trouble: &mut WorldFaults| trouble.pauses = false) as fn(&mut WorldFaults)),
         (Mutant::LeaseTimerAtAck, |trouble| trouble.restarts = false),
         (Mutant::LeaseReleaseAny, |trouble| trouble.restarts = false),
         (Mutant::LeaseIgnoresDrift, |trouble| trouble.restarts = false),
     ] {
-        let mut trouble = Trouble::new(read_lease(200_000));
+        let mut trouble = WorldFaults::new(read_lease(200_000));
         change(&mut trouble);
         trouble.mutants = Mutants::only(mutant);
         let story = worlds(0..200, trouble);
@@ -342,7 +342,7 @@ fn each_lease_mutant_lets_two_nodes_hold_a_range() {
 /// Safety depends on the bound: clocks beyond it break the lease, as this world shows.
 #[test]
 fn a_drift_beyond_the_bound_is_seen() {
-    let trouble = Trouble { drift_ppm: 400_000, ..Trouble::new(read_lease(0)) };
+    let trouble = WorldFaults { drift_ppm: 400_000, ..WorldFaults::new(read_lease(0)) };
     assert!(worlds(0..100, trouble).overlaps > 0);
 }
 

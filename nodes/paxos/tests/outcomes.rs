@@ -78,7 +78,7 @@ fn check_outcome(call: Call, provenance: Provenance, links: Links, until: Reach,
 
 #[test]
 #[rustfmt::skip] // A table.
-fn not_applied_is_said_only_with_proof() {
+fn not_applied_requires_proof() {
     let not = || Outcome::NotApplied { why: NotAppliedWhy::TimeoutBeforePropose };
     let unknown = || Outcome::Unknown { why: UnknownWhy::Timeout };
     let cas = || Call::Cas { expected: Some(val("other")), new: val("x") };

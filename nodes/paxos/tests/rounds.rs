@@ -63,7 +63,7 @@ fn merged_leaves_out_the_read_round() {
 }
 
 #[test]
-fn merged_takes_the_newest_row_from_the_promises_and_refreshes_who_lacks_it() {
+fn merged_reads_from_promises_and_refreshes_lagging_replicas() {
     let newest = row(b(20, 2), 4, "theirs");
     let mut rig = with(Rounds::Merged);
     rig.disk = DiskMode::Held;

@@ -160,6 +160,9 @@ pub struct Status {
     pub log_lines_dropped: u64,
     /// Reports of protocol points dropped because a subscriber was too slow.
     pub points_lost: u64,
+    /// Number of lease changes that were not reported because a watcher was too slow.
+    #[serde(default)]
+    pub lease_changes_lost: u64,
     /// Offset added to the wall clock by the clock seam, in microseconds, including the drift so far.
     pub clock_offset_us: i64,
     /// Drift of the clock seam in parts per million.

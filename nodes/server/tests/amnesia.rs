@@ -17,7 +17,7 @@ const NEWEST: &str = "newest";
 
 /// The ways in which one disk can lose state. "The end" begins with the batch that accepts the newest value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Shape {
+enum StateLoss {
     /// The last segment is cut off before its end.
     Truncated,
     /// The end is replaced with zeroes, as in a segment in use.
@@ -36,15 +36,15 @@ enum Shape {
     StopMarkGone,
 }
 
-const SHAPES: [Shape; 8] = [
-    Shape::Truncated,
-    Shape::TruncatedAndPadded,
-    Shape::BatchDamaged,
-    Shape::TwoBatchesDamaged,
-    Shape::OldCopy,
-    Shape::LogDeleted,
-    Shape::Wiped,
-    Shape::StopMarkGone,
+const SHAPES: [StateLoss; 8] = [
+    StateLoss::Truncated,
+    StateLoss::TruncatedAndPadded,
+    StateLoss::BatchDamaged,
+    StateLoss::TwoBatchesDamaged,
+    StateLoss::OldCopy,
+    StateLoss::LogDeleted,
+    StateLoss::Wiped,
+    StateLoss::StopMarkGone,
 ];
 
 fn copy_folder(from: &Path, to: &Path) {
@@ -87,22 +87,22 @@ fn change_end(folder: &Path, change: impl FnOnce(&mut Vec<u8>, &[(usize, usize)]
     std::fs::write(&last, bytes).unwrap();
 }
 
-fn lose(shape: Shape, data: &Path, copy: &Path) {
+fn lose(shape: StateLoss, data: &Path, copy: &Path) {
     match shape {
-        Shape::Truncated => change_end(data, |bytes, end| bytes.truncate(end[0].0)),
-        Shape::TruncatedAndPadded => change_end(data, |bytes, end| bytes[end[0].0..].fill(0)),
-        Shape::BatchDamaged => change_end(data, |bytes, end| {
+        StateLoss::Truncated => change_end(data, |bytes, end| bytes.truncate(end[0].0)),
+        StateLoss::TruncatedAndPadded => change_end(data, |bytes, end| bytes[end[0].0..].fill(0)),
+        StateLoss::BatchDamaged => change_end(data, |bytes, end| {
             bytes[end[0].0 + 30] ^= 1;
             bytes[end[0].1..].fill(0);
         }),
-        Shape::TwoBatchesDamaged => change_end(data, |bytes, end| {
+        StateLoss::TwoBatchesDamaged => change_end(data, |bytes, end| {
             bytes[end[0].0 + 8..end[1].1].fill(0x5a);
             bytes[end[1].1..].fill(0);
         }),
-        Shape::OldCopy => copy_folder(copy, data),
-        Shape::LogDeleted => segments(data).iter().for_each(|path| std::fs::remove_file(path).unwrap()),
-        Shape::Wiped => std::fs::remove_dir_all(data).unwrap(),
-        Shape::StopMarkGone => {
+        StateLoss::OldCopy => copy_folder(copy, data),
+        StateLoss::LogDeleted => segments(data).iter().for_each(|path| std::fs::remove_file(path).unwrap()),
+        StateLoss::Wiped => std::fs::remove_dir_all(data).unwrap(),
+        StateLoss::StopMarkGone => {
             let last = segments(data).pop().unwrap();
             let mut bytes = std::fs::read(&last).unwrap();
             let (begin, _) = *batches(&bytes).last().unwrap();
@@ -120,7 +120,7 @@ struct Lossy {
 }
 
 impl Lossy {
-    fn after(shape: Shape, rounds: Rounds, mutant: Option<&str>) -> Lossy {
+    fn after(shape: StateLoss, rounds: Rounds, mutant: Option<&str>) -> Lossy {
         let dir = TempDir::new("amnesia");
         let mut options = options_of_cluster(dir.path(), 3);
         for options in &mut options {
@@ -149,7 +149,7 @@ impl Lossy {
             assert_eq!(client.write("k", &format!("new{at}")), Outcome::Applied);
         }
         assert_eq!(client.write("k", NEWEST), Outcome::Applied);
-        if shape == Shape::StopMarkGone {
+        if shape == StateLoss::StopMarkGone {
             second.stop().unwrap();
         } else {
             // Only the positions that n1 has seen vouch for the last batch, and they reach its disk shortly.
@@ -226,7 +226,7 @@ fn a_damaged_node_does_not_vote_with_one_that_knows_less() {
             lossy.first.take().unwrap().kill();
             let third = start(&lossy.options[2]);
             let second = Node::start(lossy.options[1].clone());
-            let leaves_no_trace = matches!(shape, Shape::TruncatedAndPadded | Shape::OldCopy);
+            let leaves_no_trace = matches!(shape, StateLoss::TruncatedAndPadded | StateLoss::OldCopy);
             if !leaves_no_trace {
                 assert_eq!(Lossy::read(&third), None, "{context}: n3 has no quorum");
             }
@@ -257,14 +257,14 @@ fn without_the_check_the_write_is_lost() {
             lossy.first.take().unwrap().kill();
             let third = start(&lossy.options[2]);
             let second = Node::start(lossy.options[1].clone());
-            if shape == Shape::TwoBatchesDamaged {
+            if shape == StateLoss::TwoBatchesDamaged {
                 // This damage is visible without the other nodes.
                 says_what_to_do(&second.unwrap_err(), &context);
                 continue;
             }
             let read = Lossy::read(&third).expect("two of three vote");
             // The mark of a stop contains no value.
-            assert_eq!(read == NEWEST, shape == Shape::StopMarkGone, "{context}: {read}");
+            assert_eq!(read == NEWEST, shape == StateLoss::StopMarkGone, "{context}: {read}");
         }
     }
 }

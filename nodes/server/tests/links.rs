@@ -152,7 +152,7 @@ fn a_link_carries_one_direction_only() {
 }
 
 #[test]
-fn a_link_that_has_nothing_to_carry_carries_a_beat() {
+fn an_idle_link_carries_heartbeats() {
     let cluster = Cluster::start("idle");
     let links = [(1, 2), (2, 1), (1, 3), (3, 1), (2, 3), (3, 2)];
     let carried = || links.map(|(from, to)| cluster.link(from, to).forwarded.load(Ordering::Relaxed));

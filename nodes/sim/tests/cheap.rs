@@ -39,7 +39,7 @@ fn lost(report: &Report) -> Option<(&OpRecord, &OpRecord)> {
 }
 
 #[test]
-fn paxos_keeps_its_word_beside_puts_and_acknowledged_updates_are_lost_all_the_same() {
+fn mixing_puts_loses_updates_but_not_paxos_guarantees() {
     let (mut sum, mut with_losses) = (Counters::default(), 0);
     for seed in 0..80 {
         let report = World::new(seed, rough(seed, 500_000)).run();

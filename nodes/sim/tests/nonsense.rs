@@ -127,7 +127,7 @@ impl World {
     }
 
     /// Handles one event that does not involve the liar.
-    fn go_on(&mut self) {
+    fn step_honest(&mut self) {
         match self.rng.random_range(0..10) {
             0 | 1 if self.open.len() < 40 => self.ask(),
             2 if !self.open.is_empty() => {
@@ -374,7 +374,7 @@ fn a_node_that_says_anything_ends_no_other() {
             for _ in 0..messages / worlds {
                 world.lie();
                 for _ in 0..world.rng.random_range(0..4) {
-                    world.go_on();
+                    world.step_honest();
                 }
                 let in_flight: usize = world.replicas.iter().map(Replica::in_flight).sum();
                 assert!(in_flight <= 2_000, "{in_flight} operations in flight");

@@ -54,7 +54,7 @@ fn one_sync_covers_the_batches_that_came_before_it() {
 }
 
 #[test]
-fn a_crash_takes_what_it_should() {
+fn a_crash_loses_exactly_unsynced_records() {
     let mut lost = 0;
     for seed in 0..50 {
         let mut rng = Pcg64::seed_from_u64(seed);

@@ -52,22 +52,22 @@ impl<'a> Scene<'a> {
         let end = |op: &Operation| if op.completed == Nanos::NEVER { op.invoked } else { op.completed };
         let to = named.iter().map(|d| end(d.op)).max()?.max(Nanos(from.0 + 1_000));
         let key = history.names.find_key(&violation.key);
-        let mut environment: Vec<DrawnOp<'_>> = all()
+        let mut nearby: Vec<DrawnOp<'_>> = all()
             .filter(|(_, op)| Some(op.key) == key && op.invoked <= to && op.completed >= from && !violation.ops.contains(&op.op.0))
             .map(|(place, op)| DrawnOp { place, op, named: false })
             .collect();
-        let found = environment.len();
-        environment.sort_by_key(|d| to.since(d.op.invoked));
-        environment.truncate(MAX_OTHER_OPS);
+        let found = nearby.len();
+        nearby.sort_by_key(|d| to.since(d.op.invoked));
+        nearby.truncate(MAX_OTHER_OPS);
         let mut lanes: Vec<ProcessId> = vec![];
-        for drawn in named.iter().chain(&environment) {
+        for drawn in named.iter().chain(&nearby) {
             if !lanes.contains(&drawn.op.process) && lanes.len() < MAX_LANES {
                 lanes.push(drawn.op.process);
             }
         }
-        environment.retain(|d| lanes.contains(&d.op.process));
-        let left_out = found - environment.len();
-        let mut ops: Vec<DrawnOp<'_>> = named.into_iter().filter(|d| lanes.contains(&d.op.process)).chain(environment).collect();
+        nearby.retain(|d| lanes.contains(&d.op.process));
+        let left_out = found - nearby.len();
+        let mut ops: Vec<DrawnOp<'_>> = named.into_iter().filter(|d| lanes.contains(&d.op.process)).chain(nearby).collect();
         ops.sort_by_key(|d| (d.named, d.op.invoked));
         let entry = all().filter(|(_, op)| Some(op.key) == key && op.completed < from).filter_map(|(_, op)| Some((op, value_after(op)?)));
         let entry = entry.max_by_key(|(op, _)| op.completed);

@@ -79,14 +79,14 @@ struct Bench<'a> {
 }
 
 /// A running driver, with nodes chosen by the check.
-struct Played {
+struct DriverUnderTest {
     driver: Arc<Driver>,
     runtime: tokio::runtime::Runtime,
     broke: Arc<Mutex<Option<String>>>,
 }
 
 impl Bench<'_> {
-    fn start(&self, nodes: &[(&str, SocketAddr)]) -> Result<Played, CaseError> {
+    fn start(&self, nodes: &[(&str, SocketAddr)]) -> Result<DriverUnderTest, CaseError> {
         let (program, args) = self.job.command.split_first().ok_or_else(|| CaseError::Refused("there is no command".into()))?;
         let program = program_at(program, &self.job.folder).map_err(CaseError::Refused)?;
         let spec = ProcessSpec {
@@ -110,7 +110,7 @@ impl Bench<'_> {
         let driver = Driver::start(&spec, first, self.helpers, mistaken).map_err(CaseError::Refused)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|e| CaseError::LeftOut(format!("cannot start a runtime: {e}")))?;
-        Ok(Played { driver, runtime, broke })
+        Ok(DriverUnderTest { driver, runtime, broke })
     }
 
     fn node(&self) -> Result<SocketAddr, CaseError> {
@@ -118,7 +118,7 @@ impl Bench<'_> {
     }
 }
 
-impl Played {
+impl DriverUnderTest {
     fn call(&self, client: u64, node: &str, call: Call, timeout: Duration) -> Reply {
         self.runtime.block_on(self.driver.call(client, node, &op(call, timeout)))
     }

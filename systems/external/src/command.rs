@@ -23,7 +23,7 @@ const OF_A_RUN: [&str; 4] = ["HECKLE_RUN", "HECKLE_NODE", "HECKLE_RUN_FOLDER", "
 
 /// Exit status and standard output of a command.
 #[derive(Debug)]
-pub(crate) struct Ran {
+pub(crate) struct CommandOutput {
     /// Exit status.
     pub(crate) status: ExitStatus,
     /// The output, truncated if it is too long.
@@ -36,7 +36,7 @@ pub(crate) struct Ran {
 ///
 /// # Errors
 /// Fails if the command cannot be started or takes longer than `within`.
-pub(crate) fn run(words: &[String], folder: &Path, within: Duration) -> Result<Ran, String> {
+pub(crate) fn run(words: &[String], folder: &Path, within: Duration) -> Result<CommandOutput, String> {
     let (program, args) = words.split_first().ok_or("the command is empty")?;
     let shown = words.join(" ");
     let mut command = Command::new(crate::nodes::program_at(program, folder)?);
@@ -91,7 +91,7 @@ fn read(pipe: Option<impl Read + Send + 'static>) -> std::io::Result<Receiver<Ve
 mod tests {
     use super::*;
 
-    fn sh(script: &str, within: Duration) -> Result<Ran, String> {
+    fn sh(script: &str, within: Duration) -> Result<CommandOutput, String> {
         run(&["sh".into(), "-c".into(), script.into()], Path::new("/"), within)
     }
 

@@ -41,7 +41,7 @@ fn more_time_is_never_less() {
 
 /// An extension for a shorter time still replaces the grant: the holder releases the newest ballot.
 #[test]
-fn a_shorter_extension_is_the_one_that_is_given_back() {
+fn a_shorter_extension_replaces_the_grant() {
     let mut grantor = Grantor::default();
     assert!(propose(&mut grantor, 0, ballot(5, 2), 500, LeaseMode::Read));
     assert!(propose(&mut grantor, 100, ballot(6, 2), 100, LeaseMode::Priority));

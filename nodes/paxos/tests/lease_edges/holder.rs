@@ -182,7 +182,7 @@ fn a_range_of_another_node_is_asked_for_when_it_is_free() {
 
 /// An attempt must be above every reported ballot, or it is refused by the nodes that promised that ballot.
 #[test]
-fn an_attempt_is_above_all_that_was_heard_of() {
+fn an_attempt_outbids_every_ballot_seen() {
     for body in [LeaseBody::Prepare, LeaseBody::Release, LeaseBody::Promise { granted: None }, LeaseBody::Wanted] {
         let mut node = Node::new(3, settings(Forward::Off));
         node.receive(2, ballot(40, 2), body, at(0));
@@ -196,7 +196,7 @@ fn an_attempt_is_above_all_that_was_heard_of() {
 /// garbage.
 #[test]
 #[rustfmt::skip] // A table.
-fn who_is_answered() {
+fn only_valid_senders_get_replies() {
     let propose = LeaseBody::Propose { time_ns: MS, mode: LeaseMode::Read };
     for (from, ballot, answered) in [
         (2, ballot(1, 2), true),

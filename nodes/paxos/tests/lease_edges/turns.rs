@@ -56,7 +56,7 @@ fn a_holder_whose_turn_is_over_gives_way_at_once() {
 /// A turn counts from the acquisition of the range, not from its last extension. Otherwise a busy holder would never
 /// release.
 #[test]
-fn an_extension_is_no_new_turn() {
+fn an_extension_does_not_start_a_new_turn() {
     let mut node = Node::new(3, settings(Forward::Off));
     node.acquire(at(0));
     node.touch(at(300));
@@ -98,7 +98,7 @@ fn who_holds_nothing_has_nothing_to_give_back() {
 /// four turns, without a pause of more than three, cannot reach the holder.
 #[test]
 #[rustfmt::skip] // A table.
-fn with_forwarding_a_holder_gives_way_to_who_cannot_reach_it() {
+fn a_holder_yields_to_nodes_that_cannot_reach_it() {
     // A turn is 25 ms: four are 100, three are 75.
     for (times, gives_way) in [
         (&[at(100)][..], false),
@@ -136,7 +136,7 @@ fn a_holder_that_turns_others_away_itself_gives_way_too() {
 
 /// A stopping node releases its leases, and also its pending requests, since a grant may be on its way.
 #[test]
-fn a_stop_gives_back_what_is_asked_for_as_well() {
+fn a_stop_also_releases_pending_requests() {
     let mut node = Node::new(3, settings(Forward::Off));
     let held = node.acquire(at(0));
     node.touch(at(300));

@@ -147,7 +147,7 @@ impl World {
     fn try_in_vain(&mut self, from: usize, to: usize) {
         let id = self.nodes[to].id;
         if let Some(running) = &mut self.nodes[from].running {
-            running.witness.tried_in_vain(id);
+            running.witness.note_unreachable(id);
         }
     }
 

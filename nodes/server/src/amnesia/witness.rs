@@ -92,7 +92,7 @@ impl Witness {
     }
 
     /// Records that a connection to `peer` has failed, so that the check does not wait for it.
-    pub(crate) fn tried_in_vain(&mut self, peer: NodeId) {
+    pub(crate) fn note_unreachable(&mut self, peer: NodeId) {
         self.awaited.remove(&peer);
     }
 

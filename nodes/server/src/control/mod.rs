@@ -178,7 +178,7 @@ pub enum Answer {
 
 /// A lease change, as seen by the holder. Times are raw monotonic times in nanoseconds, on the clock shared with the
 /// harness.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeaseChanged {
     /// The holder.
     pub node: String,

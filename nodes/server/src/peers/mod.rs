@@ -91,7 +91,7 @@ async fn keep_connected(shell: Rc<Shell>, link: Rc<Link>) {
                 MIN_RECONNECT_DELAY
             }
             Err(error) => {
-                shell.tried_in_vain(link.id);
+                shell.note_unreachable(link.id);
                 // A reason given by the peer is logged immediately, even after a period in which the peer was
                 // unreachable.
                 let says = matches!(error, LinkError::Refused(_) | LinkError::Protocol(_)).then(|| error.to_string());

@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_fits_into_what_is_needed() {
+    fn needed_descriptors_cover_all_limits() {
         for (max_clients, peers) in [(1, 0), (1_024, 2), (100_000, 63)] {
             check(Descriptors::needed(max_clients, peers), max_clients, peers, Some(max_clients));
         }

@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_oldest_stranger_makes_room_and_those_who_are_known_stay() {
+    fn only_unidentified_connections_are_evicted() {
         let lobby = Rc::<Lobby>::default();
         let known = lobby.admit(2).unwrap();
         known.keep();

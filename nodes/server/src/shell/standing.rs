@@ -49,8 +49,8 @@ impl Shell {
     }
 
     /// Records that a connection to `peer` has failed.
-    pub(crate) fn tried_in_vain(&self, peer: NodeId) {
-        self.witness.borrow_mut().tried_in_vain(peer);
+    pub(crate) fn note_unreachable(&self, peer: NodeId) {
+        self.witness.borrow_mut().note_unreachable(peer);
         self.positions_changed();
     }
 
@@ -81,11 +81,11 @@ impl Shell {
             self.log.info("voting", &[("confirmed", &confirmed), ("needed", &needed)]);
         }
         // A restart is ordinary only if the log is not empty: an empty log would look like a lost one.
-        if self.voting.get() && self.disk.synced() > 0 { self.settle_doubt().await } else { Ok(()) }
+        if self.voting.get() && self.disk.synced() > 0 { self.clear_doubt().await } else { Ok(()) }
     }
 
     /// Records that, from now on, a restart is an ordinary one.
-    async fn settle_doubt(&self) -> Result<(), NodeError> {
+    async fn clear_doubt(&self) -> Result<(), NodeError> {
         let identity = {
             let mut identity = self.folder_identity.borrow_mut();
             if identity.doubt.take().is_none() {

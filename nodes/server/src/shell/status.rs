@@ -94,6 +94,7 @@ impl Shell {
             partial_frames_closed: self.partial_frames.closed.get(),
             log_lines_dropped: self.log.dropped(),
             points_lost: self.points.lost.get(),
+            lease_changes_lost: self.leases.lost.get(),
             clock_offset_us: clock.offset_us(),
             clock_drift_ppm: clock.drift_ppm(),
             wall_us: clock.wall().0,

@@ -4,7 +4,7 @@ use heckle_paxos::{Backoff, Ballot, Call, Config, Mutants, NodeId, Prune, Queue,
 use stateright::{Checker, HasDiscoveries, Model, Property};
 
 use super::watch::Rule;
-use super::world::{self, Ask, Asking, Budget, Progress, Step, World, value};
+use super::world::{self, Ask, Budget, Progress, RequestOrder, Step, World, value};
 
 /// A small world.
 #[derive(Debug, Clone)]
@@ -13,7 +13,7 @@ pub(crate) struct Scope {
     /// One letter and the index of a node for each operation: `w` writes, `c` is a CAS that expects no value, `x` a
     /// CAS that expects a value that is never written, `r` reads, `f` queries the fate of the first operation.
     pub(crate) asks: &'static str,
-    pub(crate) asking: Asking,
+    pub(crate) asking: RequestOrder,
     pub(crate) left: Budget,
     pub(crate) prune: Prune,
     /// Worlds with a later ballot time, or an operation with more attempts, are not explored, because coordinators
@@ -26,12 +26,12 @@ pub(crate) const CALM: Budget = Budget { crashes: 0, blackouts: 0, timers: 0, ti
 
 /// A world in which operations are requested at any time.
 pub(crate) const fn freely(rounds: Rounds, asks: &'static str, left: Budget, bound: u64) -> Scope {
-    Scope { rounds, asks, asking: Asking::Freely, left, prune: Prune::Off, bound }
+    Scope { rounds, asks, asking: RequestOrder::Freely, left, prune: Prune::Off, bound }
 }
 
 /// A world in which operations are requested one after the other.
 pub(crate) const fn in_turn(rounds: Rounds, asks: &'static str, left: Budget, bound: u64) -> Scope {
-    Scope { asking: Asking::OneByOne, ..freely(rounds, asks, left, bound) }
+    Scope { asking: RequestOrder::OneByOne, ..freely(rounds, asks, left, bound) }
 }
 
 /// The order in which states are visited.
@@ -93,7 +93,7 @@ impl Scope {
         let Budget { crashes, blackouts, timers, timeouts } = self.left;
         let limits = [(crashes, "crashes"), (blackouts, "blackouts"), (timers, "timers"), (timeouts, "timeouts")];
         let limits: String = limits.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!(", {what} {count}")).collect();
-        let asking = if self.asking == Asking::Freely { "at any time" } else { "in turn" };
+        let asking = if self.asking == RequestOrder::Freely { "at any time" } else { "in turn" };
         let prune = if self.prune == Prune::On { ", prune" } else { "" };
         format!("{} `{}` {asking}{limits}{prune}, ballots to {}", self.rounds.name(), self.asks, self.bound)
     }

@@ -46,7 +46,7 @@ pub(crate) struct Ask {
 
 /// When operations may be requested.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Asking {
+pub(crate) enum RequestOrder {
     /// At any time, in any order.
     Freely,
     /// In order, each after all earlier ones have been answered or lost.
@@ -189,14 +189,14 @@ impl World {
     }
 
     /// The steps that can come next, including those without effect.
-    pub(crate) fn steps(&self, asking: Asking, steps: &mut Vec<Step>) {
+    pub(crate) fn steps(&self, asking: RequestOrder, steps: &mut Vec<Step>) {
         if self.watch.wrong().is_some() {
             return;
         }
         let over = |before: &Progress| matches!(before, Progress::Answered(_) | Progress::Lost);
         let may = |op: &usize| match asking {
-            Asking::Freely => true,
-            Asking::OneByOne => self.ops[..*op].iter().all(over),
+            RequestOrder::Freely => true,
+            RequestOrder::OneByOne => self.ops[..*op].iter().all(over),
         };
         steps.extend((0..self.ops.len()).filter(|op| self.ops[*op] == Progress::Waiting).filter(may).map(Step::Ask));
         steps.extend(self.net.iter().map(|envelope| Step::Deliver(envelope.digest)));

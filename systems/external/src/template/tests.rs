@@ -67,7 +67,7 @@ fn mistakes_are_named_at_their_byte() {
 }
 
 #[test]
-fn a_port_is_called_what_is_no_placeholder() {
+fn port_names_must_not_be_placeholders() {
     for good in ["client", "peer2", "a-b_c"] {
         assert_eq!(check_port(good), Ok(()));
     }

@@ -77,7 +77,7 @@ fn plan_length(mut spec: Spec, name: String, args: &SweepArgs, flags: &Settings,
         return Err(why);
     }
     let plan = spec.check()?;
-    let environment = plan.warmup.0 + plan.quiet_tail.0;
+    let outside_window = plan.warmup.0 + plan.quiet_tail.0;
     let budget = match (args.budget, flags.load.duration) {
         (Some(_), Some(_)) => {
             return Err("--budget and --duration: the length of a point follows from the budget, so use one of them".into());
@@ -86,12 +86,12 @@ fn plan_length(mut spec: Spec, name: String, args: &SweepArgs, flags: &Settings,
         (asked, None) => asked.or(of_file.budget),
     };
     let window = match budget {
-        Some(budget) => budget::window(budget.0, spec.max_runs(), environment)?,
+        Some(budget) => budget::window(budget.0, spec.max_runs(), outside_window)?,
         None => plan.duration.0,
     };
     spec.arms.iter_mut().for_each(|arm| arm.settings.load.duration = Some(Span(window)));
     let plan = spec.check()?;
-    let mut design = spec.describe(&plan, budget::run_time(window, environment).as_secs_f64());
+    let mut design = spec.describe(&plan, budget::run_time(window, outside_window).as_secs_f64());
     design.budget_s = budget.map(|b| b.0.as_secs_f64());
     design.subject.clone_from(&of_file.subject);
     Ok(Request { spec, name, design, budget: budget.map(|b| b.0) })

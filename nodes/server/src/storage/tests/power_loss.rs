@@ -117,7 +117,7 @@ fn nothing_acknowledged_is_lost_at_any_step_and_torn_tails_are_cut() {
 /// A process may read a batch that a killed process had not synced, and record that it exists. So no power loss may undo
 /// the batch after [`recovery::sync`].
 #[test]
-fn what_recovery_has_synced_is_not_taken_back() {
+fn recovered_batches_survive_power_loss() {
     let mut taken_back = 0;
     for (seed, synced) in (0..40).flat_map(|seed| [(seed, true), (seed, false)]) {
         let memory = MemoryVfs::new(SyncMode::Immediate);

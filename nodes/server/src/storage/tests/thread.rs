@@ -100,7 +100,7 @@ fn what_gathers_during_a_sync_shares_the_next() {
 }
 
 #[test]
-fn a_lazy_batch_waits_for_company_but_not_for_ever() {
+fn a_lazy_batch_waits_only_briefly() {
     let rig = Rig::start(Durability::AfterSync);
     let begin = Instant::now();
     rig.submit(1, Sync::Lazy);
@@ -119,7 +119,7 @@ fn a_lazy_batch_waits_for_company_but_not_for_ever() {
 /// accumulating batch were not sealed, the record would share a batch with records that the snapshot replaces, and
 /// would vanish with the log.
 #[test]
-fn a_snapshot_takes_nothing_with_it_that_it_does_not_hold() {
+fn a_snapshot_removes_only_records_it_contains() {
     for pause_us in [0, 30, 300, 3_000] {
         let rig = Rig::start(Durability::AfterSync);
         rig.points.arm_failpoint(Failpoint::SlowSync, 5_000);
