@@ -10,7 +10,7 @@ pub struct RunClock {
 }
 
 impl RunClock {
-    /// Starts the clock: the present becomes time zero.
+    /// Starts the clock: the current instant becomes time zero.
     pub fn start() -> Self {
         RunClock { origin_ns: raw_ns() }
     }
@@ -25,8 +25,7 @@ impl RunClock {
         Nanos(raw_ns() - self.origin_ns)
     }
 
-    /// Sleeps until `at`. More precise than the timers of an event loop: about 60 us late here, where tokio's timers
-    /// are over 1 ms late.
+    /// Sleeps until `at`. More precise than an event loop's timers: wakes about 60 us late, where tokio's timers are more than 1 ms late.
     pub fn sleep_until(self, at: Nanos) {
         let ns = self.origin_ns.saturating_add(at.0);
         let until = libc::timespec { tv_sec: (ns / 1_000_000_000) as libc::time_t, tv_nsec: (ns % 1_000_000_000) as libc::c_long };

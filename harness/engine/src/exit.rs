@@ -26,7 +26,7 @@ pub const MEANINGS: &[(u8, &str)] = &[
     (INTERRUPTED, "interrupted; the recorded part is judged and reported"),
 ];
 
-/// Returns the exit code of several runs together: the first that applies of violation, broken, inconclusive, gate.
+/// Returns the combined exit code of several runs: violation, broken, inconclusive or gate, whichever applies first.
 pub fn worst(codes: &[u8]) -> u8 {
     let order = [VIOLATION, INTERRUPTED, BROKEN, USAGE, INCONCLUSIVE, GATE];
     order.into_iter().find(|c| codes.contains(c)).unwrap_or(OK)

@@ -1,4 +1,4 @@
-//! History files of any kind: plain files, pipes, devices. Bounds both the time and the bytes of a read.
+//! History files of any kind: plain files, pipes, devices. Limits both the duration and the size of a read.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -7,7 +7,7 @@ use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::Duration;
 
-/// Time limit for a silent pipe. After it, the read fails.
+/// Time without data after which a read from a pipe fails.
 const PIPE_SILENCE: Duration = Duration::from_secs(30);
 
 /// Whether `path` can be read as a file. Pipes and devices can, folders cannot.
@@ -25,7 +25,7 @@ pub fn open(path: &Path) -> Result<Box<dyn Read + Send>, String> {
     if !kind.is_fifo() && !kind.is_char_device() {
         return File::open(path).map(|file| Box::new(file) as Box<dyn Read + Send>).map_err(at);
     }
-    // Opened without blocking: a pipe that has no writer would block the open itself.
+    // Open without blocking: the open itself would block on a pipe without a writer.
     let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(at)?;
     Ok(Box::new(TimeoutReader { file }))
 }
@@ -51,9 +51,8 @@ impl Read for TimeoutReader {
     }
 }
 
-/// Returns the size limit for a foreign format, which is held in memory as a whole: the flag's value if given, else
-/// the lower of its default and a sixth of the available memory, since events take about five times the memory of
-/// their text.
+/// Returns the size limit for a foreign format, which is held in memory as a whole: the flag's value if given,
+/// otherwise the lower of the default and a sixth of the available memory, since events take about five times as much memory as their text.
 ///
 /// # Errors
 /// If the flag is not a number of bytes.
@@ -65,8 +64,8 @@ pub fn foreign_bytes(flag: Option<&str>) -> Result<u64, String> {
     Ok(heckle_history::foreign::MAX_BYTES.min(room))
 }
 
-/// Returns the size limit for our own format: the flag's value if given, else the lower of its default and half of
-/// the available memory.
+/// Returns the size limit for our own format: the flag's value if given, otherwise the lower of the default and
+/// half of the available memory.
 ///
 /// # Errors
 /// If the flag is not a number of bytes.

@@ -1,23 +1,22 @@
-//! The limits of this process and this machine. They are compared with the needs of a run before the load starts, and
-//! a limit reached later is reported by name. A limit of the harness is never a failure of the system under test.
+//! The limits of this process and this machine. They are compared with the needs of a run before the load starts. A
+//! limit that is reached later is reported by name. Reaching a limit of the harness is never a failure of the system under test.
 
 use crate::plan::{Net, Plan, Route};
 pub use heckle_system_api::limits::{any_met, forget, met, named, no_thread, note, thread};
 
-/// Descriptors for short-lived uses: result files, pipes of children, sockets that are being closed.
+/// Descriptors reserved for short-lived uses: result files, pipes of children, sockets that are being closed.
 const SPARE_DESCRIPTORS: u64 = 32;
-/// Descriptors that a process has open anyway, including those of its runtime: streams, epoll, timers, signals.
+/// Descriptors that every process has open, including those of its runtime: streams, epoll, timers, signals.
 const OWN_DESCRIPTORS: u64 = 16;
 /// Descriptors that a node sets aside for its log files, lock, runtime and listeners, and for each other node.
 const NODE_DESCRIPTORS: u64 = 56;
 const PEER_DESCRIPTORS: u64 = 4;
-/// Largest file that a node writes before it begins the next: a segment of its log. A lower limit on file sizes ends
-/// every node.
+/// Largest file that a node writes before it starts another: a segment of its log. With a lower limit on file sizes, every node would end.
 const LONGEST_FILE_BYTES: u64 = 16 << 20;
-/// Least address space that holds the threads, their stacks and the relay's buffers.
+/// Minimum address space for the threads, their stacks and the relay's buffers.
 const MIN_ADDRESS_SPACE: u64 = 512 << 20;
 
-/// Turns a write beyond `ulimit -f` into an error, as on a full disk, instead of a death by SIGXFSZ. Children inherit
+/// Turns a write beyond `ulimit -f` into an error, as on a full disk, instead of a fatal SIGXFSZ. Children inherit
 /// this.
 pub fn survive_long_files() {
     // SAFETY: sets the disposition of one signal, before any other thread of this process exists.
@@ -34,7 +33,7 @@ pub struct Needs {
 }
 
 impl Needs {
-    /// Computes what `plan` needs.
+    /// Computes the needs of `plan`.
     pub fn of(plan: &Plan) -> Needs {
         let nodes = u64::from(plan.nodes);
         let to_each = match plan.route {
@@ -46,14 +45,14 @@ impl Needs {
         let links = nodes * (nodes - 1);
         let relay = match plan.net {
             Net::Direct => 0,
-            // Listeners, two descriptors a connection, and epoll, timer and waker.
+            // Listeners, two descriptors per connection, plus epoll, timer and waker.
             Net::Relay => links + nodes + 2 * (clients + links) + 3 + if plan.client_delay.is_some() { 3 * nodes + 3 } else { 0 },
         };
         let watching = nodes * u64::from(plan.system.connections_per_node());
         let pipes = 2 * nodes;
         Needs {
             harness_descriptors: OWN_DESCRIPTORS + SPARE_DESCRIPTORS + clients + relay + watching + pipes,
-            // A node keeps up to a quarter for connections that are not clients.
+            // A node reserves up to a quarter for connections other than clients.
             node_descriptors: NODE_DESCRIPTORS + PEER_DESCRIPTORS * (nodes - 1) + clients + clients.div_ceil(3),
         }
     }
@@ -90,7 +89,7 @@ fn raise_soft_limit(resource: libc::__rlimit_resource_t, wanted: u64) -> u64 {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: `limit` is a valid place for the result.
     if unsafe { libc::getrlimit(resource, &raw mut limit) } != 0 {
-        // A limit that cannot be read cannot be checked; it is reported when it is reached.
+        // A limit that cannot be read cannot be checked. It is reported when it is reached.
         return u64::MAX;
     }
     if limit.rlim_cur < wanted && limit.rlim_max > limit.rlim_cur {

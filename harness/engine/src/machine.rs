@@ -1,7 +1,7 @@
 //! The secret of this user on this machine, which identifies run folders that were written here; see
-//! [`heckle_results::seal`]. It is stored in the user's state folder and not below `--out`: results are copied and
-//! published, and a secret among them would be too. Without a home folder there is no secret, and no folder counts as
-//! written here.
+//! [`heckle_results::seal`]. It is stored in the user's state folder and not below `--out`, since results are copied
+//! and published, and the secret must not be published with them. Without a home folder there is no secret, so no
+//! folder counts as written here.
 
 use heckle_results::{RunFolder, atomic, input, seal};
 use std::io::Write;
@@ -22,7 +22,7 @@ fn secret() -> Option<String> {
     Some(text.trim_end().to_owned()).filter(|s| s.len() as u64 == DIGITS)
 }
 
-/// Returns the secret, and creates one if there is none.
+/// Returns the secret, creating it if necessary.
 fn secret_or_new() -> Option<String> {
     if let Some(secret) = secret() {
         return Some(secret);
@@ -30,7 +30,7 @@ fn secret_or_new() -> Option<String> {
     let folder = state_folder()?;
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).ok()?;
     let fresh: String = (0..DIGITS / 16).map(|_| format!("{:016x}", rand::random::<u64>())).collect();
-    // The file is linked into place, so that of two processes that start together one wins and neither reads half a
+    // The file is linked into place, so that if two processes start together, one wins and neither reads a partial
     // secret.
     let temp = folder.join(format!("machine.{}", std::process::id()));
     let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temp).ok()?;
@@ -48,10 +48,10 @@ pub fn seal_plan(folder: &RunFolder, plan: &str) -> std::io::Result<()> {
     seal_text(folder.root(), plan)
 }
 
-/// Seals the text of the plans of any folder that is being created.
+/// Seals the text of the plans of any kind of folder that is being created.
 ///
 /// # Errors
-/// As for [`seal_plan`].
+/// Same as for [`seal_plan`].
 pub fn seal_text(folder: &Path, plans: &str) -> std::io::Result<()> {
     match secret_or_new() {
         Some(secret) => atomic::replace(&folder.join(seal::FILE), seal::of(secret.as_bytes(), plans).as_bytes()),

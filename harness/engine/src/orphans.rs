@@ -3,7 +3,7 @@
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-/// The kernel will send `signal` to the child when the thread that started it ends, also if this process is killed.
+/// Makes the kernel send `signal` to the child when the thread that started it ends, including when this process is killed.
 pub fn end_with_parent(command: &mut Command, signal: i32) {
     // SAFETY: `prctl` with these arguments only sets a field of the new process; it allocates nothing.
     unsafe {

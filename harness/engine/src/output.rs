@@ -7,8 +7,8 @@
 //! | stdout | it cannot be written (`heckle list > /dev/full`) | one line on stderr; success becomes 4, any other code stays |
 //! | stderr | any error | dropped: an error that cannot be printed must not become another one |
 //!
-//! `println!` and its siblings panic in all three cases. `harness/cli/tests/arrows.rs` keeps them out of the engine
-//! and the command.
+//! `println!` and its siblings panic in all three cases. The test `harness/cli/tests/arrows.rs` checks that neither
+//! the engine nor the command uses them.
 
 use crate::exit;
 use heckle_history::printable;
@@ -18,10 +18,10 @@ use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 
-/// Why nothing more is written to stdout.
+/// Reason why nothing more is written to stdout.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum WriteStop {
-    /// The reader has closed its end.
+    /// The reader has closed its end of the pipe.
     ReaderGone,
     /// A write failed, with the text of the error.
     Failed(String),
@@ -55,7 +55,7 @@ macro_rules! err {
     ($($arg:tt)*) => { $crate::output::to_stderr(format_args!($($arg)*)) };
 }
 
-/// Writes text to stdout. A failure is kept for [`finish`]; after it, nothing more is written.
+/// Writes text to stdout. Stores a failure for [`finish`], after which nothing more is written.
 pub fn to_stdout(text: Arguments<'_>) {
     write_unless_closed(&mut io::stdout().lock(), &STDOUT, |out| out.write_all(sanitize(&text.to_string()).as_bytes()));
 }
@@ -73,12 +73,12 @@ pub fn bytes_to_stdout(bytes: &[u8]) {
     write_unless_closed(&mut io::stdout().lock(), &STDOUT, |out| out.write_all(bytes));
 }
 
-/// Writes text to stderr with one call, and ignores errors.
+/// Writes text to stderr in a single call, ignoring errors.
 pub fn to_stderr(text: Arguments<'_>) {
     let _ = io::stderr().lock().write_all(sanitize(&text.to_string()).as_bytes());
 }
 
-/// Writes text with cursor movements to stderr. The text must not contain words from outside.
+/// Writes text with cursor movements to stderr. The text must not contain any external input.
 pub fn drawing_to_stderr(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
@@ -89,9 +89,9 @@ pub fn line_to_stderr(text: Arguments<'_>) {
 }
 
 /// Removes control sequences before text reaches a terminal: text from a history, a node, a plan or a file must not
-/// control the terminal, even if a verb forgot to check it. Colours are our own, so fields are made
-/// [`printable`](heckle_history::printable::printable) when they are put into a line; this is the last check. JSON
-/// text keeps its meaning.
+/// control the terminal, even if a verb forgot to check it. Our own colours pass, so fields must be made
+/// [`printable`](heckle_history::printable::printable) when they are put into a line, and this is only the last
+/// check. The meaning of JSON text is preserved.
 fn sanitize(text: &str) -> Cow<'_, str> {
     if text.starts_with(['{', '[']) && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() {
         return printable::json(text);
@@ -115,14 +115,14 @@ fn sanitize(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Returns the colour sequence at the start of a text: `ESC [ digits and ; m`.
+/// Returns the colour sequence at the start of a text: `ESC [`, digits and `;`, then `m`.
 fn colour_at(text: &str) -> Option<&str> {
     let body = text.strip_prefix("\x1b[")?;
     let end = body.find(|c: char| !c.is_ascii_digit() && c != ';')?;
     body[end..].starts_with('m').then(|| &text[..2 + end + 1])
 }
 
-/// Returns the exit code of the process: the verb's own, unless it is success and stdout could not be written.
+/// Returns the exit code of the process: the verb's own, unless that is success and stdout could not be written.
 pub fn finish(code: ExitCode) -> ExitCode {
     write_unless_closed(&mut io::stdout().lock(), &STDOUT, |_| Ok(()));
     let closed = STDOUT.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -136,7 +136,7 @@ fn write_unless_closed<W: Write>(stream: &mut W, closed: &Mutex<Option<WriteStop
     if closed.is_some() {
         return;
     }
-    // Flushed immediately: an error that occurs when the process ends would go unnoticed.
+    // Flush immediately: an error at process exit would go unnoticed.
     *closed = match write(stream).and_then(|()| stream.flush()) {
         Ok(()) => None,
         Err(e) if e.kind() == ErrorKind::BrokenPipe => Some(WriteStop::ReaderGone),
@@ -164,7 +164,7 @@ mod tests {
         }
     }
 
-    /// A stream that accepts this many writes and then fails.
+    /// A stream that accepts a fixed number of writes and then fails.
     struct Failing {
         left: usize,
         with: i32,

@@ -7,23 +7,23 @@ use std::thread::{Builder, JoinHandle};
 
 /// Size of a block.
 const BLOCK_BYTES: usize = 1 << 18;
-/// Maximum number of blocks that wait to be read. With the one being filled and the one being read, it bounds the memory.
+/// Maximum number of blocks waiting to be read. Together with the block being filled and the block being read, it bounds the memory used.
 const MAX_WAITING: usize = 4;
 
-/// The bytes of an input, read ahead by at most a few blocks.
+/// Reader that reads an input at most a few blocks ahead.
 pub struct ReadAhead {
     blocks: Receiver<io::Result<Vec<u8>>>,
     /// `None` once the end of the input has been seen.
     thread: Option<JoinHandle<()>>,
-    /// Blocks that were read, to be filled again.
+    /// Returns consumed blocks to be filled again.
     empty: Sender<Vec<u8>>,
     block: Vec<u8>,
-    /// Number of bytes of `block` that were consumed.
+    /// Number of bytes of `block` consumed so far.
     consumed: usize,
 }
 
 impl ReadAhead {
-    /// Starts to read `input`. The thread ends with the input, after an error, or soon after this reader is dropped.
+    /// Starts reading `input`. The thread ends at the end of the input, after an error, or soon after this reader is dropped.
     ///
     /// # Errors
     /// If no thread can be started.
@@ -46,7 +46,7 @@ fn read_blocks(mut input: impl Read, blocks: &SyncSender<io::Result<Vec<u8>>>, s
             return;
         }
         if let Err(e) = read {
-            // What was read before the error comes first. If nobody waits for the error, it does not matter.
+            // Data read before the error is delivered first. The send fails only if the reader was dropped, which needs no handling.
             let _ = blocks.send(Err(e));
             return;
         }
@@ -61,7 +61,7 @@ impl BufRead for ReadAhead {
         if self.consumed == self.block.len() {
             let next = match self.blocks.recv() {
                 Ok(block) => block?,
-                // The thread has ended without an error of the input. After a panic the rest of the input is missing.
+                // The thread ended without reporting an input error. If it panicked, the rest of the input is missing.
                 Err(_) => match self.thread.take().map(JoinHandle::join) {
                     Some(Err(_)) => return Err(io::Error::other("the thread that reads it panicked")),
                     Some(Ok(())) | None => vec![],
@@ -93,7 +93,7 @@ impl Read for ReadAhead {
 mod tests {
     use super::*;
 
-    /// Returns `bytes`, in reads of odd sizes, then an error if there is one.
+    /// Returns `bytes`, in reads of varying sizes, then the error, if any.
     struct Script {
         bytes: Vec<u8>,
         at: usize,

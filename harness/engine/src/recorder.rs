@@ -1,8 +1,8 @@
-//! Records all events in order, to disk and to the online judge, while the run goes on.
+//! Writes all events in order to disk and passes them to the online judge during the run.
 //!
-//! An event is stamped and enqueued under one lock, so file order is time order. A separate thread takes what is queued, a
-//! thousand times a second at most, and encodes, writes and judges it: an op only waits for a clock reading and a push. The
-//! queue is bounded. If the disk falls behind by a full queue, recording blocks, which shows as late ops instead of lost events.
+//! An event is stamped and enqueued under one lock, so file order is time order. A separate thread takes the queued events, at
+//! most a thousand times a second, and encodes, writes and judges them, so an op only waits for a clock reading and a push. The
+//! queue is bounded. If the disk falls behind by a full queue, recording blocks, which shows up as late ops instead of lost events.
 
 use crate::clock::RunClock;
 use crate::stop::{Stop, StopReason};
@@ -20,11 +20,11 @@ use std::time::{Duration, Instant};
 
 /// Capacity of the queue between the recording threads and the writing thread, in events: about 30 MB at most.
 const QUEUE_EVENTS: usize = 65_536;
-/// Maximum time whose events a harness killed with SIGKILL may lose.
+/// Maximum age of unflushed events, and so the most that is lost if the harness is killed with SIGKILL.
 const FLUSH_EVERY: Duration = Duration::from_millis(100);
-/// Time that a small batch waits for more events: to wake the writing thread for each event costs more than to write it.
+/// Time that a small batch waits for more events: waking the writing thread for each event costs more than writing it.
 const GATHER: Duration = Duration::from_millis(1);
-/// A batch of this many events does not wait.
+/// Number of events from which a batch is written without waiting for more.
 const WORTH_TAKING: usize = 1_024;
 
 /// Handle for recording events. Cheap to clone.
@@ -34,7 +34,7 @@ pub struct Recorder {
     queue: Arc<Queue>,
 }
 
-/// What is recorded and not yet written.
+/// Events recorded but not yet written.
 #[derive(Default)]
 struct Queue {
     state: Mutex<QueueState>,
@@ -49,7 +49,7 @@ struct QueueState {
     events: Vec<Event>,
     /// Whether the writing thread waits for an event.
     waiting: bool,
-    /// Whether events are no longer taken: the recording is over, or the writing thread has failed.
+    /// Whether new events are dropped, because the recording is over or the writing thread has failed.
     closed: bool,
 }
 
@@ -64,8 +64,8 @@ impl Queue {
         self.emptied.notify_all();
     }
 
-    /// Moves the queued events to `batch`, which must be empty. Waits for one for a while. Returns `false` if there are none and
-    /// there will be none.
+    /// Moves the queued events to `batch`, which must be empty. If there are none, waits up to [`FLUSH_EVERY`] for one. Returns
+    /// `false` once the queue is closed and empty.
     fn take(&self, batch: &mut Vec<Event>) -> bool {
         let mut state = self.lock();
         if state.events.is_empty() && !state.closed {
@@ -102,7 +102,7 @@ pub struct RecorderThread {
 /// A history with all its events, but without its end record.
 struct UnfinishedHistory {
     writer: Writer<BufWriter<File>>,
-    /// When the online judge saw the first violation.
+    /// Time at which the online judge detected the first violation.
     detected: Option<Nanos>,
 }
 
@@ -133,14 +133,14 @@ impl Recorder {
         Ok(RecorderThread { recorder: Recorder { clock, queue }, thread })
     }
 
-    /// Calls `event` with the present time, enqueues the result, and returns that time.
+    /// Calls `event` with the current time, enqueues the result, and returns that time.
     pub fn record(&self, event: impl FnOnce(Nanos) -> Event) -> Nanos {
         let mut queue = self.queue.lock();
         while queue.events.len() >= QUEUE_EVENTS && !queue.closed {
             queue = self.queue.emptied.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
         let now = self.clock.now();
-        // The thread ends early only after a failed write, and then the run is already being stopped.
+        // The thread ends early only after a failed write, in which case the run is already being stopped.
         if !queue.closed {
             queue.events.push(event(now));
             let wake = std::mem::take(&mut queue.waiting);
@@ -159,8 +159,8 @@ impl RecorderThread {
         self.recorder.clone()
     }
 
-    /// Ends the history with an end record that contains the result of `more`. `more` gets the time at which the
-    /// online judge saw a violation, if any.
+    /// Ends the history with an end record that contains the result of `more`. `more` receives the time at which
+    /// the online judge detected a violation, if any.
     ///
     /// # Errors
     /// If the file could not be written completely.
@@ -198,7 +198,7 @@ fn drain(
         for (i, event) in batch.drain(..).enumerate() {
             writer.write(&event, names)?;
             if judge.as_mut().and_then(|j| j.feed(&event, names)).is_some() {
-                // One violation is enough to stop; the judgement of the whole history finds all of them.
+                // Stop at the first violation: the offline judgement of the whole history finds the rest.
                 judge = None;
                 detected = Some(clock.now());
                 stop.ask(StopReason::Violation);
@@ -219,7 +219,7 @@ mod tests {
     use heckle_history::operation::{History, Keep};
     use heckle_history::{Call, Completion, Invoke, OpId, Path as OpPath, ProcessId, Seen};
 
-    /// Several threads record more events than the queue holds: none is lost, and they stand in the order of their times.
+    /// Several threads record more events than the queue holds: none is lost, and the file is ordered by time.
     #[test]
     fn all_events_are_written_in_order() {
         const THREADS: u32 = 4;
@@ -249,7 +249,7 @@ mod tests {
         let end = recording.finish(|_| [].into()).expect("a writable folder");
         late.record(|_| panic!("an event after the end is not made"));
         let file = std::fs::File::open(&path).expect("written");
-        // The reader refuses times that go back.
+        // The reader rejects times that go backwards.
         let history = History::read(file, Keep::OpsOnly).expect("well-formed");
         let _ = std::fs::remove_file(&path);
         assert_eq!((history.ops.len() as u64, end.events), (u64::from(THREADS) * OPS, 2 * u64::from(THREADS) * OPS));

@@ -1,6 +1,5 @@
 //! Runs the search engine in a separate process, so that its memory use cannot hurt the harness: an address-space
-//! limit is set before it starts, and a timeout kills it. If a limit stops it, the answer is "gave up", never a
-//! verdict.
+//! limit is set before it starts, and a timeout kills it. If it is stopped by a limit, the answer is "gave up", never a verdict.
 
 use crate::limits;
 use crate::load::live::Live;
@@ -28,8 +27,8 @@ impl Default for ChildProcess {
     }
 }
 
-/// Runs searches for second opinions, which must not delay a verdict that is already decided: each one has little
-/// time, and all together have a limit, too.
+/// Runs searches for second opinions, which must not delay a verdict that is already decided: each search has a
+/// short time limit, and so do all of them together.
 pub struct SecondOpinions {
     each: ChildProcess,
     left: Cell<Duration>,
@@ -55,7 +54,7 @@ impl SearchRunner for SecondOpinions {
     }
 }
 
-/// Times the searches for second opinions, so that their time is not attributed to the judge.
+/// Measures the time of searches for second opinions, so that it is not attributed to the judge.
 pub struct TimedSearch<'a> {
     runner: &'a dyn SearchRunner,
     live: Option<&'a Live>,
@@ -63,7 +62,7 @@ pub struct TimedSearch<'a> {
 }
 
 impl<'a> TimedSearch<'a> {
-    /// Creates a timer with no search so far. `live` shows when a search runs.
+    /// Creates a timer. `live` displays a running search.
     pub fn new(runner: &'a dyn SearchRunner, live: Option<&'a Live>) -> Self {
         TimedSearch { runner, live, took: Cell::new(None) }
     }
@@ -211,7 +210,7 @@ mod tests {
     #[test]
     fn the_memory_limit_holds() {
         let tight = ChildProcess { memory_bytes: 64 << 20, ..limits(10_000) };
-        // 1 GB in one shell variable cannot fit.
+        // A shell variable of 1 GB cannot fit.
         let error = tight
             .ask(Command::new("sh").args(["-c", "x=$(head -c 1000000000 /dev/zero | tr '\\0' x); echo done"]), b"{}")
             .expect_err("refused");

@@ -1,4 +1,4 @@
-//! The shared stop flag of a run, and waits that end at a time or at a stop.
+//! The shared stop flag of a run, and waits that end at a given time or at a stop.
 
 use crate::clock::RunClock;
 use crate::limits;
@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Why a run stops early.
+/// Reason for an early stop of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StopReason {
-    /// The judge found a violation while the run went on, or a node crashed.
+    /// The online judge found a violation, or a node crashed.
     Violation,
     /// Ctrl-C or SIGTERM.
     Interrupted,
@@ -18,15 +18,15 @@ pub enum StopReason {
     Broken(String),
 }
 
-/// A flag that everything in a run checks. The most severe reason counts: a failure of the run, a violation, an
-/// interruption. None hides another: see [`Stop::broken`].
+/// A flag that every part of a run checks. The most severe reason counts, in this order: a failure of the run,
+/// a violation, an interruption. No reason hides another: see [`Stop::broken`].
 #[derive(Debug, Clone, Default)]
 pub struct Stop(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
     reasons: Mutex<Reasons>,
-    /// Whether any reason was given, so that a load that asks for every operation rarely locks.
+    /// Whether any reason was given, so that a load that checks before every operation rarely has to lock.
     given: AtomicBool,
     changed: Condvar,
 }
@@ -38,9 +38,9 @@ struct Reasons {
     violation: bool,
     /// The first failure.
     broken: Option<String>,
-    /// Why and when a limit of the plan ended the load.
+    /// The reason why a limit of the plan ended the load, and the time.
     aborted: Option<(String, Nanos)>,
-    /// Whether the load is over, so that its abort stops nothing else.
+    /// Whether the load is over, after which an abort of the load no longer counts as a stop.
     load_over: bool,
 }
 
@@ -68,20 +68,19 @@ impl Stop {
         self.0.changed.notify_all();
     }
 
-    /// Ends the load and the faults before their time, because of a limit of the plan. The rest of the run goes on as planned once
-    /// [`Stop::end_load`] was called.
+    /// Ends the load and the faults early because of a limit of the plan. The rest of the run proceeds as planned after [`Stop::end_load`].
     pub fn abort_load(&self, why: String, at: Nanos) {
         self.0.given.store(true, Ordering::SeqCst);
         self.lock().aborted.get_or_insert((why, at));
         self.0.changed.notify_all();
     }
 
-    /// The load and its faults are over.
+    /// Marks the load and its faults as over.
     pub fn end_load(&self) {
         self.lock().load_over = true;
     }
 
-    /// Returns why and when a limit of the plan ended the load.
+    /// Returns the reason why a limit of the plan ended the load, and the time.
     pub fn aborted(&self) -> Option<(String, Nanos)> {
         self.lock().aborted.clone()
     }
@@ -106,7 +105,7 @@ impl Stop {
         self.0.reasons.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the reasons, including those from signal handlers and the harness's own limits, which cannot notify.
+    /// Locks and returns the reasons, including those from signal handlers and the harness's own limits, which cannot notify waiters.
     fn lock_updated(&self) -> MutexGuard<'_, Reasons> {
         let mut held = self.lock();
         add_signal_reasons(&mut held);
@@ -124,7 +123,7 @@ impl Stop {
             if left.0 == 0 {
                 return true;
             }
-            // A signal handler cannot notify, so the wait is cut into pieces, and its counter is checked after each.
+            // A signal handler cannot notify, so wait in short pieces, and check the handler's counter after each.
             let piece = Duration::from_nanos(left.0).min(Duration::from_millis(50));
             held = self.0.changed.wait_timeout(held, piece).unwrap_or_else(PoisonError::into_inner).0;
             if add_signal_reasons(&mut held) {
@@ -134,7 +133,7 @@ impl Stop {
     }
 }
 
-/// Adds the reasons from sources that cannot notify. Returns whether there are new ones.
+/// Adds the reasons from sources that cannot notify. Returns whether there are any new ones.
 fn add_signal_reasons(held: &mut Reasons) -> bool {
     let before = held.asked();
     held.interrupted |= interrupts() > 0;
@@ -155,14 +154,14 @@ pub fn interrupts() -> u32 {
 pub const EXIT_INTERRUPTED: i32 = 130;
 
 extern "C" fn on_signal(_: libc::c_int) {
-    // The second one ends the process immediately; nodes follow, by their parent-death signal.
+    // The second one ends the process immediately; the nodes are then killed by their parent-death signal.
     if INTERRUPTS.fetch_add(1, Ordering::SeqCst) >= 1 {
         // SAFETY: `_exit` may be called in a signal handler.
         unsafe { libc::_exit(EXIT_INTERRUPTED) };
     }
 }
 
-/// Makes Ctrl-C and SIGTERM count instead of ending the process.
+/// Makes Ctrl-C and SIGTERM increment a counter instead of ending the process.
 pub fn catch_interrupts() {
     for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
         // SAFETY: the handler touches an atomic and `_exit` only, both allowed in a signal handler.

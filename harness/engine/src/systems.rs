@@ -23,13 +23,13 @@ impl Systems {
         Systems { kinds: all, described: None }
     }
 
-    /// Adds support for systems that plans describe.
+    /// Adds support for systems described by plans.
     #[must_use]
     pub const fn with_described(self, described: &'static dyn DescribedSystems) -> Self {
         Systems { kinds: self.kinds, described: Some(described) }
     }
 
-    /// Returns the support for systems that plans describe.
+    /// Returns the support for systems described by plans.
     ///
     /// # Errors
     /// If this program does not support them.
@@ -42,10 +42,10 @@ impl Systems {
         self.kinds.iter().copied()
     }
 
-    /// Returns the system with that name, or the default. The name of its table also works.
+    /// Returns the system with that name, or the default if there is no name. Also accepts the name of the system's table.
     ///
     /// # Errors
-    /// If there is none. The message names the nearest one.
+    /// If there is no such system. The message names the nearest one.
     pub fn find(self, name: Option<&str>) -> Result<&'static dyn SystemKind, String> {
         let names: Vec<&str> = self.iter().map(SystemKind::name).collect();
         if let Some(kind) = name.and_then(|name| self.iter().find(|kind| kind.table() == name)) {
@@ -55,10 +55,10 @@ impl Systems {
         self.iter().find(|kind| kind.name() == name).ok_or_else(|| format!("there is no system `{name}`"))
     }
 
-    /// Returns the system whose settings are in `[system.TABLE]`; the name of the system also works.
+    /// Returns the system whose settings are in `[system.TABLE]`. Also accepts the name of the system.
     ///
     /// # Errors
-    /// If there is none. The message names the nearest one.
+    /// If there is no such system. The message names the nearest one.
     pub fn by_table(self, table: &str) -> Result<&'static dyn SystemKind, String> {
         let found = self.iter().find(|kind| kind.table() == table || kind.name() == table);
         let all: Vec<&str> = self.iter().map(SystemKind::table).collect();
@@ -78,7 +78,7 @@ impl Systems {
     /// Builds a system. A setting of another system is rejected instead of ignored.
     ///
     /// # Errors
-    /// The invalid setting, and what would be valid.
+    /// The invalid setting and what would be valid.
     pub fn build(self, kind: &dyn SystemKind, settings: &toml::Table, nodes: u16) -> Result<Arc<dyn System>, String> {
         let has = |kind: &dyn SystemKind, key: &str| kind.keys().iter().any(|k| k.name == key);
         if let Some(key) = settings.keys().find(|key| !has(kind, key)) {

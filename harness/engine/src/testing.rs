@@ -4,10 +4,10 @@ use crate::plan::settings::Settings;
 use crate::suite::matrix::Known;
 use crate::systems::Systems;
 
-/// The systems that test plans can name. The tests use real systems; the rest of the engine knows none.
+/// The systems that test plans can name. The tests use real systems; the rest of the engine does not refer to any.
 pub(crate) const SYSTEMS: Systems = Systems::new(&[&heckle_system_paxos::PaxosKind, &heckle_system_etcd::EtcdKind]);
 
-/// The context for reading matrices in tests: one planted bug, which `kill-all` exposes.
+/// Returns the context for expanding matrices in tests: one planted bug, which `kill-all` exposes.
 pub(crate) fn of_matrix() -> Known<'static> {
     Known { systems: SYSTEMS, complete: &complete }
 }

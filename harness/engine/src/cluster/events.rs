@@ -1,4 +1,4 @@
-//! Records the events that a system's watcher reports in the history, with times of the run's clock.
+//! Records the events reported by a system's watcher in the history, timestamped by the run's clock.
 
 use crate::clock::RunClock;
 use crate::recorder::Recorder;
@@ -23,7 +23,7 @@ impl Events {
 }
 
 impl NodeEvents for Events {
-    /// Records an event. An event of a node that is not in the header belongs to another cluster and is ignored.
+    /// Records an event. Ignores an event from a node that is not in the header: it belongs to another cluster.
     fn record(&self, node: &str, what: &str, detail: BTreeMap<String, Json>) {
         let Some((node, _)) = self.names.nodes().find(|(_, name)| *name == node) else { return };
         let what = what.into();

@@ -1,5 +1,5 @@
-//! Helper processes of a system's clients, such as a driver. They belong to the run in the same way as nodes: they are
-//! children of the spawner's thread, are listed in `pids.jsonl`, and have the run in their environment.
+//! Helper processes of a system's clients, such as a driver. They belong to the run just as nodes do: they are
+//! children of the spawner's thread, are listed in `pids.jsonl`, and carry the run's name in their environment.
 
 use super::log_tail;
 use super::pids;
@@ -11,21 +11,21 @@ use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, ChildStdout};
 use std::sync::Arc;
 
-/// Starts helpers whose logs go into a folder.
+/// Starts helper processes, with their logs in one folder.
 pub struct RunHelpers {
     spawner: Arc<Spawner>,
     folder: PathBuf,
 }
 
 impl RunHelpers {
-    /// Creates a starter for helpers of the run in that folder.
+    /// Creates a starter for helpers of the run in `folder`.
     pub(super) fn new(spawner: Arc<Spawner>, folder: &Path) -> Self {
         RunHelpers { spawner, folder: folder.to_owned() }
     }
 }
 
 impl RunHelpers {
-    /// Creates a starter for helpers without a run, in an existing folder.
+    /// Creates a starter for helpers outside any run. `folder` must exist.
     ///
     /// # Errors
     /// If no thread can be started.
@@ -64,7 +64,7 @@ impl Helper for HelperProcess {
 
     fn kill(&mut self) {
         let _ = self.process.signal(libc::SIGKILL);
-        // Also kill the processes that it left in the background.
+        // Also kill the background processes that the helper left behind.
         strays::kill(&self.run, CLIENTS);
     }
 

@@ -1,5 +1,5 @@
-//! The log of a process: its output is copied from a pipe to a file up to a size limit, and is read to the end in any case,
-//! so that a full pipe never blocks the process.
+//! The log of a process: its output is copied from a pipe to a file up to a size limit, and always read to the end, so a
+//! full pipe never blocks the process.
 
 use crate::limits::thread;
 use std::fs::OpenOptions;
@@ -7,12 +7,12 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::thread::JoinHandle;
 
-/// Maximum size of one log, in bytes: a process that writes without end must not fill the disk.
+/// Maximum size of one log, in bytes: a process that never stops writing must not fill the disk.
 const MAX_LOG: u64 = 64 << 20;
-/// Number of bytes that are copied at a time.
+/// Number of bytes copied at a time.
 const COPY_BYTES: usize = 16 << 10;
 
-/// Starts a thread that appends `from` to a log until `from` ends. A reader of the whole log waits for this thread first.
+/// Starts a thread that appends `from` to a log until `from` ends. To read the whole log, first wait for this thread.
 ///
 /// # Errors
 /// If the log cannot be opened, or no thread can be started.

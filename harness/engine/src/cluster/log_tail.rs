@@ -1,5 +1,5 @@
-//! Reads the end of a process's log, and finds the assertion or panic in it. The facts go into the history;
-//! [`heckle_checker::checks::crash`] decides later what they mean.
+//! Reads the end of a process's log and finds the assertion or panic in it. Only the facts go into the
+//! history: [`heckle_checker::checks::crash`] interprets them later.
 
 use heckle_checker::checks::crash::{End, Phase, how};
 use serde_json::Value as Json;
@@ -17,7 +17,7 @@ const MAX_LINE_LETTERS: usize = 400;
 /// Number of bytes to read from the end of a log: enough for a panic of all threads of a Go program.
 const TAIL_BYTES: u64 = 256 << 10;
 
-/// Returns how a process ended, and the panic or assertion in the part of its log from `from` on.
+/// Returns how a process ended, and the panic or assertion in its log after offset `from`.
 pub(super) fn end(status: Option<ExitStatus>, log: &Path, from: u64) -> End {
     let text = tail(log, from);
     let lines: Vec<&str> = text.lines().filter(|l| !l.trim().is_empty()).collect();
@@ -35,7 +35,7 @@ pub(super) fn quote(end: &End, log: &Path) -> String {
     format!("the end of {}:\n  {}", log.display(), end.log.join("\n  "))
 }
 
-/// Returns the details of the event.
+/// Returns the details of the event for the history.
 pub(super) fn detail(end: &End, phase: Phase, by: &str) -> BTreeMap<String, Json> {
     let mut detail: BTreeMap<String, Json> = [
         ("how".to_owned(), how(end).into()),
@@ -47,7 +47,7 @@ pub(super) fn detail(end: &End, phase: Phase, by: &str) -> BTreeMap<String, Json
     detail.extend(end.signal.map(|signal| ("signal".to_owned(), signal.into())));
     detail.extend(end.code.map(|code| ("code".to_owned(), code.into())));
     detail.extend(end.said.as_ref().map(|said| ("said".to_owned(), said.clone().into())));
-    // The log of a process that was killed on purpose does not explain its end.
+    // If the process was killed on purpose, its log does not explain why it ended.
     if phase != Phase::Asked || end.said.is_some() {
         detail.insert("log".to_owned(), end.log.clone().into());
     }
@@ -81,7 +81,7 @@ fn find_panic(lines: &[&str]) -> Option<String> {
     if let Some(what) = field(line, "what").filter(|_| line.contains("event=panic")) {
         return Some(shorten(&what));
     }
-    // Rust prints the location of a panic first, and its message in the next line.
+    // Rust prints the location of a panic first, and its message on the next line.
     let next = lines.get(at + 1).filter(|_| line.contains(" panicked at ") && line.ends_with(':'));
     Some(shorten(&next.map_or_else(|| line.to_owned(), |next| format!("{line} {next}"))))
 }
@@ -102,7 +102,7 @@ fn is_panic_line(line: &str) -> bool {
     ANYWHERE.iter().chain(&ZAP_LEVELS).any(|word| line.contains(word)) || PREFIXES.iter().any(|word| line.starts_with(word))
 }
 
-/// Returns the value of a field in the bundled server's log, without its quotes.
+/// Returns the value of a field in a line of the bundled server's log, without quotes.
 fn field(line: &str, name: &str) -> Option<String> {
     let (_, rest) = line.split_once(&format!(" {name}="))?;
     let Some(quoted) = rest.strip_prefix('"') else { return rest.split(' ').next().map(str::to_owned) };

@@ -1,5 +1,5 @@
-//! Faults that take away what a node has synced: it is started on an empty folder or an old copy, and must refuse to serve. Then it
-//! gets its data back.
+//! Faults that destroy data a node has synced: the node is started on an empty folder or an old copy, and must refuse to serve.
+//! Afterwards its data is restored.
 
 use super::self_end::SelfEnd;
 use super::signals::EndCause;
@@ -11,13 +11,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Extra time at the end of the fault for a node to refuse, in case the nodes that could prove its loss were unreachable.
+/// Extra time for a node to refuse at the end of the fault, in case the nodes that can prove its loss were unreachable.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(5);
-/// The fault, in the history.
+/// Name of the fault in the history.
 const BY: &str = "lost-disk";
 
 impl Cluster {
-    /// Copies the data folder of a node, which is stopped meanwhile.
+    /// Copies the data folder of a node. The node is stopped during the copy.
     ///
     /// # Errors
     /// If the node cannot be stopped or continued, or the folder cannot be copied.
@@ -34,7 +34,7 @@ impl Cluster {
         Ok([("copied".to_owned(), 1.into())].into())
     }
 
-    /// Kills a node, and starts it with less on its disk. Its refusal is expected from now on.
+    /// Kills a node and restarts it with less data on its disk. From now on the node is expected to refuse to serve.
     ///
     /// # Errors
     /// If the node cannot be killed or started, or its folder cannot be replaced.
@@ -64,9 +64,9 @@ impl Cluster {
         Ok(evidence)
     }
 
-    /// Gives a node its data back and starts it again, unless it has taken part in decisions without them: then it keeps what it has,
-    /// since its old data would undo what it has promised meanwhile. A node that has neither refused nor taken part may just not have
-    /// reached those that could prove its loss.
+    /// Restores a node's data and restarts the node, unless it has taken part in decisions without that data. Such a node keeps its
+    /// current data, since the old data would undo the promises it has made since. A node that has neither refused nor taken part may
+    /// simply not have reached the nodes that could prove its loss.
     ///
     /// # Errors
     /// If the node does not report its state, the folder cannot be put back, or the node does not start.
@@ -74,7 +74,7 @@ impl Cluster {
         let folder = self.data_of(node);
         let kept = beside(&folder, "kept");
         if !kept.exists() {
-            // It was down when the fault began, and nothing was taken away.
+            // The node was down when the fault began, so no data was removed.
             return Ok(Evidence::new());
         }
         let deadline = Instant::now() + REFUSAL_TIMEOUT;
@@ -106,12 +106,12 @@ impl Cluster {
         Ok(evidence)
     }
 
-    /// Whether a node on replaced data is running and takes part in decisions.
+    /// Whether a node with replaced data is running and takes part in decisions.
     fn takes_part(&self, node: Node) -> Result<bool, String> {
         let Some(disks) = self.shared.system.disks() else { return Ok(false) };
         let spec = self.spec(node);
         let answer = disks.takes_part(&spec);
-        // A node that has just ended does not answer.
+        // A node that has just ended cannot answer.
         if self.is_running(node) { answer.map_err(|e| format!("{node} does not report its state: {e}")) } else { Ok(false) }
     }
 
@@ -128,7 +128,7 @@ fn beside(folder: &Path, what: &str) -> PathBuf {
     folder.with_extension(what)
 }
 
-/// Copies a folder and all in it, in place of an earlier copy.
+/// Copies a folder recursively, replacing any earlier copy.
 fn replace_with_copy(from: &Path, to: &Path) -> io::Result<()> {
     match fs::remove_dir_all(to) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),

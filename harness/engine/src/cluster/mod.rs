@@ -1,23 +1,23 @@
-//! The processes of one cluster: started together, watched, faulted, restarted on their data, and ended with the run.
-//! The system under test supplies whatever differs between systems.
+//! The processes of one cluster: started together, watched, faulted, restarted on their data, and stopped at the end
+//! of the run. The system under test supplies everything that differs between systems.
 
-mod events; // records what a system's watcher reports
+mod events; // records events reported by a system's watcher
 mod identity; // identifies a process by its start time and run folder
 pub mod helpers; // processes that help a system's clients
 mod log_tail; // the end of a process's log, with its assertion or panic
-mod log; // the log of a process, up to a size limit
+mod log; // copies a process's output to its log, up to a size limit
 pub mod pids;
 pub mod process;
 mod running; // all processes of a node as a unit
 mod site; // what the cluster offers to the adapter of the system
 mod attached; // nodes that run already: commands instead of signals
 mod start; // starting nodes, and waiting until they serve
-mod watcher; // ends and listeners that no fault explains
+mod watcher; // process exits and listeners that no fault explains
 mod strays; // processes that a node left in the background
-mod signals; // signals that faults send to a process, and their undoing
+mod signals; // signals that faults send to a process, and how they are undone
 mod power; // power losses
-mod lost_disk; // faults that take away what a node has synced
-mod self_end; // faults that make a node end by itself
+mod lost_disk; // faults that destroy synced data
+mod self_end; // faults that make a node exit by itself
 
 use crate::clock::RunClock;
 use crate::limits;
@@ -46,20 +46,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// Time limit for the recovery of a node. Beyond it the run is broken.
+/// Time limit for a node to recover. If it is exceeded, the run is broken.
 const READY_TIMEOUT: Duration = Duration::from_secs(20);
-/// Time limit for the kernel to show the effect of a signal.
+/// Time limit for the kernel to report the effect of a signal.
 const SIGNAL_TIMEOUT: Duration = Duration::from_secs(2);
-/// Time that a node has to end after SIGTERM, before it is killed.
+/// Time for a node to exit after SIGTERM before it is killed.
 const STOP_TIMEOUT: Duration = Duration::from_secs(8);
-/// Interval between two checks of all processes.
+/// Interval between checks of all processes.
 const WATCH_EVERY: Duration = Duration::from_millis(20);
 
 use self_end::ExpectedEnd;
 pub use self_end::SelfEnd;
 pub use signals::EndCause;
 
-/// Figures on what a fault did or undid, for the history.
+/// Figures that document what a fault did or undid, for the history.
 pub type Evidence = BTreeMap<String, Json>;
 
 /// All nodes of a run.
@@ -82,32 +82,32 @@ struct Shared {
     /// Which process belongs to which node, for a relay that identifies diallers.
     owners: Owners,
     over: AtomicBool,
-    /// Reserves the address of all nodes; released after the nodes are gone.
+    /// Reserves the address of all nodes. Released after the nodes are gone.
     _claim: LoopbackClaim,
 }
 
 struct NodeSlot {
     spec: NodeSpec,
     process: Option<RunningNode>,
-    /// Whether we ended the process, or its end was noticed already.
+    /// Whether we ended the process or have already noticed its end.
     end_handled: bool,
-    /// Whether the last check found a listener in place of the ended process.
+    /// Whether the last check found a listener on the port of the ended process.
     saw_listener: bool,
-    /// Whether any process of the node has been ready.
+    /// Whether the node has ever been ready.
     was_ready: bool,
     /// Whether a command of the plan has taken down a node that the harness did not start.
     is_down: bool,
     /// How a fault makes the node end by itself, if one does.
     expected_end: Option<ExpectedEnd>,
-    /// The log to read: that of the first process, or of the one that ended.
+    /// The log to read: the first process's log, or that of the process that ended.
     log: LogPart,
 }
 
 impl Cluster {
-    /// Starts all nodes and waits until each has recovered and reached its peers.
+    /// Starts all nodes and waits until each one has recovered and reached its peers.
     ///
     /// # Errors
-    /// Returns the node that did not start, the reason, and the end of its log.
+    /// Names the node that did not start, the reason, and the end of its log.
     pub fn start(
         plan: &Plan,
         folder: &Path,
@@ -156,7 +156,7 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// Returns where clients reach each node, relay included, and the identity that must answer there.
+    /// Returns the address at which clients reach each node, through the relay if there is one, and the identity expected there.
     pub fn targets(&self) -> Vec<Target> {
         self.shared.nodes.iter().map(|s| lock(s).spec.target()).collect()
     }
@@ -181,13 +181,13 @@ impl Cluster {
         running.then(|| slot.spec.clone())
     }
 
-    /// Returns the figures of a node that is free to answer, if the system reports any.
+    /// Returns the figures of a node, if it is free to answer and the system reports any.
     pub fn sample_if_free(&self, node: Node) -> Option<Sample> {
         let metrics = self.shared.system.metrics()?;
         metrics.sample(&self.spec_if_free(node)?).ok()
     }
 
-    /// Returns the node that has a role now, and how it was chosen.
+    /// Returns the node that currently has a role, and how it was chosen.
     ///
     /// # Errors
     /// If no node answers, or the system has no such role.
@@ -199,7 +199,7 @@ impl Cluster {
         Ok((Node(node.0 + 1), how))
     }
 
-    /// Listens to the nodes for the duration of the run, if the system reports events.
+    /// Watches the nodes' events for the duration of the run, if the system reports any.
     ///
     /// # Errors
     /// If no thread can be started.
@@ -210,7 +210,7 @@ impl Cluster {
         Ok(watch.map(Arc::from))
     }
 
-    /// Records what a node stores. `calm`: clients send no more operations.
+    /// Records the state that a node stores. `calm` means that clients send no more operations.
     pub fn record_state(&self, node: Node, sample: &Sample, calm: bool) {
         if sample.state.is_empty() {
             return;
@@ -222,8 +222,7 @@ impl Cluster {
         self.shared.record(node_index(node), heckle_history::event::STATE, detail);
     }
 
-    /// Waits until no node has work left to drain, at most `patience`, and records the state of all nodes. Whatever
-    /// is left then is a leak.
+    /// Waits up to `patience` for all nodes to drain their work, and records the state of every node. Any state that remains is a leak.
     pub fn settle(&self, stop: &Stop, patience: Duration) {
         let deadline = Instant::now() + patience;
         for node in (1..=self.size()).map(Node) {
@@ -237,7 +236,7 @@ impl Cluster {
         }
     }
 
-    /// Whether a node answers now and reports that it is ready.
+    /// Whether a node currently answers and reports that it is ready.
     pub fn is_ready(&self, node: Node) -> bool {
         self.shared.system.is_ready(&self.spec(node))
     }
@@ -247,13 +246,13 @@ impl Cluster {
         self.shared.nodes.len() as u16
     }
 
-    /// Ends all nodes cleanly, paused ones included. Returns those that had to be killed.
+    /// Stops all nodes cleanly, including paused ones. Returns those that had to be killed.
     pub fn stop(&mut self) -> Vec<String> {
         self.shared.over.store(true, Ordering::SeqCst);
         let mut forced = vec![];
         for slot in &self.shared.nodes {
             let mut slot = lock(slot);
-            // A process that ended by itself before this point was not asked to.
+            // A process that ended before this point did so by itself.
             self.shared.check_process(&mut slot);
             slot.end_handled = true;
             if let Some(process) = slot.process.as_mut() {
@@ -314,7 +313,7 @@ fn slot(spec: NodeSpec, folder: &Path) -> Result<NodeSlot, String> {
 }
 
 impl NodeSlot {
-    /// Selects the log of the process that ended as the one to read.
+    /// Selects the log of the process that ended for reading.
     fn select_ended_log(&mut self) {
         if let Some(process) = &mut self.process {
             self.log = process.log();

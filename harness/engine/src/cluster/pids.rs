@@ -1,8 +1,8 @@
-//! The run folder's list of node processes, so that `heckle clean` can end what a killed harness left running. The kernel
-//! may have reused a pid, so it counts only together with its start time. The list itself cannot be trusted either: a
-//! process is a node of this run only if its environment names this run folder and the node, or its command line names the
-//! node's data folder in it, and if it runs the recorded program or this one. Background processes of a node are identified
-//! by their environment alone.
+//! The run folder's list of node processes, so that `heckle clean` can kill the processes that a killed harness left
+//! running. The kernel may have reused a pid, so it counts only together with its start time. The list itself cannot be
+//! trusted either: a process is a node of this run only if its environment names this run folder and the node, or its
+//! command line names the node's data folder in it, and if it runs the recorded program or this one. Background processes
+//! of a node are identified by their environment alone.
 
 use super::identity::proc_state;
 use super::strays;
@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 pub struct ProcessRecord {
     /// Name of the node.
     pub node: String,
-    /// Process id, also the id of its group.
+    /// Process id, which is also its group id.
     pub pid: u32,
     /// Start time, in clock ticks since boot.
     pub start_time: u64,
@@ -33,7 +33,7 @@ pub struct ProcessRecord {
 /// Name of the list in the run folder.
 pub const FILE: &str = "pids.jsonl";
 
-/// Name of the harness itself in the list. While it lives, its nodes are not leftovers.
+/// Name of the harness itself in the list. While the harness is alive, its nodes are not leftovers.
 pub const HARNESS: &str = "harness";
 
 /// Appends a process to the list.
@@ -49,7 +49,7 @@ pub fn append(folder: &Path, node: &str, pid: u32) -> std::io::Result<()> {
     writeln!(file, "{line}")
 }
 
-/// Returns the processes of the list that are still alive and match their record.
+/// Returns the listed processes that are still alive and match their record.
 pub fn alive(folder: &Path) -> Vec<ProcessRecord> {
     let text = input::text(&folder.join(FILE), input::PIDS).unwrap_or_default();
     let all = text.lines().filter_map(|l| serde_json::from_str::<ProcessRecord>(l).ok());
@@ -66,7 +66,7 @@ pub fn alive(folder: &Path) -> Vec<ProcessRecord> {
     alive
 }
 
-/// Whether a process is the node of this run folder, or its harness.
+/// Whether a process is a node of this run folder, or its harness.
 fn belongs_to(record: &ProcessRecord, folder: &Path) -> bool {
     let Ok(root) = folder.canonicalize() else { return false };
     if record.folder.as_ref().is_some_and(|f| *f != root.to_string_lossy()) {
@@ -74,26 +74,25 @@ fn belongs_to(record: &ProcessRecord, folder: &Path) -> bool {
     }
     let Some(program) = program_of(record.pid) else { return false };
     if strays::owner(record.pid, &root).is_some_and(|node| node == record.node) {
-        // The process of a script may have become another program since.
+        // A script's process may have been replaced by another program since.
         return true;
     }
     let this = std::env::current_exe().is_ok_and(|this| this == program);
     if record.program.as_ref().is_some_and(|p| *p != program.to_string_lossy()) && !this {
         return false;
     }
-    // A living harness only protects its nodes; it is never killed.
+    // A live harness is listed only to protect its nodes. It is never killed.
     record.node == HARNESS || data_folder_of(record.pid).is_some_and(|data| data == root.join("nodes").join(&record.node).join("data"))
 }
 
-/// Returns the program of a process. The path stays the same if a newer build has replaced the file.
+/// Returns the path of a process's program, even if a newer build has since replaced the file.
 fn program_of(pid: u32) -> Option<PathBuf> {
     let path = std::fs::read_link(format!("/proc/{pid}/exe")).ok()?;
     let gone = path.as_os_str().as_bytes().strip_suffix(b" (deleted)").map(|bytes| PathBuf::from(OsStr::from_bytes(bytes)));
     Some(gone.unwrap_or(path))
 }
 
-/// Environment variable with the absolute path of a node's data folder. Not every program has the path in its command
-/// line.
+/// Environment variable that holds the absolute path of a node's data folder, since not every program has that path on its command line.
 pub const DATA: &str = "HECKLE_DATA";
 
 /// Returns the absolute path of a node's data folder from its command line (`--data DIR`, `--data-dir DIR`, or either
@@ -115,7 +114,7 @@ fn data_folder_of(pid: u32) -> Option<PathBuf> {
     Some(run.canonicalize().ok()?.join(whole.strip_prefix(run).ok()?))
 }
 
-/// Kills one of these processes, with its group.
+/// Kills one of these processes and its group.
 pub fn kill(record: &ProcessRecord) {
     let pid = record.pid as libc::pid_t;
     // SAFETY: the caller took it from [`alive`], which compared start time, program and folder a moment ago. The
@@ -143,7 +142,7 @@ mod tests {
             Run(root, vec![])
         }
 
-        /// Starts a sleeping process with these arguments after its name.
+        /// Starts a sleeping process with `words` as its arguments.
         fn sleeper(&mut self, words: &[&str], data: Option<&str>) -> u32 {
             let mut command = Command::new("sh");
             command.args(["-c", "read line", "sh"]).args(words).current_dir(&self.0).process_group(0);
@@ -151,7 +150,7 @@ mod tests {
             let child = command.stdin(std::process::Stdio::piped()).spawn().expect("a shell");
             let pid = child.id();
             self.1.push(child);
-            // Until the shell has replaced the forked process, the command line is still the test's.
+            // Until the shell has replaced the forked process, the command line is still that of the test.
             let named = || input::kernel(format!("/proc/{pid}/cmdline")).is_some_and(|line| line.starts_with("sh\0"));
             while !named() {
                 std::thread::sleep(std::time::Duration::from_millis(1));
@@ -159,7 +158,7 @@ mod tests {
             pid
         }
 
-        /// Returns how many processes of a list with this one line count as alive.
+        /// Writes a list that contains only this record, and returns the number of its processes that count as alive.
         fn taken(&self, line: &ProcessRecord) -> usize {
             std::fs::write(self.0.join(FILE), serde_json::to_string(line).expect("plain") + "\n").expect("writable");
             alive(&self.0).len()

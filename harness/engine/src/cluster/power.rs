@@ -1,4 +1,4 @@
-//! Power losses: all nodes that are hit stop at the same moment, are killed, and lose what they had not synced.
+//! Power losses: all affected nodes are stopped at the same moment, killed, and lose their un-synced writes.
 
 use super::signals::kill_and_reap;
 use super::{Cluster, Evidence, NodeSlot, SIGNAL_TIMEOUT, lock, node_index};
@@ -10,17 +10,17 @@ use std::os::unix::process::ExitStatusExt;
 use std::sync::MutexGuard;
 use std::time::Duration;
 
-/// Number of moments that are tried for one with un-synced writes.
+/// Maximum number of attempts to stop the nodes at a moment with un-synced writes.
 const MAX_TRIES: u64 = 40;
-/// Time between two moments, at least.
+/// Minimum time between two attempts.
 const NEXT_TRY: Duration = Duration::from_millis(1);
 
-/// A node that is hit, and its process, which nothing else touches meanwhile.
+/// An affected node and its process, locked against all other access.
 type Hit<'a> = (Node, MutexGuard<'a, NodeSlot>);
 
 impl Cluster {
-    /// Takes the power from these nodes. They are stopped first, so that none syncs anything after another has lost power.
-    /// A node counts only if it was seen to stop, was ended by our signal, and its un-synced data was kept apart.
+    /// Simulates a power loss of these nodes. All of them are stopped first, so that none syncs anything after another has
+    /// lost power. A node counts only if it was seen to stop, was killed by our signal, and had its un-synced data stored separately.
     ///
     /// # Errors
     /// If a process could not be stopped or killed, or a data folder could not be changed.
@@ -43,7 +43,7 @@ impl Cluster {
             let status = kill_and_reap(*node, process)?;
             let ours = status.signal() == Some(libc::SIGKILL);
             self.shared.record_asked_end(*node, slot, status, "power-loss");
-            // Nodes differ in what they lose.
+            // Each node loses different data.
             let node_seed = seed ^ (u64::from(node.0) << 48);
             match disks.lose_power(&data_folder(&self.shared.folder, &node.to_string()), node_seed)? {
                 Some(lost) if ours && stopped => {
@@ -63,9 +63,9 @@ impl Cluster {
 }
 
 impl Cluster {
-    /// Stops all of these processes, at a moment at which one of them has writes that are not synced: without any, a power
-    /// loss is no more than a kill. Returns which were seen to stop, and how many moments were tried. After
-    /// [`MAX_TRIES`], the next moment will do.
+    /// Stops all of these processes at a moment when one of them has un-synced writes: without any, a power loss is just a
+    /// kill. Returns which processes were seen to stop and the number of attempts. After [`MAX_TRIES`] attempts, stops
+    /// them at the next moment regardless.
     fn stop_with_unsynced_writes(&self, hit: &mut [Hit<'_>], disks: &dyn Disks) -> Result<(Vec<bool>, u64), String> {
         let mut tries = 1;
         loop {
@@ -81,7 +81,7 @@ impl Cluster {
                 return Ok((stopped, tries));
             }
             signal_all(hit, libc::SIGCONT)?;
-            // Not a multiple of anything, so that the tries do not beat with the syncs.
+            // An odd interval, so that the attempts do not fall into step with the syncs.
             std::thread::sleep(NEXT_TRY + Duration::from_micros(173 * tries));
             tries += 1;
         }

@@ -1,4 +1,4 @@
-//! One process of a node: started, signalled, its state verified, and reaped.
+//! One process of a node: starting it, signalling it, verifying its state, and reaping it.
 //!
 //! Such processes are children of one long-lived thread, because a parent-death signal follows the *thread* that
 //! started the child. Each has its own process group, so that a pause or a kill also reaches its children, and a Ctrl-C in
@@ -21,7 +21,7 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// Maximum number of lines of standard output that wait for a reader.
+/// Maximum number of lines of standard output buffered for a reader.
 const MAX_LINES: usize = 1_024;
 /// Maximum length of one line, in bytes; a longer line is split.
 const MAX_LINE: u64 = 64 << 10;
@@ -42,7 +42,7 @@ impl Spawner {
             for (mut command, answer) in queue {
                 let _ = answer.send(command.spawn());
             }
-            // The thread must not end before the process does: its end would kill every child.
+            // The thread must outlive all children: the kernel kills them when it ends.
             loop {
                 std::thread::park();
             }
@@ -58,25 +58,25 @@ impl Spawner {
     }
 }
 
-/// Time for the last output of a process that has ended to reach its log. A process that it left behind may hold the log open.
+/// Time limit for the last output of an ended process to reach its log, since a process that it left behind may hold the log open.
 const LOG_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// A running process.
 pub struct NodeProcess {
     child: Child,
-    /// Lines of its standard output, unless that goes to its log.
+    /// Lines of its standard output, unless they go to its log.
     lines: Receiver<String>,
     status: Option<ExitStatus>,
-    /// Copies its output to its log, if the harness does that.
+    /// Thread that copies its output to its log, if the harness does the copying.
     log_writer: Option<JoinHandle<()>>,
 }
 
-/// The owner of a process, stored in its environment. Its background processes inherit the environment and are found by it.
+/// The owner of a process, stored in its environment. Background processes inherit the environment, which identifies them.
 #[derive(Debug, Clone, Copy)]
 pub struct Owner<'a> {
     /// Absolute path of the run's folder.
     pub run: &'a Path,
-    /// Name of the node; a helper process of the clients has none.
+    /// Name of the node; `None` for a helper process of the clients.
     pub node: Option<&'a str>,
 }
 
@@ -86,7 +86,7 @@ pub fn describe_exit(status: ExitStatus) -> String {
 }
 
 impl NodeProcess {
-    /// Starts a process whose standard error is appended to `log`. It runs `program` if it names no other.
+    /// Starts a process whose standard error is appended to `log`. Runs `program` unless `spec` names another one.
     ///
     /// # Errors
     /// If the process cannot be started.
@@ -117,7 +117,7 @@ impl NodeProcess {
     /// Starts a process with pipes for its standard input and output. Its standard error goes to `log`, up to a size limit.
     ///
     /// # Errors
-    /// If it cannot be started.
+    /// If the process cannot be started.
     pub fn start_piped(spawner: &Spawner, program: &Path, spec: &ProcessSpec, owner: Owner<'_>, log: &Path) -> std::io::Result<Self> {
         let (reader, writer) = std::io::pipe()?;
         let mut command = command(program, spec, owner);
@@ -127,17 +127,18 @@ impl NodeProcess {
         Ok(NodeProcess { child, lines: sync_channel(0).1, status: None, log_writer })
     }
 
-    /// Returns the pipes of a process that was started with them. Later calls return `None`.
+    /// Takes the pipes of a process started by [`NodeProcess::start_piped`]. Later calls return `None`.
     pub fn pipes(&mut self) -> Option<(ChildStdin, ChildStdout)> {
         Some((self.child.stdin.take()?, self.child.stdout.take()?))
     }
 
-    /// Returns its process id, also the id of its group.
+    /// Returns the process id, which is also the group id.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Returns how it ended, if it did. Reaps it. By then its log is complete, unless a process that it started has the log open too.
+    /// Returns the exit status and reaps the process, if it has ended. Its log is then complete, unless a process that it started
+    /// also has the log open.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         if self.status.is_none() {
             self.status = self.child.try_wait().ok().flatten();
@@ -148,7 +149,7 @@ impl NodeProcess {
         self.status
     }
 
-    /// Waits until everything that the process wrote is in its log, at most [`LOG_TIMEOUT`].
+    /// Waits up to [`LOG_TIMEOUT`] for all output of the process to reach its log.
     fn await_log(&mut self) {
         let deadline = Instant::now() + LOG_TIMEOUT;
         while self.log_writer.as_ref().is_some_and(|writer| !writer.is_finished()) && Instant::now() < deadline {
@@ -157,7 +158,7 @@ impl NodeProcess {
         self.log_writer = None;
     }
 
-    /// Waits for its end, at most `within`.
+    /// Waits up to `within` for the process to end.
     pub fn wait_ended(&mut self, within: Duration) -> Option<ExitStatus> {
         let deadline = Instant::now() + within;
         loop {
@@ -171,11 +172,10 @@ impl NodeProcess {
         }
     }
 
-    /// Sends a signal to the node's group. Sends nothing after the process was reaped, since its pid may have been
-    /// reused.
+    /// Sends a signal to the node's group. Sends nothing once the process has been reaped, since its pid may have been reused.
     ///
     /// # Errors
-    /// The error that the kernel returned.
+    /// The error returned by the kernel.
     pub fn signal(&mut self, signal: libc::c_int) -> std::io::Result<()> {
         if self.ended().is_some() {
             return Err(std::io::Error::other("the process has already ended"));
@@ -187,17 +187,17 @@ impl NodeProcess {
         }
     }
 
-    /// Returns the next line of its standard output; `None` if there is none within `wait`.
+    /// Returns the next line of standard output, or `None` if none arrives within `wait`.
     pub fn line(&mut self, wait: Duration) -> Option<String> {
         self.lines.recv_timeout(wait).ok()
     }
 
-    /// Returns its state as the kernel reports it: `R`, `S`, `T` …
+    /// Returns the process state as reported by the kernel: `R`, `S`, `T` …
     pub fn state(&self) -> Option<char> {
         proc_state(self.pid()).map(|(state, _)| state)
     }
 
-    /// Waits until the kernel reports the process as stopped, or as not stopped.
+    /// Waits until the kernel reports the process as stopped or as running, depending on `stopped`.
     pub fn await_stopped(&self, stopped: bool, within: Duration) -> bool {
         let deadline = Instant::now() + within;
         while Instant::now() < deadline {
@@ -219,7 +219,7 @@ impl Drop for NodeProcess {
     }
 }
 
-/// Builds the command of a process, with a separate process group and a parent-death signal.
+/// Builds the command for a process in its own process group, with a parent-death signal.
 fn command(program: &Path, spec: &ProcessSpec, owner: Owner<'_>) -> Command {
     let mut command = Command::new(spec.program.as_deref().unwrap_or(program));
     command.args(&spec.args).stdin(Stdio::piped()).process_group(0);
@@ -235,8 +235,7 @@ fn command(program: &Path, spec: &ProcessSpec, owner: Owner<'_>) -> Command {
     command
 }
 
-/// Reads a process's standard output to the end, so that a full pipe never blocks the process. Lines without a reader are
-/// dropped.
+/// Reads a process's standard output to the end, so that a full pipe never blocks the process. Drops lines when no reader takes them.
 fn pass_lines(stdout: impl Read, send: &SyncSender<String>) {
     let mut stdout = BufReader::new(stdout);
     let mut line = vec![];

@@ -1,4 +1,4 @@
-//! All processes of a running node as a unit. A fault affects all of them, and the node has ended when one of them has.
+//! All processes of a running node as a unit. A fault affects all of them, and the node has ended as soon as one of them has.
 
 use super::process::{NodeProcess, Owner, Spawner, describe_exit};
 use super::strays;
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
-/// Number of bytes in which a log line is searched, counted from the start of the process.
+/// Maximum number of bytes of a log to search for a line, counted from the start of the process.
 const MAX_LOG_SEARCH: u64 = 4 << 20;
 
 /// All processes of a node.
@@ -42,10 +42,10 @@ pub(super) fn log_path(run: &Path, node: &str, process: &str) -> PathBuf {
 }
 
 impl RunningNode {
-    /// Starts all processes of a node. A process that names no program runs `program`. `started` is called with each process id.
+    /// Starts all processes of a node. A process without a program of its own runs `program`. Calls `started` with each process id.
     ///
     /// # Errors
-    /// The process that could not be started. The ones started before it have been killed.
+    /// Names the process that could not be started. Those started before it have been killed.
     pub(super) fn start(
         spawner: &Spawner,
         program: &Path,
@@ -68,7 +68,7 @@ impl RunningNode {
         Ok(running)
     }
 
-    /// Whether the log of the first process has a line with this text since its start.
+    /// Whether the first process has logged a line with this text since it started.
     pub(super) fn has_logged_first(&self, text: &str) -> bool {
         self.has_logged(&self.processes[0].spec.name, text)
     }
@@ -78,7 +78,7 @@ impl RunningNode {
         self.processes[0].process.pid()
     }
 
-    /// Returns how a process ended, if one did. Processes that it left in the background do not count as running.
+    /// Returns the exit status of an ended process, if any. Processes that it left in the background do not count as running.
     pub(super) fn ended(&mut self) -> Option<ExitStatus> {
         self.processes.iter_mut().find_map(|running| running.process.ended())
     }
@@ -89,7 +89,7 @@ impl RunningNode {
         (self.processes.len() > 1).then(|| self.processes[i].spec.name.clone())
     }
 
-    /// Returns the log of the process that ended, or that of the first process if none did.
+    /// Returns the log of the process that ended, or of the first process if none has.
     pub(super) fn log(&mut self) -> LogPart {
         let ended = self.processes.iter_mut().position(|running| running.process.ended().is_some());
         self.processes[ended.unwrap_or(0)].log.clone()
@@ -100,8 +100,8 @@ impl RunningNode {
         self.processes.iter().map(|running| running.log.clone()).collect()
     }
 
-    /// Waits until every process has ended. `within` is the time limit of processes that specify none. Returns the status of the
-    /// first process.
+    /// Waits until every process has ended. `within` is the time limit for processes that do not specify one. Returns the status
+    /// of the first process.
     pub(super) fn wait_ended(&mut self, within: Duration) -> Option<ExitStatus> {
         let began = Instant::now();
         let mut first = None;
@@ -116,7 +116,7 @@ impl RunningNode {
     /// Sends a signal to every running process.
     ///
     /// # Errors
-    /// If no process runs, or the error that the kernel returned.
+    /// If no process is running, or the error returned by the kernel.
     pub(super) fn signal(&mut self, signal: libc::c_int) -> std::io::Result<()> {
         let mut sent = Err(std::io::Error::other("the process has already ended"));
         for running in self.processes.iter_mut().filter_map(|r| r.process.ended().is_none().then_some(&mut r.process)) {
@@ -129,10 +129,10 @@ impl RunningNode {
         sent
     }
 
-    /// Asks every process to end, with the stop signal that each specifies.
+    /// Sends every process the stop signal that it specifies.
     ///
     /// # Errors
-    /// If no process runs, or the error that the kernel returned.
+    /// If no process is running, or the error returned by the kernel.
     pub(super) fn ask_to_end(&mut self) -> std::io::Result<()> {
         let mut asked = Err(std::io::Error::other("the process has already ended"));
         for running in &mut self.processes {
@@ -143,20 +143,20 @@ impl RunningNode {
         asked
     }
 
-    /// Returns the state that the kernel reports: `T` if all are stopped, else that of the first one which is not.
+    /// Returns the state reported by the kernel: `T` if all processes are stopped, otherwise the state of the first one that is not.
     pub(super) fn state(&self) -> Option<char> {
         let states: Vec<char> = self.processes.iter().filter_map(|running| running.process.state()).collect();
         states.iter().find(|state| **state != 'T').or(states.first()).copied()
     }
 
-    /// Waits until the kernel reports all processes as stopped, or none.
+    /// Waits until the kernel reports all processes as stopped, or all as running, depending on `stopped`.
     pub(super) fn await_stopped(&self, stopped: bool, within: Duration) -> bool {
         let deadline = Instant::now() + within;
         self.processes.iter().all(|r| r.process.await_stopped(stopped, deadline.saturating_duration_since(Instant::now())))
     }
 
-    /// Kills the background process that a successfully ended process of this node left behind, and returns an error text: a
-    /// background process cannot be watched.
+    /// If a process of this node exited successfully and left a background process behind, kills that process and returns an
+    /// error message: a background process cannot be watched.
     pub(super) fn end_background_process(&mut self) -> Option<String> {
         let gone = self.processes.iter_mut().position(|r| r.process.ended().is_some_and(|status| status.success()))?;
         let name = self.processes[gone].spec.name.clone();

@@ -1,4 +1,4 @@
-//! Signals that faults send to a node's process, their undoing, and the evidence of both.
+//! Signals that faults send to a node's processes, how they are undone, and the evidence of both.
 
 use super::running::RunningNode;
 use super::{Cluster, Evidence, NodeSlot, SIGNAL_TIMEOUT, Shared, log_tail, node_index};
@@ -10,8 +10,8 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
-/// Time that a node has to end by itself after the SIGTERM of a fault. etcd first hands over its leadership, which
-/// took more than 3 s on a busy machine.
+/// Time for a node to exit by itself after a fault's SIGTERM. etcd first hands over leadership, which has taken
+/// more than 3 s on a busy machine.
 const END_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Whether a fault ended a process, or the process had ended before.
@@ -33,7 +33,7 @@ impl Cluster {
             return done.map(EndCause::Fault);
         }
         let mut slot = self.slot(node);
-        // The process may have ended by itself a moment ago: that is a finding, not our kill.
+        // The process may have ended by itself just before: that is a finding, not our kill.
         self.shared.check_process(&mut slot);
         let Some(process) = slot.process.as_mut() else { return Ok(EndCause::Earlier) };
         let pid = process.pid();
@@ -47,8 +47,8 @@ impl Cluster {
         Ok(EndCause::Fault([("killed".into(), 1.into()), (format!("pid_{node}"), pid.into())].into()))
     }
 
-    /// Sends SIGTERM, or the stop signal of each process, and verifies that the node ends by itself. A node that does not end in
-    /// time is killed, which is not evidence of a termination.
+    /// Sends SIGTERM, or each process's own stop signal, and verifies that the node ends by itself. A node that does not end in
+    /// time is killed, which does not count as evidence of a termination.
     ///
     /// # Errors
     /// If the process could be neither terminated nor killed.
@@ -69,8 +69,8 @@ impl Cluster {
         Ok(EndCause::Fault([(effect.into(), 1.into()), (format!("pid_{node}"), pid.into())].into()))
     }
 
-    /// Starts a node that a fault ended on its existing data, and waits until it has recovered. A failure to start is
-    /// recorded with its reason: a node that refuses its own data has crashed.
+    /// Restarts a node that was ended by a fault, on its existing data, and waits until it has recovered. A failure
+    /// to start is recorded with its reason: a node that refuses its own data has crashed.
     ///
     /// # Errors
     /// If the node does not start.
@@ -89,8 +89,7 @@ impl Cluster {
         Ok([("restarted".into(), 1.into()), (format!("ready_ms_{node}"), Json::from((ready_ms * 10.0).round() / 10.0))].into())
     }
 
-    /// Sends SIGSTOP and verifies that the kernel reports the process as stopped. Does nothing to a node that ended
-    /// by itself.
+    /// Sends SIGSTOP and verifies that the kernel reports the process as stopped. Does nothing if the node has ended by itself.
     ///
     /// # Errors
     /// If the process could not be stopped.
@@ -108,7 +107,7 @@ impl Cluster {
         Ok([("seen_stopped".into(), u64::from(stopped).into())].into())
     }
 
-    /// Sends SIGCONT and verifies that the kernel reports the process as running. Does nothing to a node without a
+    /// Sends SIGCONT and verifies that the kernel reports the process as running. Does nothing if the node has no
     /// process.
     ///
     /// # Errors
@@ -132,7 +131,7 @@ impl Cluster {
 }
 
 impl Shared {
-    /// Records that a node ended because a fault asked it to. A panic on the way still counts as a crash.
+    /// Records that a node ended at a fault's request. A panic during shutdown still counts as a crash.
     pub(super) fn record_asked_end(&self, node: Node, slot: &mut NodeSlot, status: ExitStatus, by: &str) {
         slot.end_handled = true;
         slot.process = None;

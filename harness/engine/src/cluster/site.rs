@@ -1,4 +1,4 @@
-//! What a cluster offers to the system's adapter: addresses, relay ports, and a way to end the run.
+//! Services that a cluster provides to the system's adapter: addresses, relay ports, and a way to end the run.
 
 use crate::relay::{Relay, Route};
 use crate::stop::{Stop, StopReason};
@@ -9,7 +9,7 @@ use heckle_system_api::identity::Mistaken;
 use heckle_system_api::launch::{Addresses, Dialler, RelayPorts};
 use std::net::SocketAddr;
 
-/// Allocates addresses for the processes of one cluster, from its claim.
+/// Allocates addresses for the processes of one cluster from the cluster's claim.
 pub(super) struct ClaimedAddresses<'a>(pub(super) &'a LoopbackClaim);
 
 impl Addresses for ClaimedAddresses<'_> {
@@ -30,7 +30,7 @@ impl RelayPorts for Relay {
     }
 }
 
-/// Ends the run if another program answers in place of a node.
+/// Returns a callback that ends the run if another program answers in place of a node.
 pub(super) fn on_foreign_server(stop: &Stop) -> Mistaken {
     let stop = stop.clone();
     Mistaken::new(move |why| stop.ask(StopReason::Broken(why)))

@@ -69,7 +69,8 @@ impl Shared {
         Ok(())
     }
 
-    /// Sets the clock that is wrong for the whole run. A process begins with the right time, also after a restart.
+    /// Sets the clock offset that one node has for the whole run. It must be set after every start, since a
+    /// process begins with the right time.
     pub(super) fn set_clock(&self, spec: &NodeSpec, mut detail: Evidence) -> Result<Evidence, String> {
         let Some(offset) = self.clock_offset.filter(|offset| offset.node.to_string() == spec.name) else { return Ok(detail) };
         let clocks = self.system.clocks().ok_or_else(|| format!("the clocks of {} cannot be set", self.system.name()))?;
@@ -79,8 +80,8 @@ impl Shared {
         Ok(detail)
     }
 
-    /// Records that a node did not become ready. Returns the reason in words, with the end of the log of the process that
-    /// ended, or of all logs.
+    /// Records that a node did not become ready. Returns the reason as text, with the end of the ended process's log, or
+    /// of all logs if none has ended.
     pub(super) fn record_failed_start(&self, slot: &mut NodeSlot, why: &str) -> String {
         let process = slot.process.as_mut();
         let (status, logs) = process.map_or((None, vec![]), |process| (process.ended(), process.logs()));
@@ -102,8 +103,7 @@ impl Shared {
         format!("{} did not start{again}: {why}\n{}", slot.spec.name, ends.collect::<Vec<_>>().join("\n"))
     }
 
-    /// Returns why a node did not start again. If another program has its port, that program is the reason, and the
-    /// run stops for it.
+    /// Returns the reason why a node did not restart. If another program holds its port, that program is the reason, and the run stops.
     pub(super) fn explain_failed_start(&self, slot: &mut NodeSlot, why: String) -> String {
         if slot.process.as_mut().is_some_and(|process| RunningNode::ended(process).is_none()) {
             return why;

@@ -7,9 +7,9 @@ use heckle_results::input;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// Replaces the node's name for helper processes of the clients.
+/// Stands in for the node's name for helper processes of the clients.
 pub(super) const CLIENTS: &str = "clients";
-/// Maximum number of bytes to read of an environment.
+/// Maximum number of bytes to read from an environment.
 const ENVIRONMENT: u64 = 256 << 10;
 
 /// A process of a run, found by its environment.
@@ -23,8 +23,7 @@ pub(super) struct Stray {
     pub(super) node: String,
 }
 
-/// Finds the processes of a run, or of one of its nodes. `run` is the absolute path of the run's folder. The present process is
-/// excluded.
+/// Finds the processes of a run, or of one of its nodes. `run` is the absolute path of the run's folder. Excludes the current process.
 pub(super) fn find(run: &Path, node: Option<&str>) -> Vec<Stray> {
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok()).filter(|pid| *pid != std::process::id());
@@ -36,7 +35,7 @@ pub(super) fn find(run: &Path, node: Option<&str>) -> Vec<Stray> {
     found.collect()
 }
 
-/// Returns the node that a process belongs to, if the process belongs to the run.
+/// Returns the name of the node that owns a process, if the process belongs to the run.
 pub(super) fn owner(pid: u32, run: &Path) -> Option<String> {
     let environment = input::bytes(Path::new(&format!("/proc/{pid}/environ")), ENVIRONMENT).ok()?;
     let value = |name: &str| {
@@ -51,7 +50,7 @@ pub(super) fn owner(pid: u32, run: &Path) -> Option<String> {
 pub(super) fn kill(run: &Path, node: &str) {
     for stray in find(run, Some(node)) {
         if proc_state(stray.pid).is_some_and(|(_, start)| start == stray.start_time) {
-            // SAFETY: a moment ago the pid belonged to this process, according to its start time.
+            // SAFETY: the start time has just confirmed that the pid still belongs to this process.
             unsafe {
                 libc::kill(stray.pid as libc::pid_t, libc::SIGKILL);
             }

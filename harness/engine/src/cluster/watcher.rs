@@ -1,4 +1,4 @@
-//! Watching the processes of a cluster for ends and listeners that no fault explains.
+//! Watches the processes of a cluster for exits and listeners that no fault explains.
 
 use super::running::RunningNode;
 use super::{NodeSlot, Shared, WATCH_EVERY, log_tail};
@@ -11,7 +11,7 @@ impl Shared {
     pub(super) fn watch(&self) {
         while !self.over.load(Ordering::SeqCst) {
             for slot in &self.nodes {
-                // A locked slot is being faulted or restarted right now.
+                // A locked slot is currently being faulted or restarted.
                 if let Ok(mut slot) = slot.try_lock() {
                     self.check_process(&mut slot);
                     if slot.end_handled {
@@ -23,8 +23,8 @@ impl Shared {
         }
     }
 
-    /// Records the end of a node that was not asked to end, and stops the run. A crash of the system counts as a
-    /// violation, anything else as an error of the machine.
+    /// Records an unrequested end of a node, and stops the run. A crash of the system counts as a violation,
+    /// anything else as a failure of the machine.
     pub(super) fn check_process(&self, slot: &mut NodeSlot) {
         if slot.end_handled {
             return;
@@ -59,8 +59,8 @@ impl Shared {
         }
     }
 
-    /// Checks that nothing listens in place of a node whose process is gone. It takes two sightings, so that the last
-    /// moment of a process that was just killed does not count as a foreign program.
+    /// Checks that nothing listens on the port of a node whose process is gone. Two sightings are required, so that
+    /// the last moment of a process that was just killed does not count as a foreign program.
     pub(super) fn check_for_foreign_listener(&self, slot: &mut NodeSlot) {
         if slot.process.is_some() {
             slot.saw_listener = false;

@@ -1,8 +1,8 @@
-//! Watches the running load for the limits of `--abort-on`. Pure: times and outcomes are inputs, and a clock calls it every second.
+//! Checks the running load against the limits of `--abort-on`. Pure: times and outcomes are inputs, and a timer calls it every second.
 //!
-//! A figure covers one second. Latency counts from when an op was due, as everywhere. An op of unknown outcome counts with the time
-//! that its client waited, and an op that is still open counts once it has waited longer than the limit: a system that stalls
-//! completely would have no latency otherwise.
+//! A figure covers one second. Latency is measured from when an op was due, as everywhere. An op of unknown outcome counts with the
+//! time its client waited. An op that is still open counts once it has waited longer than the limit, since a system that stalls
+//! completely would otherwise have no latency at all.
 
 use crate::plan::abort::{AbortRule, LiveFigure};
 use hdrhistogram::Histogram;
@@ -11,22 +11,22 @@ use heckle_results::charts::axis::digits;
 use heckle_system_api::connection::Outcome;
 use std::collections::BTreeMap;
 
-/// Length of the time that a figure covers.
+/// Period that a figure covers.
 pub const INTERVAL: Nanos = Nanos::from_ms(1_000);
-/// Longest latency that is distinguished: ten minutes, the longest op timeout.
+/// Longest latency that can be recorded: ten minutes, the longest op timeout.
 const MAX_LATENCY_US: u64 = 600_000_000;
 
-/// See the module.
+/// Checks the load against limits; see the module's documentation.
 #[derive(Debug)]
 pub struct AbortWatch {
-    /// Each limit, with the number of seconds in a row in which it was passed.
+    /// Each limit, with the number of consecutive seconds in which it was exceeded.
     rules: Vec<(AbortRule, u32)>,
     /// When each open op was due.
     open: BTreeMap<OpId, Nanos>,
     second: Second,
 }
 
-/// What ended in the present second.
+/// Ops that ended in the current second.
 #[derive(Debug)]
 struct Second {
     latency_us: Histogram<u64>,
@@ -36,25 +36,25 @@ struct Second {
 }
 
 impl AbortWatch {
-    /// A watch for these limits; `None` if there are none.
+    /// Creates a watch for these limits. Returns `None` if there are none.
     pub fn new(rules: &[AbortRule]) -> Option<Self> {
         let latency_us = Histogram::new_with_bounds(1, MAX_LATENCY_US, 3).expect("the bounds are in order and the precision is valid");
         let second = Second { latency_us, ended: 0, failed: 0, unknown: 0 };
         (!rules.is_empty()).then(|| AbortWatch { rules: rules.iter().map(|r| (r.clone(), 0)).collect(), open: BTreeMap::new(), second })
     }
 
-    /// An op that was due at `due` has been sent.
+    /// Notes that an op that was due at `due` has been sent.
     pub fn invoked(&mut self, op: OpId, due: Nanos) {
         self.open.insert(op, due);
     }
 
-    /// An op has ended.
+    /// Notes that an op has ended.
     pub fn completed(&mut self, op: OpId, outcome: Outcome, now: Nanos) {
         let Some(due) = self.open.remove(&op) else { return };
         self.second.ended += 1;
         match outcome {
             Outcome::Ok(_) => {}
-            // The time to prove that nothing happened says nothing about the latency of the service.
+            // The time taken to prove that an op did not happen is not a latency of the service.
             Outcome::NotApplied => {
                 self.second.failed += 1;
                 return;
@@ -64,12 +64,12 @@ impl AbortWatch {
         self.second.latency_us.saturating_record(now.since(due).0 / 1_000);
     }
 
-    /// Begins the first second, without a look at what was before: the warm-up.
+    /// Begins the first second, ignoring everything before it, which was the warm-up.
     pub fn begin(&mut self) {
         self.second.clear();
     }
 
-    /// Ends a second. Returns why the load should end, if a limit was passed in each of as many seconds as its rule demands.
+    /// Ends a second. Returns the reason to end the load, if a limit was exceeded in as many consecutive seconds as its rule requires.
     pub fn tick(&mut self, now: Nanos) -> Option<String> {
         let mut why = None;
         for (rule, streak) in &mut self.rules {
@@ -78,14 +78,14 @@ impl AbortWatch {
                     let mut all = self.second.latency_us.clone();
                     let waited = self.open.values().map(|due| now.since(*due).0 / 1_000);
                     waited.filter(|us| *us as f64 / 1e3 > rule.limit).for_each(|us| all.saturating_record(us));
-                    // Nothing ended and nothing waits too long: all is well.
+                    // No op ended and none has waited too long, so the limit is not exceeded.
                     if all.is_empty() {
                         *streak = 0;
                         continue;
                     }
                     all.value_at_quantile(quantile) as f64 / 1e3
                 }
-                // A share of nothing is neither beyond the limit nor within it.
+                // With no ended ops there is no ratio to compare, so the streak neither grows nor ends.
                 LiveFigure::UnknownRatio | LiveFigure::FailedRatio if self.second.ended == 0 => continue,
                 LiveFigure::UnknownRatio => self.second.unknown as f64 / self.second.ended as f64,
                 LiveFigure::FailedRatio => self.second.failed as f64 / self.second.ended as f64,
@@ -136,7 +136,7 @@ mod tests {
             OpId(self.op)
         }
 
-        /// A second with ops of these latencies in milliseconds.
+        /// Plays one second with ops of these latencies, in milliseconds.
         fn second(&mut self, latencies: &[u64], outcome: Outcome) -> Option<String> {
             for ms in latencies {
                 let op = self.send();
@@ -178,7 +178,7 @@ mod tests {
         let mut rig = Rig::new("p99_ms>500 for 1s");
         assert_eq!(rig.second(&[400], Outcome::Unknown), None);
         assert!(rig.second(&[900], Outcome::Unknown).is_some());
-        // A failed op was proved not to have happened: its time says nothing.
+        // A failed op was proved not to have happened, so its latency does not count.
         let mut rig = Rig::new("p99_ms>500 for 1s");
         assert_eq!(rig.second(&[900], Outcome::NotApplied), None);
     }

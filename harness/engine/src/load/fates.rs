@@ -1,10 +1,9 @@
-//! Queries the fates of ops of unknown outcome: half of them during the load, while faults are active, the rest after
-//! the quiet tail.
+//! Queries the fates of ops of unknown outcome: half of them during the load, while faults are active, and the rest after the quiet tail.
 //!
-//! A query makes its own answer true (see `docs/uncertainty.md`), so queries are a load on the system under test, and
-//! a hard one: they hit ops that are still running, are buffered in the socket of a stopped node, or were accepted by
-//! a minority. Queries use separate connections, through a node drawn by the seed, and their number is bounded, so
-//! that they never delay an op on the harness's side.
+//! A query makes its own answer true (see `docs/uncertainty.md`), so queries are a demanding load on the system under
+//! test: they hit ops that are still running, are buffered in the socket of a stopped node, or were accepted by a
+//! minority. Queries use separate connections through a node drawn from the seed, and their number is bounded, so the
+//! harness never delays an op because of them.
 
 use super::LoadContext;
 use crate::plan::Plan;
@@ -18,24 +17,24 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Maximum number of concurrent queries; any beyond it are asked after the tail.
+/// Maximum number of concurrent queries. Further ones are postponed until after the tail.
 const MAX_CONCURRENT: usize = 64;
-/// Attempts per query during the load. After the tail it is asked again.
+/// Attempts per query during the load. An unresolved query is repeated after the tail.
 const ATTEMPTS_DURING_LOAD: u32 = 6;
 /// Attempts per query after the tail.
 const ATTEMPTS_AFTER_TAIL: u32 = 10;
-/// Pause between two attempts, so that a cluster without a quorum is not flooded.
+/// Pause between attempts, so that a cluster without a quorum is not flooded.
 const PAUSE: Duration = Duration::from_millis(50);
-/// Maximum number of ops remembered for queries after the tail; those beyond it are not queried.
+/// Maximum number of ops remembered for queries after the tail; any beyond it are not queried.
 const MAX_DEFERRED: usize = 100_000;
 /// Time limit for all queries after the tail.
 const TIME_AFTER_TAIL: Duration = Duration::from_secs(30);
-/// Client number of the first query during the load; clients of ops have far lower ones.
+/// Client number of the first query during the load; clients that send ops have far lower numbers.
 const FIRST_DURING_LOAD: u64 = 1 << 48;
 /// Client number of the first query after the tail.
 const FIRST_AFTER_TAIL: u64 = 2 << 48;
 
-/// An op of unknown outcome whose fate is not known yet.
+/// An op of unknown outcome whose fate is not yet known.
 #[derive(Debug, Clone)]
 pub struct PendingFate {
     /// The op.
@@ -123,7 +122,7 @@ pub fn query_remaining(plan: &Plan, outside: &LoadContext, rest: Vec<PendingFate
                 let _ = asker.await;
             }
         };
-        // Queries without an answer by then stay unresolved.
+        // Queries still unanswered at the time limit stay unresolved.
         let _ = tokio::time::timeout(TIME_AFTER_TAIL, all).await;
     });
     Ok(())
@@ -155,12 +154,12 @@ impl FateClient {
         self.seed.part(&format!("{op}/{attempt}")).0
     }
 
-    /// Queries one node after another, and records the fate, or that it stayed unresolved.
+    /// Queries one node after another, and records the fate, or the fact that it stayed unresolved.
     async fn query(&self, open: &PendingFate, attempts: u32) -> Fate {
         let mut answer = None;
         for attempt in 1..=attempts {
             if self.outside.stop.asked() {
-                // The stop ended the query, not a missing answer, so nothing is recorded.
+                // The query ended because of the stop, not for lack of an answer, so nothing is recorded.
                 return Fate::Unresolved;
             }
             let node = (self.draw(open.op, attempt) % self.connections.len() as u64) as usize;

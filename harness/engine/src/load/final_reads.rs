@@ -1,5 +1,5 @@
-//! After the quiet tail, reads every key serially through every node that may be queried. What was acknowledged must still
-//! be there, and a lost update that no client has read becomes visible.
+//! After the quiet tail, reads every key serially through every node that may be queried. Every acknowledged write must
+//! still be visible, and these reads reveal a lost update that no client has read so far.
 
 use super::{LoadContext, LoadTotals, record_completion};
 use crate::plan::Plan;
@@ -7,8 +7,7 @@ use heckle_history::{Call, Event, Invoke, NodeIx, OpId, Path, ProcessId};
 use heckle_system_api::connection::{Connection, Op, Outcome};
 use std::sync::Arc;
 
-/// Maximum number of keys read at the end. With more keys, the first ones are read, which are the busiest in a skewed
-/// load.
+/// Maximum number of keys read at the end. If there are more, only the first ones are read, which are the busiest in a skewed load.
 pub const MAX_KEYS_READ: usize = 1_000;
 /// Attempts per final read.
 const ATTEMPTS: u32 = 3;
@@ -54,7 +53,7 @@ pub fn run(plan: &Plan, outside: &LoadContext, used: LoadTotals, through: &[Node
                 }
                 unread += u64::from(!read);
             }
-            // Reads of the next node belong to another process, since one process talks to one node.
+            // Reads through the next node belong to a new process, since each process talks to one node.
             process += 1;
         }
         Ok(unread)

@@ -1,4 +1,4 @@
-//! Figures of the run so far, for those who watch it: the terminal and `live.json`. Reports compute theirs from the history.
+//! Live figures of the run, for the terminal and `live.json`. Reports compute their figures from the history instead.
 
 use super::phase::Phase;
 use crate::clock::RunClock;
@@ -15,10 +15,10 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 /// Upper limit of displayed latencies: ten minutes, the longest op timeout.
 const MAX_LATENCY_US: u64 = 600_000_000;
 
-/// The kinds of ops, by the names that reports use.
+/// Kinds of ops, by their names in reports.
 const KINDS: [&str; 5] = ["cas", "get", "put", "read", "write"];
 
-/// Counters that ops update and watchers read.
+/// Counters updated by ops and read by watchers.
 #[derive(Debug, Default)]
 pub struct Live {
     counters: [Counters; KINDS.len()],
@@ -46,7 +46,7 @@ impl Counters {
             condition_not_met: self.condition_not_met.load(Relaxed),
             failed: self.failed.load(Relaxed),
             unknown: self.unknown.load(Relaxed),
-            // Last, so that no more ops have ended than were sent.
+            // Read last, so that no more ops appear to have ended than were sent.
             invoked: self.invoked.load(Relaxed),
         }
     }
@@ -66,7 +66,7 @@ impl Default for Latency {
     }
 }
 
-/// What a watcher has read, so that each sees the latency since its own last reading.
+/// A watcher's last reading, so that each watcher sees the latency since then.
 #[derive(Debug, Default)]
 pub struct Watcher {
     seen: Option<Histogram<u64>>,
@@ -104,12 +104,12 @@ fn index(kind: &str) -> usize {
 }
 
 impl Live {
-    /// Sets the run's clock, which has just started.
+    /// Stores the run's clock, which has just started.
     pub fn set_clock(&self, clock: RunClock) {
         let _ = self.clock.set(clock);
     }
 
-    /// Sets whether the run is judged while it goes on, and the flag that says why it stops early.
+    /// Stores whether the run is judged online, and the stop flag, which holds the reason for an early stop.
     pub fn set_judge(&self, judges: bool, stop: Stop) {
         let _ = self.judge.set((judges, stop));
     }
@@ -142,12 +142,12 @@ impl Live {
         counter.fetch_add(1, Relaxed);
     }
 
-    /// Adds a fault that begins.
+    /// Adds a fault that has just begun.
     pub fn fault_began(&self, label: &str) {
         let began_s = self.now_s();
         let mut faults = lock(&self.faults);
         if faults.len() >= MAX_FAULTS {
-            // The oldest that is over makes room.
+            // Remove the oldest fault that has ended, to make room.
             let oldest = faults.iter().position(|f| f.ended_s.is_some()).unwrap_or(0);
             faults.remove(oldest);
         }
@@ -163,16 +163,16 @@ impl Live {
     }
 
     fn now_s(&self) -> f64 {
-        // To the millisecond, as it is shown.
+        // Rounded to the millisecond, as displayed.
         self.clock.get().map_or(0.0, |clock| (clock.now().as_ms_f64()).round() / 1e3)
     }
 
-    /// The latest faults, oldest first.
+    /// Returns the latest faults, oldest first.
     pub fn faults(&self) -> Vec<LiveFault> {
         lock(&self.faults).clone()
     }
 
-    /// Ops and latencies so far, by kind. Kinds that were not sent are left out.
+    /// Returns ops and latencies so far, by kind. Leaves out kinds of which no op was sent.
     pub fn by_kind(&self) -> (BTreeMap<String, LiveOps>, BTreeMap<String, Buckets>) {
         let latency = lock(&self.latency).by_kind.clone();
         let ops = KINDS.into_iter().zip(self.counters.iter().map(Counters::read)).filter(|(_, ops)| ops.invoked > 0);
@@ -180,7 +180,7 @@ impl Live {
         (ops.map(|(kind, ops)| (kind.to_owned(), ops)).collect(), latency.map(|(kind, b)| (kind.to_owned(), b)).collect())
     }
 
-    /// What is known about correctness so far, and why the run stops early, if it does.
+    /// Returns the state of the online judge, and the reason for an early stop, if any.
     pub fn judge(&self) -> (JudgeState, Option<String>) {
         let Some((judges, stop)) = self.judge.get() else { return (JudgeState::Off, None) };
         let state = if *judges { JudgeState::NoViolation } else { JudgeState::Off };

@@ -1,4 +1,4 @@
-//! Sends the load: each op at its time, with every invoke and every reply recorded.
+//! Sends the load: each op at its scheduled time, with every invoke and every reply recorded.
 //!
 //! The driver of `heckle-workloads`, which has no clock and no socket, decides which client sends what and when. This
 //! module does the rest: a thread that sleeps precisely announces the arrivals of the open loop, connections carry
@@ -33,16 +33,16 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Capacity of the queue of arrivals that the dispatcher has not yet read, in batches.
+/// Capacity, in batches, of the queue of arrivals not yet read by the dispatcher.
 const ARRIVAL_BATCHES: usize = 1_024;
-/// Maximum number of arrivals that are announced together.
+/// Maximum number of arrivals announced together.
 const MAX_BATCH: usize = 64;
-/// Time after the op timeout within which the last op must be recorded.
+/// Extra time after the op timeout for the last op to be recorded.
 const DRAIN_GRACE: Duration = Duration::from_secs(2);
 /// Longest sleep of the pacing thread between two checks for a stop.
 const MAX_SLEEP: Nanos = Nanos::from_ms(50);
 
-/// Shared by everything that sends ops.
+/// Context shared by everything that sends ops.
 #[derive(Clone)]
 pub struct LoadContext {
     /// The run's clock.
@@ -55,22 +55,22 @@ pub struct LoadContext {
     pub stop: Stop,
     /// Figures for the terminal.
     pub live: Arc<Live>,
-    /// Where clients reach each node, and the identity that must answer there.
+    /// Address at which clients reach each node, and the identity expected there.
     pub nodes: Arc<[Target]>,
     /// Reports which node serves which keys, if the system supports it.
     pub watch: Option<Arc<dyn Watch>>,
-    /// Where the first client reaches each node, if it is remote.
+    /// Address at which the first client reaches each node, if that client is remote.
     pub far: Option<Arc<[Target]>>,
 }
 
-/// What the load sent and opened. Later ids continue after these counts.
+/// Number of ops sent and processes opened by the load. Later ids continue from these counts.
 #[derive(Debug, Clone, Copy)]
 pub struct LoadTotals {
     /// Ops sent.
     pub ops: u64,
     /// Processes opened.
     pub processes: u32,
-    /// Arrivals that were due before the load ended but were never sent, because too many ops were open.
+    /// Arrivals that were due before the load ended but were never sent, because the limit of open ops was reached.
     pub unsent: u64,
 }
 
@@ -101,7 +101,7 @@ pub fn run(plan: &Plan, outside: &LoadContext) -> Result<(LoadTotals, Vec<Pendin
     used
 }
 
-/// Returns the arrivals of an open loop with this rate, or that of its stages.
+/// Returns the arrivals of an open loop at this rate, or at the rates of the plan's stages.
 fn arrivals(plan: &Plan, rate: f64) -> Arrivals<Pcg64> {
     let rng = plan.seed.stream("arrivals");
     match &plan.stages {
@@ -110,7 +110,7 @@ fn arrivals(plan: &Plan, rate: f64) -> Arrivals<Pcg64> {
     }
 }
 
-/// Ends the load when a limit of the plan is passed. Each second of the window is looked at.
+/// Ends the load when a limit of the plan is exceeded. Checks every second of the window.
 async fn watch_limits((start, end): (Nanos, Nanos), load: Rc<Load>) {
     let (clock, stop) = (load.outside.clock, &load.outside.stop);
     let Some(watch) = &load.abort else { return };
@@ -141,7 +141,7 @@ async fn open_loop(plan: &Plan, arrivals: Arrivals<Pcg64>, load: &Rc<Load>) -> R
             while clock.now() < at && !stop.asked() {
                 clock.sleep_until(Nanos(at.0.min(clock.now().0 + MAX_SLEEP.0)));
             }
-            // At a high rate several are due when the sleep ends.
+            // At a high rate, several arrivals are due when the sleep ends.
             let now = clock.now();
             let batch: Vec<Nanos> = std::iter::from_fn(|| arrivals.next_if(|at| *at <= now)).take(MAX_BATCH).collect();
             if stop.asked() || (!batch.is_empty() && send.blocking_send(batch).is_err()) {
@@ -154,7 +154,7 @@ async fn open_loop(plan: &Plan, arrivals: Arrivals<Pcg64>, load: &Rc<Load>) -> R
         for intended in batch {
             load.step(Input::Arrival(intended));
         }
-        // The pacer may be far ahead: replies, timers and writes have their turn after each batch.
+        // The pacer may be far ahead, so let replies, timers and writes proceed after each batch.
         tokio::task::yield_now().await;
     }
     pacer.join().map_err(|_| "the pacing thread panicked".to_owned())
@@ -185,9 +185,9 @@ struct Load {
     driver: RefCell<Driver>,
     route: Route,
     keys: Vec<Arc<str>>,
-    /// Number of each key in the history.
+    /// Id of each key in the history.
     key_ids: Vec<KeyId>,
-    /// The figure with the system's id of an operation, if it reports one.
+    /// The figure that carries the system's own id of an operation, if the system reports one.
     op_id: Option<FigureId>,
     /// Group of each key, by index of the key. Nodes serve keys by group.
     groups: Vec<u16>,
@@ -202,7 +202,7 @@ struct Load {
 struct PendingOp {
     op: Op,
     node: NodeIx,
-    /// When it was due; in the closed loop, when it was sent.
+    /// When it was due; in the closed loop, the time at which it was sent.
     from: Nanos,
 }
 
@@ -248,7 +248,7 @@ impl Load {
         }
     }
 
-    /// Passes an input to the driver, with the present time.
+    /// Passes an input to the driver, with the current time.
     fn step(self: &Rc<Self>, input: Input) {
         self.step_at(self.outside.clock.now(), input);
     }

@@ -1,9 +1,9 @@
-//! The phases of a run. The terminal shows the current one, so that a time without ops does not look like a stall.
+//! The phases of a run. The terminal shows the current phase, so that a period without ops does not look like a stall.
 
 /// The phases of a run, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Phase {
-    /// The machine is measured and the plan is written to disk.
+    /// The harness measures the machine and writes the plan to disk.
     #[default]
     Preparing,
     /// Nodes start and answer for the first time.
@@ -31,7 +31,7 @@ pub enum Phase {
 }
 
 impl Phase {
-    /// Returns the phase in words.
+    /// Returns the display name of the phase.
     pub fn label(self) -> &'static str {
         match self {
             Phase::Preparing => "measuring the machine",
@@ -49,7 +49,7 @@ impl Phase {
         }
     }
 
-    /// Whether the load sends ops, so that rate and latency mean something.
+    /// Whether the load sends ops in this phase, so that rate and latency are meaningful.
     pub fn has_load(self) -> bool {
         self == Phase::Load
     }

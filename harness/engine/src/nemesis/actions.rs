@@ -1,4 +1,4 @@
-//! The primitive actions: how each is done, undone, and verified to be undone.
+//! The primitive actions: how to do each one, undo it, and verify the undo.
 
 use super::claims::WaitLimit;
 use super::evidence::add;
@@ -8,11 +8,11 @@ use crate::relay::Relay;
 use heckle_faults::{Action, Signal, Step};
 use heckle_history::Nanos;
 
-/// Time limit for the return of a node that another fault holds.
+/// Time limit for a node that another fault holds to come back.
 const RECOVERY_TIMEOUT: Nanos = Nanos::from_ms(60_000);
 
 impl Nemesis {
-    /// Does the action; `rule` is the relay's name for an effect on links.
+    /// Carries out the action. `rule` is the relay's id for an effect on links.
     pub(super) fn apply(&self, rule: u64, action: &Action) -> Result<Evidence, String> {
         match action {
             Action::Signal(signal, nodes) => nodes::signal(&self.cluster, *signal, nodes),
@@ -49,15 +49,15 @@ impl Nemesis {
         }
     }
 
-    /// Waits for nodes that another fault has taken down: a node that is down or stopped now gets the request when it is
-    /// back. The heal of that other fault bounds the wait.
+    /// Waits for nodes that another fault has taken down: a node that is down or stopped receives the request once it is
+    /// back. The heal of the other fault bounds the wait.
     fn wait_back(&self, action: &Action) {
         let limit = WaitLimit { clock: self.clock, until: Nanos(self.clock.now().0 + RECOVERY_TIMEOUT.0), stop: &self.stop };
         self.claims.wait_free(&action.needs_up(), limit);
     }
 
-    /// Waits until every step is verified to be undone. Returns `None` if one is not undone in time, which leaves the
-    /// fault unhealed in the history.
+    /// Waits until every step is verified as undone. Returns `None` if a step is not undone in time: the history then
+    /// shows the fault as unhealed.
     pub(super) fn await_healed(&self, steps: &[Step]) -> Option<Evidence> {
         let mut sum = Evidence::new();
         for step in steps {

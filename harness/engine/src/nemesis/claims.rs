@@ -1,5 +1,5 @@
-//! Which nodes a fault holds: down, stopped or otherwise affected. A fault that needs a node held by another fault
-//! waits for it, and so begins late instead of failing.
+//! Tracks which nodes each fault holds: nodes that are down, stopped or otherwise affected. A fault that needs a
+//! node held by another fault waits for it, and so begins late instead of failing.
 //!
 //! | a fault with a step that … | nodes held by another fault |
 //! |---|---|
@@ -27,7 +27,7 @@ pub struct Claims {
     freed: Condvar,
 }
 
-/// Nodes that are held until this is dropped.
+/// A set of nodes, held until this guard is dropped.
 #[derive(Debug)]
 pub(super) struct Claim<'a> {
     claims: &'a Claims,
@@ -43,7 +43,7 @@ pub(super) struct WaitLimit<'a> {
 }
 
 impl Claims {
-    /// Waits until all of `nodes` are free, and holds them. Returns `None` if the time or the run ends first.
+    /// Waits until all of `nodes` are free, and holds them. Returns `None` if the time limit or the end of the run comes first.
     pub(super) fn claim(&self, nodes: &[Node], limit: WaitLimit<'_>) -> Option<Claim<'_>> {
         let mut held = self.free(nodes, limit)?;
         held.extend(nodes);

@@ -4,10 +4,10 @@ use crate::cluster::{Cluster, Evidence};
 use heckle_faults::ClockSetting;
 use heckle_system_api::capability::{ClockState, Clocks};
 
-/// A jump is verified if the node's wall clock is this close to its target: the rest is drift and network delay.
+/// Maximum distance between a node's wall clock and its target for a jump to count as verified. It allows for drift and network delay.
 const TOLERANCE_US: i64 = 500_000;
 
-/// Applies the wrong clock settings.
+/// Applies the skewed clock settings.
 ///
 /// # Errors
 /// If a node does not accept the setting.
@@ -15,7 +15,7 @@ pub(super) fn skew(cluster: &Cluster, clocks: &[ClockSetting]) -> Result<Evidenc
     set_all(cluster, clocks).map(|seen| [("clocks_set".to_owned(), seen.into())].into())
 }
 
-/// Restores the right clock settings.
+/// Restores the correct clock settings.
 ///
 /// # Errors
 /// As [`skew`].
@@ -24,7 +24,7 @@ pub(super) fn restore(cluster: &Cluster, clocks: &[ClockSetting]) -> Result<Evid
     set_all(cluster, &right).map(|seen| [("clocks_right".to_owned(), seen.into())].into())
 }
 
-/// Verifies that all clocks are right, as the nodes report them.
+/// Verifies, from what the nodes report, that all clocks are correct again.
 pub(super) fn verify_restored(cluster: &Cluster, clocks: &[ClockSetting]) -> Option<Evidence> {
     let control = control_of(cluster).ok()?;
     let is_right = |clock: &&ClockSetting| control.read(&cluster.spec(clock.node)).is_ok_and(|read| is_close(read, ClockState::default()));

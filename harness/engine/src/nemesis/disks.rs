@@ -1,4 +1,4 @@
-//! Makes the disks of nodes slow or fail, if the system supports it. The evidence is what the nodes report, and how they end.
+//! Makes the disks of nodes slow or fail, if the system supports it. The evidence consists of the nodes' reports and of how the nodes end.
 
 use super::evidence::add;
 use crate::cluster::{Cluster, Evidence, SelfEnd};
@@ -7,15 +7,15 @@ use heckle_faults::{DiskFailure, EndCause, Node};
 use heckle_system_api::capability::{DelayedSyncs, Disks, Points};
 use std::time::{Duration, Instant};
 
-/// Time limit for a node under load to begin a sync, and to end one that is no longer delayed.
+/// Time limit for a node under load to begin a sync, and to complete one that is no longer delayed.
 const SYNC_TIMEOUT: Duration = Duration::from_secs(1);
-/// A delay that is waited for when it is injected.
+/// Longest delay for which the injection waits until a delayed sync has ended.
 const SHORT: Duration = Duration::from_millis(100);
-/// Time limit for the answer of a node that another fault has taken down.
+/// Time limit for a node that another fault has taken down to answer.
 const RECOVERY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Makes every sync of these nodes slower, and waits until each has begun a delayed one, or ended it if that takes no
-/// longer than [`SHORT`]: what happens to a node later may take its figures with it.
+/// Slows down every sync of these nodes, and waits until each node has begun a delayed sync, or ended it if the delay
+/// is no longer than [`SHORT`]. The figures are read now, since a later fault may destroy them along with the node's process.
 ///
 /// # Errors
 /// If a node does not accept the delay.
@@ -35,13 +35,13 @@ pub(super) fn delay_syncs(cluster: &Cluster, nodes: &[Node], delay_us: u64, stop
             std::thread::sleep(Duration::from_millis(2));
             seen = disks.delayed_syncs(&cluster.spec(*node));
         }
-        // A node that is taken down meanwhile has no figures.
+        // A node that has been taken down in the meantime has no figures.
         add(&mut evidence, figures(seen.unwrap_or_default()));
     }
     Ok(evidence)
 }
 
-/// Asks a node until it answers: another fault may take it down in the middle of a request, and brings it back.
+/// Repeats a request until the node answers: another fault may take the node down in the middle of a request, and later bring it back.
 fn until_back(mut ask: impl FnMut() -> Result<(), String>) -> Result<(), String> {
     let deadline = Instant::now() + RECOVERY_TIMEOUT;
     loop {
@@ -57,7 +57,7 @@ fn figures(seen: DelayedSyncs) -> Evidence {
     figures.into_iter().filter(|(_, figure)| *figure > 0).map(|(name, figure)| (name.to_owned(), figure.into())).collect()
 }
 
-/// Removes the delay, which ends the sync that it delays. A process that was started meanwhile has none.
+/// Removes the delay, which lets a delayed sync finish. A process started in the meantime has no delay.
 ///
 /// # Errors
 /// If a node does not answer.
@@ -81,10 +81,10 @@ pub(super) fn restore_syncs(cluster: &Cluster, nodes: &[Node]) -> Result<Evidenc
 /// Makes these nodes end by themselves.
 ///
 /// # Errors
-/// If a node does not accept it.
+/// If a node does not accept the request.
 pub(super) fn end_when(cluster: &Cluster, nodes: &[Node], cause: &EndCause) -> Result<Evidence, String> {
     for node in nodes {
-        // A node that ended by itself a moment ago is not ours to end.
+        // Leave a node that has just ended by itself alone: its end is not this fault's effect.
         if !cluster.is_running(*node) {
             return Ok([("was_down".to_owned(), node.to_string().into())].into());
         }
@@ -104,10 +104,10 @@ pub(super) fn end_when(cluster: &Cluster, nodes: &[Node], cause: &EndCause) -> R
     Ok(Evidence::new())
 }
 
-/// Starts the nodes again that have ended, and takes the cause back from those that have not.
+/// Restarts the nodes that have ended, and withdraws the cause from the others.
 ///
 /// # Errors
-/// If a node does not start, or the cause cannot be taken back.
+/// If a node does not start, or the cause cannot be withdrawn.
 pub(super) fn undo_end(cluster: &Cluster, nodes: &[Node], cause: &EndCause) -> Result<Evidence, String> {
     let mut evidence = Evidence::new();
     for node in nodes {

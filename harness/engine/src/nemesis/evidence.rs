@@ -1,11 +1,11 @@
-//! Adds up the evidence of several nodes and steps, and decides whether it shows the effect of a fault.
+//! Adds up the evidence from several nodes and steps, and decides whether it shows the effect of a fault.
 
 use crate::cluster::Evidence;
 use heckle_faults::Evidence as Needed;
 use serde_json::Value as Json;
 
-/// Adds `more` to `sum`. Counts are added. Of two times the longer one is kept (the names of times end with their
-/// unit). For any other value under one name, the later one is kept.
+/// Adds `more` to `sum`. Counts are added. Of two times, the longer one is kept (the name of a time ends with its
+/// unit). For any other kind of value, the later one replaces the earlier one.
 pub(super) fn add(sum: &mut Evidence, more: Evidence) {
     for (name, value) in more {
         let is_time = name.ends_with("_us") || name.ends_with("_ms");
@@ -26,8 +26,7 @@ pub(super) fn add(sum: &mut Evidence, more: Evidence) {
     }
 }
 
-/// Whether some figure is above zero, which the checker takes for an effect, although the figure that this kind of
-/// fault needs is missing.
+/// Whether the evidence contains a figure above zero, which the checker takes for an effect, but not the one that this kind of fault needs.
 pub(super) fn lacks_needed_effect(all: &Evidence, needed: Needed, nodes_hit: usize) -> bool {
     let figure = |value: &Json| value.as_f64().or_else(|| value.as_bool().map(f64::from));
     let figures = all.iter().filter_map(|(name, value)| Some((name.clone(), figure(value)?))).collect();
@@ -51,7 +50,7 @@ mod tests {
         assert_eq!(sum, evidence(want));
     }
 
-    /// A node that ignores SIGTERM is killed and restarted: figures above zero, but no termination.
+    /// A node that ignores SIGTERM is killed and restarted: there are figures above zero, but no termination.
     #[test]
     fn other_figures_do_not_count_as_the_effect() {
         let needed = Needed::EachNode(&["terminated", "restarted"]);

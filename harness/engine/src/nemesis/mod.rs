@@ -1,18 +1,18 @@
-//! Injects faults on time, gathers the evidence that they took effect, always undoes them, and verifies the heal.
+//! Injects faults on schedule, gathers the evidence of their effects, always undoes them, and verifies the heal.
 //!
 //! A fault is a list of steps made of a few primitive actions ([`heckle_faults::Action`]). The nemesis carries out
-//! actions and knows no kinds of faults.
+//! actions and does not depend on the kinds of faults.
 //!
 //! Each fault has its own thread, so that a slow restart does not delay the next fault on another node; the plan
-//! bounds how many are active. A fault whose nodes are held by another one waits for them: see [`claims`]. A step is
-//! undone at its time, or immediately when the run stops early: no node stays paused and no link stays cut.
+//! bounds how many are active. A fault whose nodes are held by another one waits for them: see [`claims`]. Each step
+//! is undone at its scheduled time, or immediately if the run stops early, so no node stays paused and no link stays cut.
 
-mod target_role; // the node that has a role now
+mod target_role; // finds the node that currently has a role
 pub mod claims; // the nodes that faults hold
 mod prepare; // finds a fault's target and waits for its nodes
 mod timeline; // the steps of a fault, ordered by time
 mod evidence; // adds up figures, and decides whether they show an effect
-mod actions; // the primitives: done, undone, verified
+mod actions; // the primitive actions: done, undone, verified
 mod nodes;
 mod links;
 mod clocks;
@@ -37,7 +37,7 @@ use prepare::PreparedFault;
 use std::sync::{Arc, Mutex, PoisonError};
 use timeline::{Moment, MomentKind, moments};
 
-/// A fault that begins later than this after its time had to wait for another one.
+/// Delay beyond which a fault is reported as having waited for another one.
 const LATE_AFTER: Nanos = Nanos::from_ms(250);
 
 /// Shared state for injecting faults.
@@ -62,7 +62,7 @@ pub struct Nemesis {
 }
 
 impl Nemesis {
-    /// Runs the whole schedule and returns after the last heal, with the faults that were left out.
+    /// Runs the whole schedule. Returns the faults that were left out, after the last heal.
     pub fn run(&self, injections: &[Injection]) -> Vec<String> {
         let left_out = Mutex::new(vec![]);
         let left_out_ref = &left_out;
@@ -85,7 +85,7 @@ impl Nemesis {
         left_out.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs one fault, from its time to its heal. Returns a sentence if the fault was left out.
+    /// Runs one fault, from its start to its heal. Returns the reason as a sentence if the fault was left out.
     fn inject(&self, id: u64, injection: &Injection) -> Option<String> {
         if let Some(at) = &injection.fault.amounts.at_point {
             self.inject_at_point(id, injection, at);
@@ -154,8 +154,8 @@ impl Nemesis {
         self.live.fault_ended(&label);
     }
 
-    /// Returns when a moment of a fault is due. A fault that had to wait keeps its length, but does not last beyond
-    /// the end of the load.
+    /// Returns the time at which a moment of a fault is due. A fault that had to wait keeps its length, but ends
+    /// with the load at the latest.
     fn due(&self, injection: &Injection, late: Nanos, after: Nanos) -> Nanos {
         let planned = Nanos(injection.at.0 + after.0);
         if late > LATE_AFTER { Nanos(planned.0 + late.0).min(self.until.max(injection.end())) } else { planned }
@@ -187,7 +187,7 @@ impl Nemesis {
 struct Progress<'a> {
     id: u64,
     label: &'a str,
-    /// Which steps were begun, with success or without: these are undone.
+    /// Which steps were begun, successfully or not. These are undone.
     begun: Vec<bool>,
     /// Evidence since the last event of the fault.
     evidence: Evidence,
@@ -204,7 +204,7 @@ fn split_first(moments: Vec<Moment>) -> (Vec<Moment>, Vec<Moment>) {
     (moments, rest)
 }
 
-/// Returns the relay's name for a step of a fault: for the first step, the fault's own id.
+/// Returns the relay's id for a step of a fault. The first step has the fault's own id.
 fn relay_rule(fault: u64, step: usize) -> u64 {
     fault + ((step as u64) << 32)
 }

@@ -26,8 +26,8 @@ pub(super) fn undo(cluster: &Cluster, signal: Signal, nodes: &[Node]) -> Result<
     })
 }
 
-/// Returns the evidence of an ended node. A node that had ended by itself is not our fault: its end is in the
-/// history, and the run is being stopped.
+/// Returns the evidence of an ended node. The end of a node that had already ended by itself is not the
+/// fault's effect: it is in the history, and the run is being stopped.
 fn evidence_of(node: Node, ended: EndCause) -> Evidence {
     match ended {
         EndCause::Fault(evidence) => evidence,
@@ -35,7 +35,7 @@ fn evidence_of(node: Node, ended: EndCause) -> Evidence {
     }
 }
 
-/// Does the same to all of these nodes in parallel.
+/// Runs `act` on all of these nodes in parallel.
 pub(super) fn for_all(nodes: &[Node], act: impl Fn(Node) -> Result<Evidence, String> + Sync) -> Result<Evidence, String> {
     if let [one] = nodes {
         return act(*one);

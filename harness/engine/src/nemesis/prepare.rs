@@ -1,4 +1,4 @@
-//! Prepares a fault: finds its target if it is aimed at a role, and waits until no other fault holds its nodes.
+//! Prepares a fault: finds its target if the target is a role, and waits until no other fault holds its nodes.
 
 use super::claims::{Claim, WaitLimit};
 use super::{Nemesis, target_role};
@@ -7,7 +7,7 @@ use heckle_faults::schedule::Injection;
 use heckle_faults::{Fault, Node, Step, Target, all_nodes, nodes_hit};
 use heckle_history::Nanos;
 
-/// A fault that can begin.
+/// A fault that is ready to begin.
 pub(super) struct PreparedFault<'a> {
     /// The fault, with its target resolved.
     pub(super) fault: Fault,

@@ -1,4 +1,4 @@
-//! Finds the node that has a role now. The system is queried when a fault aimed at the role begins.
+//! Finds the node that currently has a role, by querying the system when a fault aimed at that role begins.
 
 use crate::cluster::{Cluster, Evidence};
 use heckle_faults::Node;

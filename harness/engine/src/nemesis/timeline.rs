@@ -3,7 +3,7 @@
 use heckle_faults::Step;
 use heckle_history::Nanos;
 
-/// What happens at a moment.
+/// Kind of a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum MomentKind {
     /// The step's action is done.
@@ -23,7 +23,7 @@ pub(super) struct Moment {
     pub(super) step: usize,
 }
 
-/// Returns all moments in order. A step that ends at a time is undone before a step that begins at that time is done,
+/// Returns all moments in order. If one step ends when another begins, the first is undone before the second is done,
 /// so that consecutive steps never overlap.
 pub(super) fn moments(steps: &[Step]) -> Vec<Moment> {
     let mut all = vec![];

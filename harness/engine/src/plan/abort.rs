@@ -1,5 +1,5 @@
-//! `--abort-on 'p99_ms>500 for 5s'`: a limit on a figure of the load while it runs. Its figures have the names of those that gates
-//! limit, but each covers one second.
+//! `--abort-on 'p99_ms>500 for 5s'`: a limit on a figure of the running load. The figures have the same names as those of gates,
+//! but each covers one second.
 
 use super::units::Span;
 use heckle_system_api::settings::did_you_mean;
@@ -42,7 +42,7 @@ enum Relation {
     AtLeast,
 }
 
-/// The figures by name.
+/// Figures by name.
 const FIGURES: [(&str, LiveFigure); 7] = [
     ("p50_ms", LiveFigure::LatencyMs(0.5)),
     ("p90_ms", LiveFigure::LatencyMs(0.9)),
@@ -53,11 +53,11 @@ const FIGURES: [(&str, LiveFigure); 7] = [
     ("failed_ratio", LiveFigure::FailedRatio),
 ];
 
-/// The longest time that a limit may have to be passed.
+/// Maximum duration that a rule can specify, in seconds.
 const MAX_SECONDS: f64 = 3_600.0;
 
 impl AbortRule {
-    /// Whether a figure is beyond the limit, so that the load should end.
+    /// Whether the figure of one second is beyond the limit.
     pub fn is_met(&self, figure: f64) -> bool {
         match self.relation {
             Relation::Below => figure < self.limit,
@@ -67,7 +67,7 @@ impl AbortRule {
         }
     }
 
-    /// The name of the figure.
+    /// Returns the name of the figure.
     pub fn figure_name(&self) -> &'static str {
         FIGURES.iter().find(|(_, figure)| *figure == self.figure).map_or("", |(name, _)| name)
     }

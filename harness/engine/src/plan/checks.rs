@@ -1,5 +1,4 @@
-//! Validates the settings of a plan one by one: allowed values, defaults, and error messages. [`super::Plan`] holds
-//! the combined meaning.
+//! Validates the settings of a plan one by one: allowed values, defaults, and error messages. [`super::Plan`] is the combined result.
 
 use super::settings::{self, Expect};
 use super::stages::Stages;
@@ -19,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
-/// The longest time that a client may think.
+/// Maximum think time of a client.
 const MAX_THINK: Span = Span::ms(3_600_000);
 
 pub(super) fn name(given: Option<&str>, mutant: Option<&str>, workload: &str) -> Result<String, String> {
@@ -34,7 +33,7 @@ pub(super) fn name(given: Option<&str>, mutant: Option<&str>, workload: &str) ->
     Ok(name)
 }
 
-/// Returns the system under test and the table of its settings. A system that the plan describes has no table.
+/// Returns the system under test and the table of its settings. A system described by the plan has no table.
 pub(super) fn system(
     settings: &settings::Settings,
     systems: Systems,
@@ -73,7 +72,7 @@ pub(super) fn route(l: &settings::LoadSettings, system: &dyn System) -> Result<R
     }
 }
 
-/// Returns the rate of the load: that of its stages on average, or the workload's unless the plan has one.
+/// Returns the rate of the load: the mean of its stages if there are any, otherwise the plan's rate or the workload's default.
 pub(super) fn load_rate(l: &settings::LoadSettings, stages: Option<&Stages>, workload: &WorkloadInfo) -> Rate {
     if let Some(stages) = stages {
         return if stages.clients().is_some() { Rate::Max } else { Rate::PerSecond(stages.mean()) };
@@ -138,8 +137,8 @@ pub(super) fn consistency(l: &settings::LoadSettings, workload: &WorkloadInfo) -
     Ok(all.into_iter().find(|c| c.name() == name).unwrap_or(Consistency::Quorum))
 }
 
-/// Returns the default expectation of a plan. Mixing both paths on the same keys does not give a register, and the
-/// judge must find that.
+/// Returns the default expectation of a plan. Mixing both paths on the same keys does not implement a register,
+/// and the judge must detect that.
 pub(super) fn expectation(mix: Mix) -> Expect {
     if mix.is_mixed() { Expect::Invalid } else { Expect::Valid }
 }
@@ -163,7 +162,7 @@ pub(super) fn fairness(
     let ms = |s: Span| s.nanos().as_ms_f64();
     limits.max_wait_ms = f.max_wait.map_or(limits.max_wait_ms, ms);
     limits.max_livelock_ms = f.max_livelock.map_or(limits.max_livelock_ms, ms);
-    // A client that is active in some stages alone succeeds less often than the others, and does not starve.
+    // A client that is active only in some stages succeeds less often than the others, but is not starved.
     if stages.is_some_and(Stages::changes_clients) {
         if f.min_jain.is_some_and(|min| min > 0.0) {
             return Err(
@@ -176,7 +175,7 @@ pub(super) fn fairness(
     Ok(limits)
 }
 
-/// Makes the path of a program absolute, since the thread that starts nodes may not know where the plan was read.
+/// Makes the path of a program absolute, since nodes may be started from a different working directory.
 pub(super) fn program(path: &Path) -> Result<PathBuf, String> {
     let whole = path.canonicalize().map_err(|e| format!("bin = `{}`: {e}; name a build of heckle", path.display()))?;
     if whole.is_file() { Ok(whole) } else { Err(format!("bin = `{}` is not a program; name a build of heckle", path.display())) }

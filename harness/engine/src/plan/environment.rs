@@ -1,5 +1,5 @@
 //! Conditions that hold for a whole run: a node whose clock is wrong, a client that is remote. Some workloads set
-//! both, because they are part of what the workload tests.
+//! both, because these conditions are part of what they test.
 
 use super::Net;
 use super::units::Span;
@@ -12,7 +12,7 @@ use std::fmt;
 pub struct ClockOffset {
     /// The node.
     pub node: Node,
-    /// Offset in microseconds; a negative one puts the clock behind.
+    /// Offset in microseconds; a negative offset sets the clock back.
     pub offset_us: i64,
 }
 
@@ -23,7 +23,7 @@ impl fmt::Display for ClockOffset {
     }
 }
 
-/// The longest offset.
+/// Maximum offset.
 const MAX_OFFSET: Span = Span::ms(24 * 3_600_000);
 /// Maximum network delay of the remote client.
 const MAX_CLIENT_DELAY: Span = Span::ms(10_000);

@@ -7,13 +7,13 @@ use crate::systems::Systems;
 pub use heckle_system_api::settings::did_you_mean;
 use heckle_system_api::{PlanMistake, SystemKind};
 
-/// The version of plan files that this program reads.
+/// Version of the plan format that this program reads.
 pub const SCHEMA: &str = "heckle.plan/1";
 
-/// Parses plan text, which may contain the settings of these systems. `name` is the file's name, for messages.
+/// Parses plan text, which may contain settings of any of `systems`. `name` is the file's name, for messages.
 ///
 /// # Errors
-/// Describes the mistake, its place, and what would be valid.
+/// Describes the mistake, its position, and what would be valid.
 pub fn parse(text: &str, name: &str, systems: Systems) -> Result<Settings, String> {
     let mut settings: Settings = read_toml(text, name)?;
     let with_place = |mistake: PlanMistake| match mistake.at {
@@ -46,10 +46,10 @@ fn check_described_system(text: &str, systems: Systems) -> Result<(), PlanMistak
 /// The keys of `[cluster]` that do not belong to a system.
 pub(super) const CLUSTER_KEYS: [&str; 6] = ["system", "nodes", "net", "clock_offset", "bin", "mutant"];
 
-/// Lets each system check its own settings, and renames their tables to the one name that each has.
+/// Lets each system check its own settings, and renames each settings table to its canonical name.
 ///
 /// # Errors
-/// The key, and what is wrong with it.
+/// The key, and what is wrong with its value.
 fn check_system_settings(settings: &mut Settings, systems: Systems) -> Result<(), (String, String)> {
     for (key, value) in &settings.cluster.of_system {
         let known: Vec<&str> = CLUSTER_KEYS.iter().copied().chain(systems.keys()).collect();
@@ -83,7 +83,7 @@ fn check_system_settings(settings: &mut Settings, systems: Systems) -> Result<()
 /// Checks whether a setting of a system accepts a value.
 ///
 /// # Errors
-/// The key, and what is wrong with it.
+/// The key, and what is wrong with its value.
 pub(super) fn accepts(kind: &dyn SystemKind, key: &str, value: &toml::Value) -> Result<(), (String, String)> {
     kind.accepts(key, value).map_err(|message| {
         let range = kind.keys().iter().find(|known| known.name == key).and_then(|known| known.whole);
@@ -104,7 +104,7 @@ fn line_of(text: &str, key: &str) -> Option<usize> {
 /// Parses TOML text into settings of any type. `name` is the file's name, for messages.
 ///
 /// # Errors
-/// Describes the mistake, its place, and what would be valid.
+/// Describes the mistake, its position, and what would be valid.
 pub fn read_toml<T: serde::de::DeserializeOwned>(text: &str, name: &str) -> Result<T, String> {
     toml::from_str(text).map_err(|e| format_mistake(text, name, e.span().map_or(0, |s| s.start), e.message()))
 }
@@ -114,7 +114,7 @@ fn format_mistake(text: &str, name: &str, at: usize, message: &str) -> String {
     let (line, column) = position(text, at);
     let key = ranges::key_at(text, at);
     let what = ranges::out_of_range(key, message).unwrap_or_else(|| shorten_message(message));
-    // The message about a value may lack the key.
+    // serde's message about a value may not mention the key.
     let key = key.filter(|key| !what.contains(*key)).map_or(String::new(), |key| format!("{key}: "));
     format!("{name}, line {line}, column {column}: {key}{what}")
 }
@@ -126,7 +126,7 @@ fn position(text: &str, at: usize) -> (usize, usize) {
     (line, column)
 }
 
-/// Shortens serde's list of all fields to the one that was probably meant.
+/// Shortens serde's list of all fields to the one probably meant.
 pub(super) fn shorten_message(message: &str) -> String {
     let mut quoted = message.split('`').skip(1).step_by(2);
     if !message.starts_with("unknown field") && !message.starts_with("unknown variant") {

@@ -1,6 +1,6 @@
-//! One setting identified by its key alone: the axes of a suite and the arms of a comparison consist of these. The
-//! table of a plan that knows the key is found automatically, so `keys = 8` needs no `[load]` in front, and a setting
-//! of a system does not need the system's table.
+//! One setting identified by its key alone: the axes of a suite and the arms of a comparison consist of such
+//! settings. The plan table that contains the key is found automatically, so `keys = 8` needs no preceding `[load]`,
+//! and a system's setting does not need the system's table.
 
 use super::file::{self, did_you_mean, shorten_message};
 use super::ranges::out_of_range;
@@ -12,17 +12,17 @@ use toml::{Table, Value};
 /// The tables of a plan that hold settings, by name.
 const TABLES: [&str; 3] = ["cluster", "load", "faults"];
 
-/// Returns settings that contain `key = value` and nothing else.
+/// Returns settings that contain only `key = value`.
 ///
 /// # Errors
-/// If no table knows the key (the message names the nearest one), or the value does not fit it.
+/// If no table has the key (the message names the nearest one), or the value is not valid for it.
 pub fn one(key: &str, value: &Value, systems: Systems) -> Result<Settings, String> {
     let mut known = vec![];
     for table in TABLES {
         let inner = Table::from_iter([(key.to_owned(), value.clone())]);
         let outer = Table::from_iter([(table.to_owned(), Value::Table(inner))]);
         match Settings::deserialize(Value::Table(outer)) {
-            // A key that `[cluster]` takes for a setting of a system may belong to another table.
+            // A key that `[cluster]` accepts as a system's setting may belong to another table.
             Ok(settings) if !settings.cluster.of_system.is_empty() => {
                 if let Some(kind) = systems.with_key(key) {
                     file::accepts(kind, key, value).map_err(|(_, what)| what)?;
@@ -45,10 +45,10 @@ pub fn one(key: &str, value: &Value, systems: Systems) -> Result<Settings, Strin
     Err(format!("there is no setting `{key}`; {}", did_you_mean(key, &known)))
 }
 
-/// Like [`one`], but for text of a command line, where `8` may be a number and `kill,pause` a list.
+/// Like [`one`], but for text from a command line, where `8` may be a number and `kill,pause` a list.
 ///
 /// # Errors
-/// Like [`one`].
+/// Same as for [`one`].
 pub fn one_of_text(key: &str, text: &str, systems: Systems) -> Result<Settings, String> {
     let key = key.trim().replace('-', "_");
     let text = text.trim();
@@ -63,7 +63,7 @@ pub fn one_of_text(key: &str, text: &str, systems: Systems) -> Result<Settings, 
 /// Parses `key=value` from a command line.
 ///
 /// # Errors
-/// Like [`one`]; also if there is no `=`.
+/// Same as for [`one`], and if there is no `=`.
 pub fn assignment(text: &str, systems: Systems) -> Result<Settings, String> {
     let (key, value) = text.split_once('=').ok_or_else(|| format!("`{text}` is not of the form key=value"))?;
     one_of_text(key, value, systems)

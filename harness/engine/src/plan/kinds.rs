@@ -1,4 +1,4 @@
-//! The kinds of faults of a plan: what its words stand for, and which kinds fit its system and settings.
+//! The kinds of faults of a plan: what its keywords stand for, and which kinds fit its system and settings.
 
 use super::{DEFAULT_FAULTS, Net, Plan, faults_of, file, settings};
 use heckle_faults::{Control, FaultKind, Model, Role, registry};
@@ -6,16 +6,16 @@ use heckle_system_api::System;
 use heckle_system_api::capability::{Links, PointInfo, Points, Reached};
 use std::collections::BTreeSet;
 
-/// Every kind that a correct system survives and that fits the plan.
+/// Keyword for every kind that a correct system survives and that fits the plan.
 const ALL: &str = "all";
-/// Every other kind that fits the plan.
+/// Keyword for every other kind that fits the plan.
 const BEYOND: &str = "beyond";
 
 impl Plan {
     /// Returns the kinds that a plan lists, and those that `all` or `beyond` left out.
     ///
     /// # Errors
-    /// The first word that is no kind, or does not go with the others.
+    /// Names the first word that is not a kind or conflicts with the others.
     pub(super) fn kinds(&self, faults: &settings::FaultSettings, listed: &[settings::InjectionSettings]) -> Result<Kinds, String> {
         let kind = |text: &str| kind(&*self.system, text);
         if !listed.is_empty() {
@@ -52,7 +52,7 @@ impl Plan {
     /// Checks that a kind can be injected under the settings of this plan.
     ///
     /// # Errors
-    /// Why not, and what can.
+    /// Why it cannot, and which kinds can.
     pub(super) fn check_kind(&self, kind: &FaultKind) -> Result<(), String> {
         let Some(why) = self.misfit(kind) else { return Ok(()) };
         let fitting = faults_of(&*self.system).into_iter().filter(|kind| self.misfit(kind).is_none());
@@ -60,7 +60,7 @@ impl Plan {
         Err(format!("fault `{kind}` {why}; available: {fitting}"))
     }
 
-    /// Why a kind does not fit the system and settings of this plan, as the rest of a sentence about it.
+    /// Returns why a kind does not fit the system and settings of this plan, as the predicate of a sentence.
     fn misfit(&self, kind: &FaultKind) -> Option<String> {
         let needs = kind.needs();
         if let Some(lack) = missing_capability(&*self.system, kind).or_else(|| self.beyond_attached(kind)) {
@@ -75,14 +75,15 @@ impl Plan {
         (needs.nodes > self.nodes).then(|| format!("needs {} nodes or more, this plan has {}", needs.nodes, self.nodes))
     }
 
-    /// Why no node can have the role that a kind targets.
+    /// Returns why no node can have the role that a kind targets.
     fn vacancy(&self, kind: &FaultKind) -> Option<String> {
         let why = self.system.roles()?.vacant(kind.role()?)?;
         Some(format!("no target: {why}"))
     }
 }
 
-/// The order of the faults if a plan names none: with more kinds than fit into a run, each run draws others.
+/// Returns the default order of the faults. With `all` or `beyond` there are more kinds than fit into a run,
+/// so each run draws different ones.
 pub(super) fn default_order(words: Option<&[String]>) -> Option<&'static str> {
     let draws_all = words?.iter().any(|word| [ALL, BEYOND].contains(&word.trim()));
     draws_all.then_some("shuffled")
@@ -92,7 +93,7 @@ pub(super) fn default_order(words: Option<&[String]>) -> Option<&'static str> {
 #[derive(Debug, Default)]
 pub(super) struct Kinds {
     pub(super) listed: Vec<FaultKind>,
-    /// Reasons why kinds do not fit, with these kinds.
+    /// Reasons why kinds do not fit, each with the kinds it applies to.
     left_out: Vec<(String, Vec<FaultKind>)>,
 }
 
@@ -101,7 +102,7 @@ impl Kinds {
         Kinds { listed, left_out: vec![] }
     }
 
-    /// Adds a kind, once.
+    /// Adds a kind unless it is already included.
     fn add(&mut self, kind: FaultKind) {
         if !self.listed.contains(&kind) {
             self.listed.push(kind);
@@ -148,7 +149,7 @@ pub(super) fn kind(system: &dyn System, text: &str) -> Result<FaultKind, String>
     }
 }
 
-/// Checks that a fault can wait for this point.
+/// Checks that a fault can be triggered at this point.
 fn check_point(text: &str, point: &str, all: &[PointInfo]) -> Result<(), String> {
     match all.iter().find(|known| known.name == point) {
         Some(known) if known.reached == Reached::AtStart => {

@@ -41,18 +41,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use units::{Rate, Span};
 
-/// A validated plan. Times count in nanoseconds from the start of the run.
+/// A validated plan. Times are in nanoseconds since the start of the run.
 #[derive(Debug, Clone)]
 pub struct Plan {
     /// Name of the plan.
     pub name: String,
     /// The expected verdict.
     pub expect: Expect,
-    /// The seed of every random choice.
+    /// Seed of every random choice.
     pub seed: Seed,
     /// The system under test, with its settings.
     pub system: Arc<dyn System>,
-    /// Name of the table of its settings in plans; `None` for a system that the plan describes.
+    /// Name of the system's settings table in plans; `None` for a system described by the plan.
     system_table: Option<&'static str>,
     /// Number of nodes.
     pub nodes: u16,
@@ -60,7 +60,7 @@ pub struct Plan {
     pub net: Net,
     /// Fixed wall-clock offset of one node.
     pub clock_offset: Option<ClockOffset>,
-    /// The program that the nodes run, if it is not this one.
+    /// Program that the nodes run, if not this one.
     pub bin: Option<PathBuf>,
     /// The workload.
     pub workload: &'static WorkloadInfo,
@@ -74,7 +74,7 @@ pub struct Plan {
     pub clients: u32,
     /// Rate of ops.
     pub rate: Rate,
-    /// Which node a client talks to.
+    /// Which node each client talks to.
     pub route: Route,
     /// Length of the load before the window.
     pub warmup: Span,
@@ -108,7 +108,7 @@ pub struct Plan {
     pub gates: Vec<String>,
     /// Limits beyond which a client counts as starved.
     pub fairness: starvation::Limits,
-    /// What must have happened, as the plan specifies it.
+    /// Coverage rules specified by the plan.
     pub coverage: std::collections::BTreeMap<String, u64>,
     /// All of the above, in the form of a plan file.
     pub resolved: Settings,
@@ -123,20 +123,20 @@ pub enum Net {
     Direct,
 }
 
-/// Which node a client talks to.
+/// Which node each client talks to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Route {
-    /// Client i to node i mod n.
+    /// Client i talks to node i mod n.
     Pinned,
     /// A node drawn for each op.
     Random,
-    /// The node that serves the key's group, as the system reports it; the pinned node while it is unknown.
+    /// The node that serves the key's group, as the system reports it; the pinned node while the holder is unknown.
     Holder,
 }
 
 /// Maximum number of nodes on one machine: each is a process with its own data folder.
 const MAX_NODES: u16 = 15;
-/// Maximum number of connections.
+/// Maximum number of client connections.
 const MAX_CLIENTS: u32 = 4_096;
 /// Maximum number of keys.
 const MAX_KEYS: u32 = 1_000_000;
@@ -146,9 +146,9 @@ const MAX_VALUE_BYTES: u32 = 1 << 20;
 const MAX_IN_FLIGHT: u32 = 65_536;
 /// Maximum number of concurrent faults.
 const MAX_AT_ONCE: u32 = 1_000;
-/// Maximum number of `[[fault]]` entries: one a second for some hours.
+/// Maximum number of `[[fault]]` entries: one per second for a few hours.
 const MAX_INJECTIONS: usize = 10_000;
-/// Maximum size of all values together, in a node and in transit.
+/// Maximum total size of all values, in a node and in transit, in bytes.
 const MAX_DATA_BYTES: u64 = 4 << 30;
 /// How long a client retries an intent, unless the plan specifies it.
 const INTENT_TIMEOUT: Span = Span::ms(30_000);
@@ -166,7 +166,7 @@ impl Plan {
     /// Applies settings to the defaults and validates everything.
     ///
     /// # Errors
-    /// The invalid setting, and what would be valid.
+    /// Names the invalid setting and what would be valid.
     pub fn resolve(settings: &Settings, systems: Systems) -> Result<Plan, String> {
         let (c, l, f) = (&settings.cluster, &settings.load, &settings.faults);
         if !settings.arm.is_empty() {
@@ -252,7 +252,7 @@ impl Plan {
         (start, Nanos(start.0 + self.duration.nanos().0))
     }
 
-    /// Whether the load is meant to violate the register, so that stopping at a violation gains nothing.
+    /// Whether the load is meant to violate the register, in which case there is no point in stopping at a violation.
     pub fn mixes_paths(&self) -> bool {
         self.mix.is_mixed()
     }
@@ -262,7 +262,7 @@ impl Plan {
         self.system.clocks().map_or(0, |clocks| clocks.drift_bound_ppm())
     }
 
-    /// Returns where the nodes keep un-synced data: apart only if a fault needs that.
+    /// Returns where the nodes keep un-synced data: separately only if a fault needs it.
     pub fn unsynced(&self) -> Unsynced {
         let needs_it = |injection: &Injection| injection.fault.kind.needs.control.contains(&Control::UnsyncedData);
         if self.injections.iter().any(needs_it) { Unsynced::Apart } else { Unsynced::SystemCache }
@@ -273,7 +273,8 @@ impl Plan {
         ValueCodec::new(self.value_bytes, payload(self.workload))
     }
 
-    /// Whether the plan names programs to start. Such a plan from a run folder that another user wrote is not run without consent.
+    /// Whether the plan names programs to start. If such a plan comes from a run folder written by another user, it is not run
+    /// without consent.
     pub fn names_programs(&self) -> bool {
         self.bin.is_some() || self.system_table.is_none()
     }
@@ -303,7 +304,7 @@ impl Plan {
         Ok(self)
     }
 
-    /// Checks that values fit into memory: those of all keys in each node, and those of all open ops in the harness.
+    /// Checks that values fit into memory: the values of all keys in each node, and those of all open ops in the harness.
     fn check_room(&self) -> Result<(), String> {
         let each = u64::from(self.value_bytes);
         for (what, count) in [("keys", u64::from(self.keys.count())), ("max_in_flight", u64::from(self.max_in_flight))] {
@@ -350,7 +351,7 @@ impl Plan {
     /// Returns this plan in the form of a plan file, with every default filled in.
     fn as_settings(&self, given: &Settings) -> Settings {
         let mut s = given.clone();
-        // The matrix or sweep that this run may belong to is not part of the run.
+        // A run does not include the matrix or sweep that it may belong to.
         (s.suite, s.sweep, s.canary) = (None, None, vec![]);
         s.schema = Some(file::SCHEMA.into());
         s.name = Some(self.name.clone());
@@ -394,7 +395,7 @@ impl Plan {
         s
     }
 
-    /// Hashes the settings without the seed: runs of one plan can be compared.
+    /// Hashes the settings without the seed, so that runs of the same plan can be recognized and compared.
     pub fn hash(&self) -> String {
         let mut settings = self.resolved.clone();
         settings.seed = None;

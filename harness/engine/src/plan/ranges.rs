@@ -1,5 +1,5 @@
-//! The ranges of a plan's whole numbers, by key. They check a number, and supply the message for one that does not
-//! even fit its type, such as `keys = 1000000000000`.
+//! The valid ranges of a plan's whole numbers, by key. They are used to check numbers, and to word the message for
+//! a number that does not even fit its type, such as `keys = 1000000000000`.
 
 /// Key, minimum and maximum.
 const RANGES: [(&str, u64, u64); 8] = [
@@ -46,7 +46,7 @@ pub(super) fn key_at(text: &str, at: usize) -> Option<&str> {
 mod tests {
     use super::super::{Plan, file};
 
-    /// Checks that the text is rejected with one short line that names the key and its range.
+    /// Checks that the text is rejected with a single short line that names the key and its range.
     #[track_caller]
     fn refused(text: &str, parts: &[&str]) {
         let text = format!("schema = \"heckle.plan/1\"\n{text}\n");

@@ -16,7 +16,7 @@ impl Plan {
     /// Returns all faults with their times.
     ///
     /// # Errors
-    /// The invalid setting, and what would be valid.
+    /// Names the invalid setting and what would be valid.
     pub(super) fn schedule(&self, settings: &Settings) -> Result<Vec<Injection>, String> {
         let mut rng = self.seed.stream("schedule");
         let drawn = self.schedule_settings(&settings.faults, settings.injections.is_empty())?;
@@ -74,7 +74,7 @@ impl Plan {
         })
     }
 
-    /// Builds one `[[fault]]`: drawn like any of its kind, then moved to its time, and to its target if it names one.
+    /// Builds one `[[fault]]`: draws a fault of its kind, then sets the given time and, if specified, the target.
     fn injection(&self, listed: &InjectionSettings, drawn: &ScheduleSettings, rng: &mut Pcg64) -> Result<Injection, String> {
         let kind = kind(&*self.system, &listed.kind)?;
         let Trigger { after, at_point } = trigger(&*self.system, listed)?;

@@ -14,50 +14,50 @@ use toml::Spanned;
 const MAX_STAGES: usize = 100;
 /// Minimum length of a stage: about the time that a timer of the load generator may be late.
 const MIN_STAGE: Span = Span::ms(10);
-/// Maximum length of all stages together, as of any other time in a plan.
+/// Maximum total length of all stages, in seconds: the limit of every duration in a plan.
 const MAX_TOTAL_S: u64 = 7 * 24 * 3_600;
 
 /// The stages of a plan, in order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stages {
-    /// Whether they prescribe rates or clients.
+    /// Whether the stages prescribe rates or numbers of clients.
     pub unit: StageUnit,
     list: Vec<Stage>,
 }
 
 impl Stages {
-    /// The length of all stages together.
+    /// Returns the total length of all stages.
     pub fn total(&self) -> Span {
         Span(std::time::Duration::from_nanos(self.list.iter().map(|s| s.lasts.0).sum()))
     }
 
-    /// The mean value over all stages.
+    /// Returns the mean value over all stages.
     pub fn mean(&self) -> f64 {
         self.list.iter().map(|s| s.integral()).sum::<f64>() / self.total().0.as_secs_f64()
     }
 
-    /// The largest value.
+    /// Returns the largest value.
     fn peak(&self) -> f64 {
         self.list.iter().flat_map(|s| [s.from, s.to]).fold(0.0, f64::max)
     }
 
-    /// Number of connections, if the stages prescribe clients.
+    /// Returns the number of connections, if the stages prescribe clients.
     pub fn clients(&self) -> Option<u32> {
         (self.unit == StageUnit::Clients).then(|| self.peak() as u32)
     }
 
-    /// Whether the number of clients changes, so that some clients have more time than others.
+    /// Whether the number of clients changes, so that some clients are active for longer than others.
     pub fn changes_clients(&self) -> bool {
         self.unit == StageUnit::Clients && self.list.iter().any(|s| s.from != self.list[0].from || s.to != self.list[0].from)
     }
 
-    /// The load from the start of the run: the warm-up has the first value.
+    /// Returns the load from the start of the run. The warm-up has the value of the first stage.
     pub fn shape(&self, warmup: Nanos) -> Shape {
         let before = (warmup.0 > 0).then(|| Stage::hold(warmup, self.list[0].from));
         Shape::new(before.into_iter().chain(self.list.iter().copied()))
     }
 
-    /// The stages as the header of a history lists them.
+    /// Returns the stages in the form used by a history's header.
     pub fn planned(&self, warmup: Nanos) -> Vec<PlannedStage> {
         let mut start_ns = warmup.0;
         let mut place = |s: &Stage| {
@@ -69,7 +69,7 @@ impl Stages {
     }
 }
 
-/// A mistake, with the key or the stage that has it.
+/// A mistake, with the key or the stage in which it was found.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Mistake {
     place: Place,
@@ -129,7 +129,7 @@ pub(super) fn of(load: &LoadSettings) -> Result<Option<Stages>, Mistake> {
     Ok(Some(stages))
 }
 
-/// Returns the value that a stage holds or ramps to.
+/// Returns the value that a stage has or ramps to.
 fn value(stage: &StageSettings, unit: StageUnit) -> Result<f64, String> {
     if stage.lasts < MIN_STAGE {
         return Err(format!("is {} long, and {MIN_STAGE} is the least", stage.lasts));
@@ -146,7 +146,7 @@ fn value(stage: &StageSettings, unit: StageUnit) -> Result<f64, String> {
     }
 }
 
-/// The places of a plan's text that a mistake may name.
+/// Positions in a plan's text that a mistake may refer to.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct Places {
@@ -166,7 +166,7 @@ struct LoadPlaces {
 /// Checks the stages in the text of a plan whose load has these settings.
 ///
 /// # Errors
-/// The mistake, with its place.
+/// The mistake, with its position.
 pub(super) fn check_text(text: &str, load: &LoadSettings) -> Result<(), PlanMistake> {
     let Err(Mistake { place, what }) = of(load) else { return Ok(()) };
     let places: Places = toml::from_str(text).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Plans: defaults, overlays, and everything that must be refused.
+//! Plans: defaults, overlays, and everything that must be rejected.
 
 use super::settings::Settings;
 use super::*;
@@ -246,10 +246,10 @@ fn all_is_every_kind_inside_the_model_that_fits() {
     assert!(left_out.contains("partition:ring (needs 4 nodes or more, this plan has 3)"), "{left_out}");
     assert!(left_out.contains("kill:holder, pause:holder, ") && left_out.contains("(no target: no lease is granted)"), "{left_out}");
     assert!(!listed.iter().any(|name| name.ends_with(":holder") || name == "partition:ring"), "{listed:?}");
-    // As many different kinds as fit.
+    // As many different kinds are drawn as fit.
     let drawn: BTreeSet<String> = whole.injections.iter().map(|injection| injection.fault.listed_as().to_string()).collect();
     assert!(drawn.len() >= 18 && whole.injections.len() == 29, "{} kinds, {} faults", drawn.len(), whole.injections.len());
-    // The resolved plan lists the kinds, and draws the same faults.
+    // The resolved plan lists the kinds, and the same faults are drawn.
     let again = Plan::resolve(&whole.resolved, crate::testing::SYSTEMS).expect("makes sense");
     assert_eq!((again.faults_left_out, &again.injections), (None, &whole.injections));
 
@@ -258,14 +258,14 @@ fn all_is_every_kind_inside_the_model_that_fits() {
     assert!(names(&five).iter().any(|name| name == "kill:holder"));
     let direct = plan("[cluster]\nnet = \"direct\"\n[faults]\nkinds = [\"all\"]\n");
     assert!(!names(&direct).iter().any(|name| name.starts_with("partition") || name == "loss"), "{:?}", names(&direct));
-    // What a system can never have is not left out, but does not exist.
+    // A kind that can never apply to a system is not listed as left out at all.
     let bytes = plan("[cluster]\nsystem = \"etcd\"\n[faults]\nkinds = [\"all\"]\n");
     let left_out = bytes.faults_left_out.as_deref().expect("three nodes");
     assert!(!names(&bytes).contains(&"loss".to_owned()) && !left_out.contains("loss"), "{left_out}");
-    // A word for many kinds goes with others.
+    // A keyword for many kinds can be combined with other kinds.
     assert_eq!(names(&plan("[faults]\nkinds = [\"kill\", \"beyond\"]\n"))[0], "kill");
     let twice = names(&plan("[faults]\nkinds = [\"kill\", \"all\", \"kill\"]\n"));
     assert_eq!(twice.iter().filter(|name| *name == "kill").count(), 1, "{twice:?}");
-    // A run without faults is not what was asked for.
+    // The plan asked for faults, so a run without any is rejected.
     refused("[cluster]\nsystem = \"etcd\"\n[faults]\nkinds = [\"beyond\"]\n", "no fault fits: etcd can have none of them");
 }

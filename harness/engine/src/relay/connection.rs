@@ -1,8 +1,8 @@
 //! One relayed connection: two sockets, with one direction each way between them.
 //!
-//! The undisturbed path is one read, a walk over the frame headers and one write, out of a buffer shared by all
-//! connections: nothing is copied, and only an incomplete frame is kept. Frames go through the [`Lane`] only if a
-//! rule is on the link, or the other side is not connected yet.
+//! The undisturbed path is one read, a walk over the frame headers and one write, using a buffer shared by all
+//! connections. No data is copied, and only an incomplete frame is stored between reads. Frames go through the
+//! [`Lane`] only if a rule is on the link, or the other side is not connected yet.
 
 use std::io::{ErrorKind, Read};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -22,8 +22,8 @@ use super::splitter::Split;
 /// Maximum size of a greeting that is held until it is complete.
 const MAX_GREETING_BYTES: usize = 1024;
 
-/// How long a byte relay dials a target again that refuses, and how often. A server may dial a peer some milliseconds before the peer
-/// listens.
+/// Time for which a byte relay redials a target that refuses, and the interval between dials. A server may dial a peer a few
+/// milliseconds before the peer listens.
 const REDIAL_LIMIT_NS: u64 = 1_000_000_000;
 const REDIAL_INTERVAL_NS: u64 = 5_000_000;
 
@@ -37,7 +37,7 @@ pub(super) enum ConnectionState {
 
 #[derive(Debug)]
 enum Socket {
-    /// The target, while a cut keeps the relay from dialling it, or between two dials.
+    /// The target, before it is dialled: during a cut, or between two dials.
     NotDialled,
     Dialling(TcpStream),
     Up(TcpStream),
@@ -59,14 +59,14 @@ impl Socket {
     }
 }
 
-/// A target that has refused, and is dialled again.
+/// A target that has refused and is being redialled.
 #[derive(Debug, Clone, Copy)]
 struct Redial {
     next: u64,
     until: u64,
 }
 
-/// A pair of sockets with the data in transit between them. Index 0 is the side that dialled, 1 the target.
+/// A pair of sockets with the data in transit between them. Index 0 is the dialler, index 1 the target.
 pub(super) struct Connection {
     id: u64,
     target: SocketAddr,
@@ -77,8 +77,8 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Creates a connection for a client or node that dialled `target`. The target is not dialled yet:
-    /// [`Connection::resume`] does that.
+    /// Creates a connection for a client or node that dialled `target`. Does not dial the target yet:
+    /// [`Connection::resume`] does.
     pub(super) fn new(id: u64, dialler: TcpStream, target: SocketAddr, kind: ConnectionKind) -> Connection {
         let both = |traffic, forward, backward| {
             let direction = |link| Direction::new(Lane::new(traffic, link), Some(link));
@@ -121,13 +121,13 @@ impl Connection {
         }
     }
 
-    /// Returns the number of bytes that wait for this link.
+    /// Returns the number of bytes waiting for this link.
     pub(super) fn waiting(&self, link: LinkId) -> u64 {
         let of = self.directions.iter().filter(|way| way.flow == Some(link));
         of.map(|way| way.lane.waiting() + (way.out.len() - way.sent) as u64).sum()
     }
 
-    /// Releases what a rule held back on these links, after it was removed.
+    /// Releases data that a rule held back on these links. The rule has already been removed.
     pub(super) fn release(&mut self, rule: RuleKey, effect: LinkEffect, links: &[LinkId], ctx: &mut Context) {
         let now = ctx.now();
         for way in self.directions.iter_mut().filter(|w| links.contains(&w.lane.gate())) {
@@ -135,7 +135,7 @@ impl Connection {
         }
     }
 
-    /// Continues after the connection was accepted, its rules changed or a timer fired.
+    /// Continues after the connection was accepted, its rules changed, or a timer fired.
     pub(super) fn resume(&mut self, ctx: &mut Context) -> ConnectionState {
         if matches!(self.sockets[1], Socket::NotDialled) {
             let pauses = self.redial.is_some_and(|redial| redial.next > ctx.now());
@@ -144,7 +144,7 @@ impl Connection {
                     return ConnectionState::Closed(close);
                 }
             } else if self.directions[0].stage != Stage::Open {
-                // The dialler has given up: the target never saw the connection and need not see it now.
+                // The dialler has given up. The target has never seen the connection and does not need to.
                 return ConnectionState::Closed(Close::Fin);
             }
         }
@@ -171,14 +171,14 @@ impl Connection {
         {
             return ConnectionState::Closed(close);
         }
-        // A read may also have changed the state of the other direction: resume handles both.
+        // A read may also have changed the state of the other direction. `resume` handles both.
         self.resume(ctx)
     }
 
     fn dial(&mut self, ctx: &mut Context) -> ConnectionState {
         match dial(self.target) {
             Err(e) => {
-                // A dial that fails because of the relay's own limits must not look like a node that refuses.
+                // A dial that fails because of the relay's own limits must not look like a refusal by the node.
                 crate::limits::note(&e);
                 self.refused(ctx)
             }
@@ -202,8 +202,7 @@ impl Connection {
             return ConnectionState::Open;
         };
         // TCP allows a socket to connect to itself. If no process listens on a port of the ephemeral range, the
-        // kernel may give a dial to it that same port as its own, which would then keep the node from binding it
-        // again.
+        // kernel may choose that same port as the source port of a dial to it, which would keep the node from binding it again.
         if here == there {
             return self.refused(ctx);
         }
@@ -213,8 +212,8 @@ impl Connection {
         ConnectionState::Open
     }
 
-    /// Handles a target that refuses. The dialler sees an open connection, and may take a reset for the end of a conversation and not
-    /// dial again. A byte relay therefore dials again for a while before it gives up.
+    /// Handles a target that refuses. The dialler already has an open connection: it may take a reset for the end of a conversation,
+    /// and not dial again. A byte relay therefore redials for a while before it gives up.
     fn refused(&mut self, ctx: &mut Context) -> ConnectionState {
         let now = ctx.now();
         let until = self.redial.map_or(now + REDIAL_LIMIT_NS, |redial| redial.until);
@@ -260,8 +259,7 @@ impl Connection {
         state
     }
 
-    /// Handles the end of the source. An incomplete frame is forwarded as it is: the receiver must see what it would
-    /// see without a relay.
+    /// Handles the end of the source. An incomplete frame is forwarded as it is: the receiver must see the same bytes as without a relay.
     fn source_ended(&mut self, way: usize, close: Close, ctx: &mut Context) -> ConnectionState {
         let now = ctx.now();
         let w = &mut self.directions[way];
@@ -274,7 +272,7 @@ impl Connection {
         ConnectionState::Open
     }
 
-    /// Handles input, in which an advertised address is replaced.
+    /// Handles input. Replaces an advertised address in it.
     fn receive(&mut self, way: usize, bytes: &[u8], ctx: &mut Context) -> ConnectionState {
         let w = &mut self.directions[way];
         let greeting = ctx.greeting.as_ref().filter(|_| w.greets);
@@ -311,8 +309,8 @@ impl Connection {
                         w.lane.push(unit, &bytes[at..at + len], now, &mut ctx.rules);
                     }
                     if !straight && flowing {
-                        // One by one, as if each frame had arrived alone: a burst would otherwise use up the room for
-                        // held frames before the first of them could be overtaken.
+                        // One at a time, as if each frame had arrived alone: otherwise a burst would use up the space
+                        // for held frames before the first of them could be overtaken.
                         w.collect_output(now, &mut ctx.rules);
                     }
                     at += len;
@@ -328,8 +326,8 @@ impl Connection {
         if straight && at > 0 { self.send(way, &bytes[..at], pieces, ctx) } else { ConnectionState::Open }
     }
 
-    /// Writes bytes directly, without the lane. Bytes that the receiver does not accept now are kept, and reading
-    /// pauses until they are gone.
+    /// Writes bytes directly, without the lane. Bytes that the receiver does not yet accept are buffered, and
+    /// reading pauses until they have been sent.
     fn send(&mut self, way: usize, bytes: &[u8], pieces: u64, ctx: &mut Context) -> ConnectionState {
         let Some(receiver) = self.sockets[1 - way].connected() else { return ConnectionState::Open };
         let written = write_some(receiver, bytes);
@@ -398,7 +396,7 @@ impl Connection {
         }
     }
 
-    /// Handles the loss of the receiver. Bytes that it sent before are still forwarded in the other direction.
+    /// Handles the loss of the receiver. Bytes that it sent earlier are still forwarded in the other direction.
     fn receiver_gone(&mut self, way: usize) -> ConnectionState {
         let w = &mut self.directions[way];
         w.lane = Lane::new(w.lane.traffic(), w.lane.gate());
@@ -409,7 +407,7 @@ impl Connection {
         }
     }
 
-    /// Registers the present needs of this connection with the poller and the timers.
+    /// Registers the current needs of this connection with the poller and the timers.
     fn update_interest(&mut self, ctx: &mut Context) {
         for i in 0..2 {
             let (reads, writes) = (&self.directions[i], &self.directions[1 - i]);
@@ -430,7 +428,7 @@ impl Connection {
         for i in 0..2 {
             let blocked = self.sockets[1 - i].connected().is_none() || !self.directions[i].out.is_empty();
             let due = match (&self.sockets[1], self.redial) {
-                // During a cut nothing is dialled. The end of the cut resumes this connection.
+                // During a cut nothing is dialled. The connection is resumed at the end of the cut.
                 (Socket::NotDialled, Some(redial)) if i == 0 => (!ctx.rules.is_cut(self.directions[0].lane.gate())).then_some(redial.next),
                 _ if blocked => None,
                 _ => self.directions[i].lane.next_due(&ctx.rules),
@@ -449,7 +447,7 @@ impl Connection {
         }
     }
 
-    /// Handles a timer of this direction, which the timer set no longer contains.
+    /// Handles a fired timer of this direction. The timer has already been removed from the timer set.
     pub(super) fn timer_fired(&mut self, way: usize) {
         self.directions[way].timer = None;
     }

@@ -12,16 +12,16 @@ use super::{Flow, Stats};
 
 /// Size of one read from a socket, in bytes.
 pub(super) const READ_BYTES: usize = 256 << 10;
-/// A frame with more bytes than this present or missing is collected in a separate buffer, instead of being copied in
-/// front of each new read.
+/// A frame with more than this many bytes present or missing is collected in a separate buffer instead of being
+/// copied in front of each new read.
 pub(super) const LARGE_BYTES: usize = READ_BYTES / 2;
 
 /// The target of a timer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum TimerOwner {
-    /// A direction of a connection.
+    /// A direction of a connection, by connection id and index.
     Direction(u64, usize),
-    /// A listener that could not accept because descriptors had run out.
+    /// A listener that could not accept because the process had run out of descriptors.
     Port(usize),
     /// Listeners that are open only while their targets listen.
     FollowingPorts,

@@ -1,4 +1,4 @@
-//! One direction of a relayed connection: what was read and not yet delivered, and how far it has been closed.
+//! One direction of a relayed connection: the bytes that were read but not yet delivered, and how far the direction has been closed.
 
 use super::context::READ_BYTES;
 use super::lane::{Close, Departure, Lane};
@@ -8,9 +8,9 @@ use super::splitter::Splitter;
 /// The stage of a direction, from open to closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// The source may send more.
+    /// The source may send more data.
     Open,
-    /// The source has ended; the end is in the lane.
+    /// The source has ended, and the end is in the lane.
     Ended,
     /// The end has left the lane and follows the bytes that the receiver has not yet accepted.
     Ending(Close),
@@ -57,8 +57,8 @@ impl Direction {
         }
     }
 
-    /// Whether a cut also holds bytes that have left the lane. A frame that has begun must be completed, but a byte
-    /// stream can stop anywhere.
+    /// Whether a cut also holds bytes that have left the lane. A frame that has begun must be completed, while a
+    /// byte stream can stop anywhere.
     pub(super) fn is_held(&self, rules: &Rules) -> bool {
         self.lane.traffic() == Traffic::Bytes && rules.is_cut(self.lane.gate())
     }
@@ -84,7 +84,7 @@ impl Direction {
 /// The kind of traffic of a connection, and its links.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ConnectionKind {
-    /// Messages from one node to another; only the reply to the handshake comes back.
+    /// Messages from one node to another; only the reply to the handshake travels back.
     Messages { forward: LinkId },
     /// Requests of a client and replies of a node.
     Conversation { forward: LinkId, backward: LinkId },
@@ -93,7 +93,7 @@ pub(super) enum ConnectionKind {
 }
 
 impl ConnectionKind {
-    /// Returns the link of the forward direction.
+    /// Returns the link in the forward direction.
     pub(super) fn forward(self) -> LinkId {
         match self {
             ConnectionKind::Messages { forward } | ConnectionKind::Conversation { forward, .. } | ConnectionKind::Bytes { forward, .. } => {

@@ -1,7 +1,7 @@
 //! The measured effects of rules on links.
 //!
-//! A fault that left no trace in the traffic tested nothing. So every effect counts each change when it happens, and
-//! an effect without traffic has empty evidence.
+//! A fault that left no trace in the traffic tested nothing. Every effect therefore counts each change as it
+//! happens, and an effect without traffic has empty evidence.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The relay's thread: listeners, connections, timers and commands, one at a time.
+//! The relay's thread: handles listeners, connections, timers and commands one at a time.
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
@@ -22,15 +22,15 @@ use super::rules::{LinkId, RuleKey, Rules};
 use super::socket::reset_on_close;
 use super::{Command, Flow, Route};
 
-/// Maximum number of open connections; each needs two descriptors. Further ones are reset.
+/// Maximum number of open connections; each needs two descriptors. Any beyond it are reset.
 const MAX_CONNECTIONS: usize = 4096;
-/// Maximum number of connections accepted from one listener before the others are served.
+/// Maximum number of connections accepted from one listener before the others get their turn.
 const MAX_ACCEPTS_PER_ROUND: usize = 64;
-/// Maximum number of connections that wait to be accepted by one listener; the kernel may have a lower limit.
+/// Maximum number of connections waiting to be accepted by one listener. The kernel's limit may be lower.
 const BACKLOG: i32 = 4096;
 /// Pause of a listener after the process has run out of descriptors.
 const PORT_PAUSE_NS: u64 = 10_000_000;
-/// Interval at which a byte relay checks which targets listen. A check takes some microseconds per listener.
+/// Interval at which a byte relay checks which targets listen. A check takes a few microseconds per listener.
 const TARGET_CHECK_NS: u64 = 5_000_000;
 /// Bit that marks the tokens of ports.
 const PORT_BIT: u64 = 1 << 62;
@@ -70,7 +70,7 @@ pub(super) struct ByteRelayParts {
     pub(super) greeting: Option<Arc<dyn Greeting>>,
     /// Identifies diallers.
     pub(super) identifier: Identifier,
-    /// Reserves the address of its ports.
+    /// Reserves the address of the relay's ports.
     pub(super) claim: LoopbackClaim,
     /// Checks whether a target listens.
     pub(super) sockets: Sockets,
@@ -142,7 +142,7 @@ impl Engine {
     }
 
     fn run_commands(&mut self) -> LoopControl {
-        // The caller waits for the answer. If it gave up, the send fails and the answer is dropped.
+        // The caller waits for the answer. If it has given up, the send fails and the answer is dropped.
         while let Ok(command) = self.inbox.try_recv() {
             match command {
                 Command::Open { route, target, answer } => drop(answer.send(self.open(route, target))),
@@ -175,9 +175,9 @@ impl Engine {
         if let Some(why) = unfit {
             return Err(io::Error::new(ErrorKind::InvalidInput, why));
         }
-        // The port is held as long as the relay lives. It is on the target's own address, which belongs to the
-        // cluster alone. If all diallers share one port, it is on the relay's own address and has the target's
-        // number, since some systems use one number both to listen and to advertise.
+        // The port is held for the lifetime of the relay. It is on the target's own address, which only this
+        // cluster uses. If all diallers share one port, it is on the relay's own address and has the target's
+        // port number, since some systems use the same number for listening and for advertising.
         let at = match (&self.bytes, route) {
             (Some(bytes), Route::Anyone { .. }) => SocketAddr::from((bytes.claim.ip(), target.port())),
             // The target may be on another machine.
@@ -213,7 +213,7 @@ impl Engine {
         Ok(address)
     }
 
-    /// Changes what the poller watches on a port, if it is open.
+    /// Changes the events that the poller watches on a port, if the port is open.
     fn watch_port(&mut self, index: usize, wanted: Interest) {
         let port = &mut self.ports[index];
         if let Some(listener) = &port.listener {
@@ -222,7 +222,7 @@ impl Engine {
         }
     }
 
-    /// Opens and closes ports as their targets begin and cease to listen, and schedules the next check.
+    /// Opens and closes ports as their targets start and stop listening, and schedules the next check.
     fn follow_targets(&mut self) {
         for index in 0..self.ports.len() {
             let Port { address, follows, ref listener, .. } = self.ports[index];
@@ -234,8 +234,7 @@ impl Engine {
                         self.ports[index].listener = Some(listener);
                         self.watch_port(index, Interest::READ);
                     }
-                    // Only this relay uses the address, so the cause is a lack of descriptors; the next check tries
-                    // again.
+                    // Only this relay uses the address, so the process has run out of descriptors. The next check tries again.
                     Err(e) => crate::limits::note(&e),
                 },
                 (false, true) => {
@@ -287,7 +286,7 @@ impl Engine {
         self.next_id += 1;
     }
 
-    /// Continues with a connection after its dialler was identified, or could not be.
+    /// Continues with a connection once its dialler has been identified, or could not be.
     fn handle_identified(&mut self, connection: u64, found: Identification) {
         match found {
             Identification::Known(owner) => {
@@ -304,7 +303,7 @@ impl Engine {
                 self.ctx.stats.gone_unidentified += 1;
                 self.unidentified.remove(&connection);
             }
-            // The connection stays on hold: the run ends.
+            // The connection stays on hold, since the run is about to end.
             Identification::Unknown => self.ctx.stats.unknown += 1,
         }
     }
@@ -340,7 +339,7 @@ impl Engine {
     }
 
     fn socket_ready(&mut self, ready: Ready) {
-        // A connection that ended earlier in this round is not found, as its number is never reused.
+        // A connection that ended earlier in this round is not found, since ids are never reused.
         self.step_connection(ready.token >> 1, |connection, ctx| connection.ready((ready.token & 1) as usize, ready, ctx));
     }
 
@@ -421,8 +420,8 @@ impl Engine {
         self.ctx.rules.archive(fault)
     }
 
-    /// Resets the connections that no effect keeps from being answered any more: their diallers have long sent bytes that the target
-    /// must not receive this late.
+    /// Resets hung connections that no active effect leaves unanswered any more: their diallers sent bytes long ago, which the
+    /// target must not receive this late.
     fn reset_hung(&mut self) {
         let rules = &self.ctx.rules;
         let hangs = |kind: &ConnectionKind| kind.links().any(|l| rules.has(l, |e| e == LinkEffect::Hang));

@@ -1,7 +1,7 @@
 //! The queue of one direction of one connection, which decides when each piece may leave. Pure: no socket, no clock.
 //!
 //! A lane is a queue in order of arrival, plus a few frames held back until later ones have overtaken them. It is
-//! used only while a rule is on the link (or the connection is not open yet): undisturbed bytes never enter it.
+//! used only while the link has a rule or the connection is not yet open: undisturbed bytes never enter it.
 
 use std::collections::VecDeque;
 
@@ -10,17 +10,16 @@ use heckle_faults::LinkEffect;
 use super::rules::{Duplicate, FrameAction, Hold, LinkId, RuleKey, Rules, Traffic};
 use super::splitter::Unit;
 
-/// Number of bytes in a lane at which backpressure stops its writer. Above the bandwidth-delay product of any test
-/// (80 MB/s at 50 ms). One read may exceed it.
+/// Number of bytes in a lane at which backpressure stops its writer, chosen above the bandwidth-delay product of
+/// any test (80 MB/s at 50 ms). A single read may exceed it.
 const LANE_BYTES: usize = 4 << 20;
-/// Bounds of the lane's size on a slow link: it holds a quarter of a second of traffic, so that its writer soon
-/// notices the rate.
+/// Bounds of the lane's size on a slow link: the lane holds a quarter of a second of traffic, so that its writer is slowed down soon.
 const SLOW_LANE_BYTES: (u64, u64) = (16 << 10, LANE_BYTES as u64);
-/// Bounds of the piece size of a byte stream on a slow link: a piece takes a hundredth of a second.
+/// Bounds of the piece size of a byte stream on a slow link: sending one piece takes a hundredth of a second.
 const SLOW_PIECE_BYTES: (u64, u64) = (256, 64 << 10);
-/// Cost of one piece in addition to its bytes, so that the number of small frames is bounded too.
+/// Overhead added to the size of each piece, so that the number of small frames is bounded as well.
 const PIECE_COST: usize = 128;
-/// Maximum number of held frames. Beyond it, frames keep their place.
+/// Maximum number of held frames. Further frames keep their place in the queue.
 const MAX_HELD: usize = 64;
 
 /// How a connection ends.
@@ -107,7 +106,7 @@ impl Lane {
         self.charged >= slow.unwrap_or(LANE_BYTES)
     }
 
-    /// Returns the amount by which a piece counts in the evidence: one, or its bytes.
+    /// Returns the amount that a piece adds to the evidence: one, or its number of bytes.
     fn amount(&self, bytes: usize) -> u64 {
         match self.traffic {
             Traffic::Messages | Traffic::Conversation | Traffic::Answers => 1,
@@ -115,7 +114,7 @@ impl Lane {
         }
     }
 
-    /// Returns the amount that waits, in the unit of the evidence.
+    /// Returns the amount of waiting data, in the unit of the evidence.
     pub(super) fn waiting(&self) -> u64 {
         let units = self.queue.iter().filter(|w| matches!(w.what, Content::Unit(_)));
         units.map(|w| self.amount(w.bytes.len())).sum()
@@ -190,13 +189,13 @@ impl Lane {
         }
     }
 
-    /// Returns the next piece that may leave now.
+    /// Returns the next piece that may leave at `now`.
     pub(super) fn pop(&mut self, now: u64, rules: &mut Rules) -> Option<Departure> {
         if rules.is_cut(self.gate) {
             return None;
         }
         let ends = self.queue.front().is_some_and(|w| matches!(w.what, Content::End(_)) && w.due <= now);
-        // The end waits for held frames: they were sent before it.
+        // Held frames leave before the end, since they were sent before it.
         if let Some(i) = self.aside.iter().position(|a| ends || a.due() <= now) {
             let HeldPiece { waiting, hold, overtaken } = self.aside.remove(i);
             if overtaken > 0 && matches!(waiting.what, Content::Unit(_)) {
@@ -233,7 +232,7 @@ impl Lane {
         self.queue.front().map(|w| w.due).into_iter().chain(self.aside.iter().map(HeldPiece::due)).min()
     }
 
-    /// Starts a cut: messages in transit are lost with the wire, everything else is held.
+    /// Starts a cut: messages in transit are lost, and everything else is held.
     pub(super) fn cut(&mut self, rule: RuleKey, rules: &mut Rules) {
         let is_frame = |w: &QueuedPiece| matches!(w.what, Content::Unit(_));
         if self.traffic != Traffic::Messages {

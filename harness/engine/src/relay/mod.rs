@@ -3,33 +3,33 @@
 //! needs no privileges: one thread runs one `epoll` loop.
 //!
 //! **What a link is.** Messages from node n1 to n2 travel only on the connection that n1 opened to n2, so the forward
-//! direction of that connection *is* the link `n1>n2`; the bytes that come back on it are the reply to the handshake
-//! and belong to the connection, not to `n2>n1`. A client's connection carries two links: `clients>n1` forward and
-//! `n1>clients` backward.
+//! direction of that connection *is* the link `n1>n2`; the bytes in the other direction are the reply to the
+//! handshake and belong to the connection, not to `n2>n1`. A client's connection carries two links: `clients>n1`
+//! forward and `n1>clients` backward.
 //!
 //! **Frames, not bytes.** The relay forwards whole frames, which it finds by their headers alone, so that the
-//! protocol under test sees message faults: a frame is lost, late or duplicated, but never torn. Bytes that are not a
-//! frame pass as raw bytes (the node must reply to nonsense, not the relay). They can be cut and delayed, and are
-//! never dropped in part.
+//! protocol under test sees message faults: a frame is lost, late or duplicated, but never torn. Bytes that do not
+//! form a frame pass through as raw bytes, since it is the node that must reply to nonsense, not the relay. They can
+//! be cut and delayed, but are never partly dropped.
 //!
 //! **The rules.**
-//! - *Cut*, node link: messages that arrive, and those still waiting in the relay, are lost. Handshakes and closings
-//!   are held and delivered at heal, so a link that was dialled during the cut opens as soon as the cut ends. New
-//!   connections are accepted and left hanging, as a dial into a partition hangs; a refusal would carry information
-//!   that a cut wire cannot carry.
-//! - *Cut*, client link: everything is held, and delivered in order at heal: TCP loses nothing in the middle of a
-//!   connection. A request may thus take effect long after its client gave up, which is worth testing.
+//! - *Cut*, node link: messages that arrive, and those still waiting in the relay, are lost. Handshakes and closes
+//!   are held and delivered at heal, so a link dialled during the cut opens as soon as the cut ends. New connections
+//!   are accepted and left hanging, just as a dial into a partition hangs: a refusal would convey information that
+//!   cannot cross a cut wire.
+//! - *Cut*, client link: everything is held and delivered in order at heal, since TCP loses nothing in the middle
+//!   of a connection. A request may thus take effect long after its client gave up, which is worth testing.
 //! - *Delay* keeps the order; *loss* spares handshakes; *duplicate* and *reorder* affect node links only and do
 //!   nothing on a client link, whose frames are an ordered conversation.
 //! - *Reset* closes with RST, immediately and whenever a connection is opened again.
-//! - The end of a delay or a reordering immediately releases, in order, the frames that only it held back.
+//! - When a delay or a reordering ends, the frames held back by it alone are released immediately, in order.
 //! - Rules combine: delays add up, chances are drawn one after the other, a cut overrides all others.
-//! - A target that refuses shows as a reset right after the dial, which is the closest to a refusal that a relay can
-//!   produce.
-//! - Backpressure is per direction: a reader that does not read stops only its own writer.
+//! - A refusal by the target appears to the dialler as a reset right after the dial, which is the closest that a
+//!   relay can come to a refusal.
+//! - Backpressure is per direction: a stalled reader stops only its own writer.
 //!
 //! Why not tokio: its timers round to whole milliseconds and fire about 1.1 ms late. A `timerfd` in the same
-//! `epoll` as the sockets is exact to the kernel's wake-up, without spinning on the cores that the nodes need.
+//! `epoll` as the sockets is as precise as the kernel's wake-ups, without spinning on cores that the nodes need.
 
 mod connection; // one relayed connection: two sockets, two directions
 mod context; // state shared by all connections
@@ -63,7 +63,7 @@ pub use effect::{CountUnit, Evidence, MeasuredDelay};
 use poll::Waker;
 use raw::{OnUnknown, Owners};
 
-/// Capacity of the queue of commands. Each caller waits for its answer, so this bounds callers, not work.
+/// Capacity of the queue of commands. Each caller waits for its answer, so this bounds the number of callers, not the amount of work.
 const COMMAND_QUEUE: usize = 64;
 
 /// The diallers and the target of a port.
@@ -109,7 +109,7 @@ pub struct Flow {
     pub last: Option<Instant>,
     /// Open connections that carry this link.
     pub connections: u32,
-    /// Frames that wait in the relay, or bytes in a byte relay.
+    /// Frames waiting in the relay (bytes in a byte relay).
     pub waiting: u64,
 }
 
@@ -120,9 +120,9 @@ pub struct Stats {
     pub accepted: u64,
     /// Connections that the target refused.
     pub refused_by_target: u64,
-    /// Directions with bytes that are not a frame.
+    /// Directions in which some bytes did not form a frame.
     pub unframed: u64,
-    /// Connections reset because too many were open, or the process was out of descriptors.
+    /// Connections reset because too many were open or the process was out of descriptors.
     pub turned_away: u64,
     /// Connections whose dialler was identified by its socket.
     pub identified: u64,
@@ -150,13 +150,12 @@ pub struct Relay {
     commands: SyncSender<Command>,
     waker: Waker,
     threads: Vec<JoinHandle<()>>,
-    /// In a byte relay: which process belongs to which node.
+    /// The registry of node processes, in a byte relay.
     owners: Option<Owners>,
 }
 
 impl Relay {
-    /// Starts the relay's thread. Each link draws from a separate stream of `seed`; `framing` finds the ends of
-    /// messages.
+    /// Starts the relay's thread. Each link draws from its own random stream, derived from `seed`. `framing` finds the ends of messages.
     ///
     /// # Errors
     /// If the kernel refuses a thread or one of three descriptors.
@@ -168,8 +167,8 @@ impl Relay {
         Ok(Relay { commands, waker, threads: vec![thread], owners: None })
     }
 
-    /// Starts a byte relay, whose ports have [`Route::Anyone`]. `owners` identifies the diallers, and `greeting` finds the addresses
-    /// that they advertise.
+    /// Starts a byte relay, whose ports all use [`Route::Anyone`]. `owners` identifies the diallers, and `greeting` finds the
+    /// addresses that they advertise.
     ///
     /// # Errors
     /// If the kernel refuses one of two threads or of three descriptors, or no loopback address can be claimed.
@@ -186,7 +185,7 @@ impl Relay {
         let bytes = engine::ByteRelayParts { greeting, identifier, claim: LoopbackClaim::new()?, sockets: raw::Sockets::new() };
         let engine = engine::Engine::new(seed, poller, inbox, engine::Links::Bytes(bytes));
         let thread = std::thread::Builder::new().name("relay".into()).spawn(move || engine.run())?;
-        // The engine ends first, which ends the other thread's input.
+        // The engine ends first, which closes the input of the other thread.
         Ok(Relay { commands, waker, threads: vec![thread, identifying], owners: Some(owners) })
     }
 
@@ -195,28 +194,28 @@ impl Relay {
         if self.owners.is_some() { CountUnit::Bytes } else { CountUnit::Frames }
     }
 
-    /// Returns the registry of node processes, if the relay identifies diallers.
+    /// Returns the registry of node processes, if this relay identifies diallers.
     pub fn owners(&self) -> Option<Owners> {
         self.owners.clone()
     }
 
-    /// Opens a port on loopback and forwards its connections to `target`, which need not listen yet. A port with
-    /// [`Route::Anyone`] has the number of `target`, on the relay's own address.
+    /// Opens a port on loopback and forwards its connections to `target`, which need not be listening yet. A
+    /// [`Route::Anyone`] port has the same number as `target`, on the relay's own address.
     ///
     /// # Errors
-    /// If no port is free, or `route` is open already.
+    /// If no port is free, or `route` is already open.
     pub fn open(&self, route: Route, target: SocketAddr) -> io::Result<SocketAddr> {
         self.ask(|answer| Command::Open { route, target, answer })
     }
 
-    /// Applies `effect` to `links` as part of fault `id`; it is active when this returns. One fault may apply several
-    /// effects. Links without traffic are affected as soon as they have some.
+    /// Applies `effect` to `links` as part of fault `id`. The effect is active when this returns. One fault may apply
+    /// several effects. Links without traffic are affected as soon as they carry some.
     pub fn apply(&self, id: u64, links: &[Link], effect: LinkEffect) {
         self.ask(|answer| Command::Apply { id, links: links.to_vec(), effect, answer });
     }
 
-    /// Removes all effects of fault `id` and returns their evidence. A second call returns the same evidence; for an
-    /// unknown fault it is empty.
+    /// Removes all effects of fault `id` and returns their evidence. A second call returns the same evidence. For an
+    /// unknown fault the evidence is empty.
     pub fn remove_fault(&self, id: u64) -> Evidence {
         self.ask(|answer| Command::RemoveFault { id, answer })
     }
@@ -226,7 +225,7 @@ impl Relay {
         self.ask(|answer| Command::Evidence { id, answer })
     }
 
-    /// Returns the traffic of `link` so far. Compare two values after a heal to verify that traffic passes again.
+    /// Returns the traffic of `link` so far. To verify that traffic passes again after a heal, compare two values.
     pub fn flow(&self, link: Link) -> Flow {
         self.ask(|answer| Command::Flow { link, answer })
     }
@@ -237,8 +236,8 @@ impl Relay {
     }
 
     /// # Panics
-    /// If the relay's thread is gone, which only a broken invariant in it (a panic, already printed) can cause:
-    /// without it no fault can be injected or lifted, and nothing recorded from here on would mean anything.
+    /// If the relay's thread is gone, which only a panic in it can cause. Without the thread no fault can be
+    /// injected or lifted, so nothing recorded from then on would be meaningful.
     fn ask<T>(&self, command: impl FnOnce(SyncSender<T>) -> Command) -> T {
         let (answer, reply): (_, Receiver<T>) = sync_channel(1);
         let sent = self.commands.send(command(answer));
@@ -250,7 +249,7 @@ impl Relay {
 
 impl Drop for Relay {
     fn drop(&mut self) {
-        // A send fails only if the thread is gone already; a panic in it was printed when it happened.
+        // The send fails only if the thread is already gone. If it panicked, the panic has already been printed.
         let _ = self.commands.send(Command::Stop);
         self.waker.wake();
         for thread in self.threads.drain(..) {

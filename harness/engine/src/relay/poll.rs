@@ -18,9 +18,9 @@ const EVENTS_PER_WAIT: usize = 128;
 const WAKE: u64 = u64::MAX;
 const TIMER: u64 = u64::MAX - 1;
 
-/// What the poller reports about a socket. `NONE` removes the socket from the poll set entirely: the kernel reports
-/// errors and hang-ups even of sockets with an empty interest, repeatedly, and a socket whose bytes must wait (during
-/// a cut, for example) would then keep the thread spinning.
+/// The events that the poller reports for a socket. `NONE` removes the socket from the poll set entirely: the kernel
+/// repeatedly reports errors and hang-ups even for sockets with an empty interest, so a socket whose bytes must wait
+/// (during a cut, for example) would keep the thread spinning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Interest {
     pub(super) read: bool,
@@ -39,7 +39,7 @@ impl Interest {
     }
 }
 
-/// A socket that is ready. An error or hang-up counts as readable: the read will return it.
+/// A socket that is ready. An error or hang-up counts as readable: the next read returns it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ready {
     pub(super) token: u64,
@@ -52,7 +52,7 @@ pub(super) struct Waker(Arc<OwnedFd>);
 
 impl Waker {
     pub(super) fn wake(&self) {
-        // The only failure is a counter that is full, and then the poller is awake anyway.
+        // This fails only if the counter is full, and then the poller is awake anyway.
         let _ = rustix::io::write(&*self.0, &1u64.to_ne_bytes());
     }
 }
@@ -77,10 +77,10 @@ impl Poller {
         Ok((Poller { epoll, timer, wake, armed: None }, waker))
     }
 
-    /// Changes what is watched on a socket from `old` to `new`.
+    /// Changes the interest in a socket from `old` to `new`.
     ///
     /// # Panics
-    /// If `old` is not the interest set last, or the kernel is out of memory for its poll set.
+    /// If `old` is not the current interest, or the kernel has no memory left for its poll set.
     pub(super) fn watch(&self, socket: impl AsFd, token: u64, old: Interest, new: Interest) {
         let data = EventData::new_u64(token);
         let done = match (old == Interest::NONE, new == Interest::NONE) {
@@ -92,7 +92,7 @@ impl Poller {
         done.expect("the poll set agrees with the relay about its sockets");
     }
 
-    /// Sets the timer to end a wait at `due`; `None` disarms it. Times are nanoseconds on the caller's clock.
+    /// Sets the timer to end a wait at `due`; `None` disarms it. Times are in nanoseconds on the caller's clock.
     pub(super) fn arm(&mut self, due: Option<u64>, now: u64) {
         if self.armed == due {
             return;
@@ -105,7 +105,7 @@ impl Poller {
         timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &spec).expect("a timerfd takes any positive time");
     }
 
-    /// Waits until a socket is ready, the timer fires or a waker is used; fills `ready`.
+    /// Waits until a socket is ready, the timer fires or a waker is used. Fills `ready`.
     pub(super) fn wait(&mut self, ready: &mut Vec<Ready>) {
         ready.clear();
         let mut space = [MaybeUninit::<epoll::Event>::uninit(); EVENTS_PER_WAIT];

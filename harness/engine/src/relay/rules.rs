@@ -23,21 +23,21 @@ const MAX_WAIT_NS: u64 = 3_600_000_000_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct LinkId(usize);
 
-/// Key of one applied effect.
+/// Key of an applied effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct RuleKey(u64);
 
-/// The kind of traffic in one direction, which decides what may happen to it.
+/// The kind of traffic in one direction, which determines the effects that may apply to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Traffic {
-    /// Messages between nodes: may be lost, duplicated, reordered.
+    /// Messages between nodes: may be lost, duplicated or reordered.
     Messages,
     /// An ordered conversation with a client.
     Conversation,
-    /// A byte stream of any protocol, in pieces of the size in which they were read. Counted in bytes.
+    /// A byte stream of any protocol, in pieces as they were read. Counted in bytes.
     Bytes,
-    /// The backward direction of a connection between nodes: only the reply to its handshake. Only a cut of the
-    /// connection's own link affects it, which silences the connection as a whole.
+    /// The backward direction of a connection between nodes: only the reply to its handshake. It is affected
+    /// only by a cut of the connection's own link, which silences the whole connection.
     Answers,
 }
 
@@ -52,9 +52,9 @@ pub(super) struct Hold {
 /// A duplicate of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Duplicate {
-    /// It follows the first copy directly.
+    /// Follows the first copy directly.
     Immediate(RuleKey),
-    /// It is held, to arrive among later frames.
+    /// Held back, to arrive among later frames.
     Delayed(Hold),
 }
 
@@ -63,8 +63,8 @@ pub(super) enum Duplicate {
 pub(super) enum FrameAction {
     /// The frame is dropped.
     Drop,
-    /// The frame is forwarded.
-    /// `flip` is the position of a bit to flip, counted from the start of the frame and modulo its length.
+    /// The frame is forwarded. `flip` is the position of the bit to flip, if any, counted from the start of
+    /// the frame and modulo its length.
     Forward { wait_ns: u64, hold: Option<Hold>, copies: Vec<Duplicate>, flip: Option<u32> },
 }
 
@@ -75,7 +75,7 @@ struct Rule {
     links: Vec<LinkId>,
     since_ns: u64,
     did: Evidence,
-    /// On a slow link: the time at which each of its links has sent everything so far.
+    /// For a rate limit: the time at which each link has finished sending all bytes so far.
     free_at: BTreeMap<LinkId, u64>,
     waits: Option<Box<Histogram<u32>>>,
 }
@@ -88,7 +88,7 @@ struct LinkState {
     cut: bool,
 }
 
-/// All links and all rules.
+/// All links and rules of a relay.
 #[derive(Debug)]
 pub(super) struct Rules {
     seed: Seed,
@@ -105,7 +105,7 @@ impl Rules {
         Rules { seed, counted, links: vec![], by_link: BTreeMap::new(), rules: BTreeMap::new(), next_key: 0, lifted: BTreeMap::new() }
     }
 
-    /// Returns the number of a link, assigned on first use: a rule may precede the first connection or follow it.
+    /// Returns the id of a link. It is assigned on first use, since a rule may be applied before or after the first connection.
     pub(super) fn link(&mut self, link: Link) -> LinkId {
         *self.by_link.entry(link).or_insert_with(|| {
             let dice = self.seed.stream(&format!("relay/{link}"));
@@ -131,8 +131,8 @@ impl Rules {
         key
     }
 
-    /// Removes the rules of a fault from their links, and returns each with its effect and links. The counters stay
-    /// open until [`Rules::archive`].
+    /// Removes the rules of a fault from their links, and returns each rule with its effect and links. The counters
+    /// stay open until [`Rules::archive`].
     pub(super) fn remove_rules(&mut self, fault: u64) -> Vec<(RuleKey, LinkEffect, Vec<LinkId>)> {
         let taken: Vec<_> = self.rules.iter().filter(|(_, r)| r.fault == fault).map(|(k, r)| (*k, r.effect, r.links.clone())).collect();
         for (key, _, links) in &taken {
@@ -158,14 +158,14 @@ impl Rules {
         evidence
     }
 
-    /// Returns the evidence of a fault over all its rules, also those removed earlier.
+    /// Returns the evidence of a fault from all its rules, including those removed earlier.
     pub(super) fn evidence(&self, fault: u64) -> Evidence {
         let mut total = self.lifted.get(&fault).cloned().unwrap_or_default();
         for rule in self.rules.values().filter(|r| r.fault == fault) {
             total.add(&rule.did);
             if let Some(waits) = rule.waits.as_ref().filter(|w| !w.is_empty()) {
                 let us = |quantile| waits.value_at_quantile(quantile) / 1_000;
-                // Of several delays in one fault, the longest is reported.
+                // If a fault has several delays, the longest is reported.
                 let measured = MeasuredDelay { p50_us: us(0.5), p99_us: us(0.99), max_us: waits.max() / 1_000 };
                 total.measured_delay = total.measured_delay.max(Some(measured));
             }
@@ -178,12 +178,12 @@ impl Rules {
         self.links[link.0].cut
     }
 
-    /// Whether a cut blocks some link to this end.
+    /// Whether a cut blocks any link to this end.
     pub(super) fn is_cut_off(&self, to: End) -> bool {
         self.links.iter().any(|state| state.cut && state.link.to == to)
     }
 
-    /// Whether frames pass without being changed or counted.
+    /// Whether frames pass on this link without being changed or counted.
     pub(super) fn is_undisturbed(&self, link: LinkId) -> bool {
         self.links[link.0].rules.is_empty()
     }
@@ -193,7 +193,7 @@ impl Rules {
         self.links[link.0].rules.iter().any(|k| wanted(self.rules[k].effect))
     }
 
-    /// Makes the random decisions for one frame. `held_full` says that no more frames can be held.
+    /// Makes the random decisions for one frame. `held_full` means that no more frames can be held.
     pub(super) fn decide(&mut self, link: LinkId, traffic: Traffic, held_full: bool) -> FrameAction {
         let LinkState { link, dice, rules, .. } = &mut self.links[link.0];
         let (mut wait_ns, mut hold, mut copies, mut flip) = (0u64, None, vec![], None);
@@ -219,7 +219,7 @@ impl Rules {
                     }
                 }
                 LinkEffect::Corrupt { percent } => {
-                    // Two flips could undo each other.
+                    // Flip at most one bit: two flips could cancel each other out.
                     if flip.is_none() && draw_chance(dice, percent) {
                         flip = Some(dice.random());
                         rule.did.corrupted_frames += 1;
@@ -236,8 +236,7 @@ impl Rules {
         FrameAction::Forward { wait_ns, hold, copies, flip }
     }
 
-    /// Returns the delay of a piece that is not an ordinary frame: a handshake or raw bytes, which are only ever
-    /// delayed.
+    /// Returns the delay of a handshake or of raw bytes, which are never lost, duplicated or reordered.
     pub(super) fn draw_delay(&mut self, link: LinkId) -> u64 {
         let LinkState { dice, rules, .. } = &mut self.links[link.0];
         rules.iter().fold(0, |wait, key| match self.rules[key].effect {
@@ -253,7 +252,7 @@ impl Rules {
         })
     }
 
-    /// Returns the lowest rate limit on this link, in bytes a second.
+    /// Returns the lowest rate limit on this link, in bytes per second.
     pub(super) fn rate(&self, link: LinkId) -> Option<u64> {
         let rate = |key: &RuleKey| match self.rules[key].effect {
             LinkEffect::Slow { bytes_per_s } => Some(bytes_per_s.max(1)),
@@ -269,8 +268,8 @@ impl Rules {
         self.links[link.0].rules.iter().filter_map(rate).min()
     }
 
-    /// Reserves the time of this many bytes on a slow link. Returns when bytes that could leave at `due` have been
-    /// sent.
+    /// Reserves time to send this many bytes on a slow link. Returns the time at which bytes that could leave at
+    /// `due` have been sent.
     pub(super) fn reserve_send_time(&mut self, link: LinkId, bytes: usize, due: u64) -> u64 {
         let mut last = due;
         for key in &self.links[link.0].rules {
@@ -305,7 +304,7 @@ impl Rules {
         }
     }
 
-    /// Counts frames that cuts blocked on `on`: for rule `only`, or for every cut on that link.
+    /// Counts frames blocked by cuts on the link `on`: for rule `only` if given, otherwise for every cut on that link.
     pub(super) fn count_blocked(&mut self, on: LinkId, only: Option<RuleKey>, gone: u64, held: u64) {
         let strikes = match self.counted {
             CountUnit::Frames => gone + held,
@@ -337,7 +336,7 @@ impl Rules {
         }
     }
 
-    /// Counts a frame that left after a later one. A removed rule is not counted.
+    /// Counts a frame that left after a later one. Ignores a rule that has been removed.
     pub(super) fn count_reordered(&mut self, rule: RuleKey, on: LinkId) {
         self.count_hit(rule, on, |did| did.reordered_frames += 1);
     }
@@ -354,7 +353,7 @@ impl Rules {
         }
     }
 
-    /// Counts one connection that `only` reset, or every rule that resets new ones.
+    /// Counts one reset connection: for rule `only` if given, otherwise for every rule that resets new connections.
     pub(super) fn count_reset(&mut self, on: &[LinkId], only: Option<RuleKey>) {
         let counts = |key: RuleKey, effect| only.map_or(effect == LinkEffect::Reset, |only| key == only);
         self.count_connection(on, counts, |did| did.resets += 1);
@@ -365,7 +364,7 @@ impl Rules {
         self.count_connection(on, |_, effect| effect == LinkEffect::Hang, |did| did.hung_connections += 1);
     }
 
-    /// Counts one connection, once per rule that affected it, on however many of its links.
+    /// Counts one connection, once for each rule that affected it, no matter on how many of its links.
     fn count_connection(&mut self, on: &[LinkId], counts: impl Fn(RuleKey, LinkEffect) -> bool, count: impl Fn(&mut Evidence)) {
         let mut struck: Vec<(RuleKey, LinkId)> = vec![];
         for id in on {
@@ -396,7 +395,7 @@ impl Rules {
 }
 
 impl Rule {
-    /// Counts a link as affected: once for each frame, or once for a piece of this many bytes.
+    /// Counts a link as affected: by `amount` frames, or by one piece of `amount` bytes.
     fn count_hit(&mut self, link: Link, amount: u64) {
         let strikes = self.did.strikes.entry(link).or_default();
         match self.did.counted {

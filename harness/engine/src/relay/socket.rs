@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 
-/// Makes the next close of `stream` an RST.
+/// Makes closing `stream` send an RST.
 pub(super) fn reset_on_close(stream: &TcpStream) {
-    // If this fails, the close is an orderly one: the connection is gone in either case.
+    // If this fails, the close is orderly. The connection is gone either way.
     let _ = sockopt::set_socket_linger(stream, Some(Duration::ZERO));
 }
 
-/// Begins to dial, without blocking: a stopped node with a full backlog never replies.
+/// Begins to dial, without blocking: a stopped node with a full backlog would never reply.
 pub(super) fn dial(target: SocketAddr) -> io::Result<TcpStream> {
     let family = if target.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let fd = rustix::net::socket_with(family, SocketType::STREAM, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC, None)?;

@@ -38,7 +38,7 @@ impl Splitter {
                 Piece::Handshake(len) if fits(len, bytes) => return Split::Whole(Unit::Handshake, len),
                 Piece::Message(len) if fits(len, bytes) => return Split::Whole(Unit::Frame, len),
                 Piece::Partial(len) if len > bytes.len() => return Split::Partial(len),
-                // A framing that contradicts itself must not make the relay wait forever or read past the end.
+                // An inconsistent framing must not make the relay wait forever or read past the end.
                 Piece::Handshake(_) | Piece::Message(_) | Piece::Partial(_) | Piece::Foreign => self.raw = true,
             }
         }
@@ -59,8 +59,8 @@ fn fits(len: usize, bytes: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    /// Lines; those that begin with `!` are handshakes, and `?` begins another protocol. `#` and a digit give a false
-    /// length.
+    /// A framing by lines. A line that begins with `!` is a handshake, and `?` begins another protocol. `#` and a
+    /// digit give a false length.
     struct Lines;
 
     impl Framing for Lines {

@@ -1,7 +1,7 @@
-//! The coverage rules of a plan: what must have happened for its run to be called valid.
+//! The coverage rules of a plan: what must have happened for its run to count as valid.
 //!
-//! Liveness is demanded only of a cluster that can provide it: an ok CAS *during* a fault that leaves a connected
-//! quorum intact, an ok op soon *after* any other fault.
+//! Liveness is required only where the cluster can provide it: an ok CAS *during* a fault that leaves a connected
+//! quorum intact, and an ok op soon *after* any other fault.
 
 use crate::plan::Plan;
 use heckle_checker::coverage::Rule;
@@ -17,7 +17,7 @@ const OK_CAS: u64 = 10;
 /// Returns the plan's rules.
 pub fn rules(plan: &Plan) -> Vec<Rule> {
     let asked = |id: &str, default: u64| plan.coverage.get(id).copied().unwrap_or(default);
-    // One rule for each path in use: a judged update if the workload has one, else any op of that path.
+    // One rule for each path in use: on a judged update if the workload has one, otherwise on any op of that path.
     let of_consensus = [(Kind::Cas, "ok_cas"), (Kind::Read, "ok_reads"), (Kind::Write, "ok_writes")];
     let last_write_wins = [(Kind::Put, "ok_puts"), (Kind::Get, "ok_gets")];
     let used = |kinds: &[(Kind, &'static str)]| kinds.iter().find(|(kind, _)| plan.mix.has(*kind)).map(|(_, id)| *id);
@@ -31,7 +31,8 @@ pub fn rules(plan: &Plan) -> Vec<Rule> {
     }
     for (kind, injections) in by_kind {
         rules.push(Rule::new(format!("fault_effective:{kind}"), 1));
-        // A power loss that finds nothing un-synced is a kill. It counts, but all of them must not be kills.
+        // A power loss that finds nothing un-synced is no more than a kill. It still counts, but not all
+        // power losses may be such kills.
         if injections.iter().any(|i| i.fault.kind.needs.control.contains(&Control::UnsyncedData)) {
             rules.push(Rule::new(format!("unsynced:{kind}"), 1));
         }
@@ -51,8 +52,8 @@ pub fn rules(plan: &Plan) -> Vec<Rule> {
     rules
 }
 
-/// Whether a fault lasts long enough for a takeover. A node that is down may still have rights that the others
-/// respect; until those expire, no progress is demanded.
+/// Whether a fault lasts long enough for a takeover. A node that is down may still hold rights that the others
+/// respect, and no progress is required until those rights expire.
 fn outlasts_a_takeover(injection: &Injection, plan: &Plan) -> bool {
     let takeover = plan.system.takeover();
     takeover == Nanos(0) || injection.shortest_step(plan.nodes) > takeover
@@ -80,8 +81,7 @@ mod tests {
         assert_eq!(ids("[coverage]\nok_reads = 7\n"), "ok_cas=10 fates_asked=0 ok_reads=7");
     }
 
-    /// The same demands as in the build before faults became data. If the lease is longer than the fault, nothing is
-    /// demanded during it.
+    /// The rules are the same as before faults became data. If the lease is longer than the fault, nothing is required during the fault.
     #[test]
     fn each_kind_of_fault_has_its_coverage_rule() {
         let kinds = "kill kill-all pause partition partition:majority partition:isolate partition:one-way partition:bridge \

@@ -1,4 +1,4 @@
-//! Describes the machine of a run: measured once per run, and by `heckle doctor`.
+//! Describes the machine of a run: measured once per run and by `heckle doctor`.
 
 use heckle_results::env_json::Env;
 use heckle_results::input;
@@ -8,7 +8,7 @@ use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Number of timed syncs: enough for a rough 99th percentile, in some tens of milliseconds.
+/// Number of timed syncs: enough for a rough 99th percentile within tens of milliseconds.
 const SYNC_SAMPLES: usize = 100;
 const SYNC_BYTES: usize = 4_096;
 const SLEEP_SAMPLES: usize = 50;
@@ -51,7 +51,7 @@ fn quantile(samples: &[f64], q: f64) -> Option<f64> {
     Some((sorted[(q * last as f64).round() as usize] * 10.0).round() / 10.0)
 }
 
-/// Measures the cost of appending 4 KiB followed by `fdatasync`. Returns one sample per append, in microseconds.
+/// Measures the time to append 4 KiB and call `fdatasync`. Returns one sample per append, in microseconds.
 ///
 /// # Errors
 /// If the folder cannot be written.
@@ -73,7 +73,7 @@ pub fn sync_cost_us(folder: &Path) -> std::io::Result<Vec<f64>> {
     Ok(samples)
 }
 
-/// Measures how late sleeps of one millisecond end. Returns one sample per sleep, in microseconds.
+/// Measures the lateness of one-millisecond sleeps. Returns one sample per sleep, in microseconds.
 pub fn sleep_lateness_us() -> Vec<f64> {
     let clock = crate::clock::RunClock::start();
     let nap = |_| {
@@ -84,7 +84,7 @@ pub fn sleep_lateness_us() -> Vec<f64> {
     (0..SLEEP_SAMPLES).map(nap).collect()
 }
 
-/// Returns the type of the file system of `path`: that of the longest mount point that is a prefix of it.
+/// Returns the file system type of `path`, taken from the longest mount point that is a prefix of it.
 pub fn filesystem(path: &Path) -> String {
     let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let mounts = input::kernel("/proc/self/mounts").unwrap_or_default();
@@ -96,7 +96,7 @@ pub fn filesystem(path: &Path) -> String {
     entries.max().map(|(_, kind)| kind).unwrap_or_default()
 }
 
-/// Returns the limit on open files.
+/// Returns the limit on open file descriptors.
 pub fn open_files_limit() -> Option<u64> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: `limit` is a valid place for the result.

@@ -1,5 +1,5 @@
-//! Writes `live.json` while a run goes on, for `heckle serve`. The file is for watching only: it is not synced, an error is ignored,
-//! and a run without it is the same run.
+//! Writes `live.json` during a run, for `heckle serve`. The file is only for display: it is not synced, errors are ignored, and it
+//! has no influence on the run.
 
 use crate::limits;
 use crate::load::live::{Live, Watcher};
@@ -15,17 +15,17 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// Interval between two writes.
+/// Interval between writes.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// The writing thread. Dropping it ends the thread and removes the file.
+/// Handle to the writing thread. Dropping it ends the thread and removes the file.
 pub struct LiveFile {
     over: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl LiveFile {
-    /// Starts the thread. If that fails, there is no file.
+    /// Starts the thread. If that fails, no file is written.
     pub fn start(plan: &Plan, folder: &RunFolder, live: Arc<Live>) -> Self {
         let (over, stopped) = channel();
         let (path, temp) = (folder.path(live_json::FILE), folder.path(".live.json.tmp"));
@@ -55,7 +55,7 @@ impl Drop for LiveFile {
     }
 }
 
-/// Replaces the file. Unlike results, it is not synced: syncs compete with those of the nodes.
+/// Replaces the file. Unlike results, it is not synced: a sync would compete with those of the nodes.
 fn write(path: &Path, temp: &PathBuf, run: &LiveRun) {
     let _ = std::fs::write(temp, run.to_json()).and_then(|()| std::fs::rename(temp, path));
 }
@@ -68,7 +68,7 @@ fn milliseconds(seconds: f64) -> f64 {
 struct State {
     run: LiveRun,
     watcher: Watcher,
-    /// Ops and time of the last point.
+    /// Ops and time (in seconds) at the last point.
     before: (LiveOps, f64),
 }
 
@@ -84,7 +84,7 @@ impl State {
             tail_end_s: end.as_secs_f64() + plan.quiet_tail.0.as_secs_f64(),
             target_per_s: match plan.rate {
                 Rate::PerSecond(rate) if plan.stages.is_none() => Some(rate),
-                // Stages have a target each.
+                // Each stage has its own target.
                 Rate::PerSecond(_) | Rate::Max => None,
             },
             target_unit: unit.word().into(),
@@ -106,7 +106,7 @@ impl State {
         (run.judge, run.stopping) = live.judge();
         let (ops, (before, since_s)) = (run.all_ops(), self.before);
         let length_s = milliseconds(run.now_s - since_s);
-        // When nothing is sent, a curve at zero would look like a stall.
+        // Outside the load, a curve at zero would look like a stall.
         if length_s > 0.0 && (run.has_load || ops != before) {
             let (p50_ms, p99_ms) = reading.latency_ms.unzip();
             if run.points.len() == MAX_POINTS {
@@ -149,7 +149,7 @@ mod tests {
         for _ in 0..MAX_POINTS + 5 {
             live.invoked("cas");
             live.completed("cas", Outcome::Ok(Seen::Applied), Nanos::from_ms(2));
-            // A point has a length, and the clock counts milliseconds here.
+            // Move the last point back: a point must cover some time, and this clock has a resolution of a millisecond.
             state.before.1 = -1.0;
             state.update(&live);
         }
@@ -178,7 +178,7 @@ mod tests {
         drop(file);
         let left: Vec<_> = std::fs::read_dir(folder.root()).expect("there").map(|e| e.expect("a file").file_name()).collect();
         assert_eq!(left, ["results.json"]);
-        // A folder that cannot be written is no failure.
+        // A folder that cannot be written to is not an error.
         std::fs::remove_dir_all(&out).expect("there");
         drop(LiveFile::start(&plan(), &folder, Arc::default()));
         assert!(!out.exists());

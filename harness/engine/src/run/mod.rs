@@ -4,13 +4,13 @@
 pub mod coverage;
 pub mod environment;
 mod remote_client; // a client behind a network delay
-pub mod live_file; // the state of the run, for those who watch it
+pub mod live_file; // writes the live state of the run for `heckle serve`
 pub mod pipeline; // a run from plan to report
 pub mod progress;
-pub mod recheck; // judges a stored run again
+pub mod recheck; // re-judges a stored run
 pub mod report;
 pub mod sampler;
-pub mod noise; // processor time of other processes
+pub mod noise; // processor time used by other processes
 pub mod strain;
 
 use crate::clock::RunClock;
@@ -48,7 +48,7 @@ use strain::StrainWatch;
 /// Time limit for nodes to drain their work after the last op and the last fault: a few of their longest waits.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Time limit, in addition to the time of a takeover, for a node to have the role that final reads need.
+/// Time limit, on top of the time for a takeover, for a node to obtain the role that final reads need.
 const ROLE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Options of a run that do not affect its plan.
@@ -60,7 +60,7 @@ pub struct RunOptions {
     pub progress: progress::ProgressStyle,
 }
 
-/// Runs `plan`, and writes the history into `folder`. Its header contains `terms`, its end record how the run ended.
+/// Runs `plan` and writes the history into `folder`. The history's header contains `terms`, and its end record states how the run ended.
 pub fn run(plan: &Plan, folder: &RunFolder, options: RunOptions, terms: &Terms, live: &Arc<Live>) -> Ending {
     run_recorded(plan, folder, options, terms, live).unwrap_or_else(Ending::Failed)
 }
@@ -71,8 +71,7 @@ fn run_recorded(plan: &Plan, folder: &RunFolder, options: RunOptions, terms: &Te
     let (mut header, names) = header(plan, folder.run_id(), clock)?;
     terms.write(&mut header);
     let names = Arc::new(names);
-    // A load that mixes the paths is run to its end: its violation is expected, and the figures of both paths are
-    // wanted.
+    // A load that mixes both paths runs to its end: a violation is expected, and the figures of both paths are needed.
     let judge = (!options.keep_going && !plan.mixes_paths()).then(OnlineJudge::new);
     live.set_judge(judge.is_some(), stop.clone());
     let history = folder.history();
@@ -88,10 +87,10 @@ fn run_recorded(plan: &Plan, folder: &RunFolder, options: RunOptions, terms: &Te
     Ok(ending(stopped.as_ref(), aborted.as_ref()))
 }
 
-/// A limit of the plan that ended the load, and when.
+/// A limit of the plan that ended the load, and the time at which it did.
 type Aborted = (String, Nanos);
 
-/// Returns how a run ended. `stopped` is the reason if it stopped early, `aborted` the limit that ended its load.
+/// Returns how a run ended. `stopped` is the reason for an early stop, and `aborted` the limit that ended the load.
 fn ending(stopped: Option<&StopReason>, aborted: Option<&Aborted>) -> Ending {
     match stopped {
         None => aborted.map_or(Ending::Done, |(why, _)| Ending::Aborted(why.clone())),
@@ -101,7 +100,7 @@ fn ending(stopped: Option<&StopReason>, aborted: Option<&Aborted>) -> Ending {
     }
 }
 
-/// Returns the facts for the end record that only the run itself knows.
+/// Returns the facts for the end record that only the run itself can supply.
 fn close(
     plan: &Plan,
     ran: &Result<ClusterResult, String>,
@@ -201,7 +200,7 @@ fn with_cluster(
     let strain = strain.finish();
     live.enter(Phase::QuietTail);
     stop.wait_until(clock, Nanos(clock.now().0 + plan.quiet_tail.nanos().0));
-    // Final reads come last: they also see the effects of the queries.
+    // Final reads come last, so that they also see the effects of the queries.
     live.enter(Phase::AskingFates);
     fates::query_remaining(plan, &outside, open)?;
     live.enter(Phase::Settling);
@@ -222,12 +221,12 @@ fn with_cluster(
     Ok(ClusterResult { totals, forced, unread, unsent: used.unsent, strain, warnings })
 }
 
-/// Returns a warning if the relay dropped connections. Nothing passed through them, but the system may have noticed.
+/// Returns a warning if the relay dropped connections. No data passed through them, but the system may have been affected.
 fn dropped_diallers(count: u64) -> Option<String> {
     (count > 0).then(|| format!("{count} connections were dropped, since their dialler closed them before the relay had identified it"))
 }
 
-/// Checks that the nodes started in time. The load window is fixed before they start, and if half of it is over by then, too
+/// Checks that the nodes started in time. The load window is fixed before they start. If half of it is already over, too
 /// little is left to judge.
 fn check_start_time(plan: &Plan, clock: RunClock) -> Result<(), String> {
     let ((start, end), now) = (plan.window(), clock.now());
@@ -241,7 +240,7 @@ fn check_start_time(plan: &Plan, clock: RunClock) -> Result<(), String> {
     ))
 }
 
-/// Returns the nodes for the final reads, and a warning if there is no node that may be queried.
+/// Returns the nodes for the final reads, and a warning if no node may be queried.
 fn final_read_nodes(plan: &Plan, cluster: &Cluster, stop: &Stop) -> (Vec<NodeIx>, Option<String>) {
     let role = match plan.system.final_reads() {
         FinalReads::EveryNode => return ((0..plan.nodes).map(NodeIx).collect(), None),
@@ -273,7 +272,7 @@ fn start_relay(plan: &Plan, folder: &RunFolder, stop: &Stop) -> Result<Relay, St
     started.map_err(|e| format!("the relay cannot start: {e}"))
 }
 
-/// The header of a run's history, and the names that it declares.
+/// Returns the header of a run's history, and the names that it declares.
 ///
 /// # Errors
 /// If the system's figures do not fit into a history.
@@ -290,8 +289,8 @@ pub fn header(plan: &Plan, run_id: &str, clock: RunClock) -> Result<(Header, Nam
         op_timeout_ns: Some(plan.op_timeout.nanos().0),
         figures: Some(plan.system.figures()),
         system_checks: Some(plan.system.checks().iter().map(|&name| name.to_owned()).collect()),
-        // Ops that waited because of this limit are not late through the harness's fault. The schedule is the input
-        // of `--schedule`.
+        // Ops delayed by this limit are not late through any fault of the harness. The schedule can be passed to
+        // `--schedule`.
         more: [("max_in_flight".to_owned(), plan.max_in_flight.into()), ("schedule".to_owned(), schedule(plan))]
             .into_iter()
             .chain(workload_settings(plan))

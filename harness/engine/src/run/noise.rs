@@ -1,5 +1,5 @@
-//! The processor time that other processes use during a run: the busy time of all cores according to the kernel, minus the time of
-//! this process and its children.
+//! Measures the processor time that other processes use during a run: the busy time of all cores according to the kernel, minus
+//! the time of this process and its children.
 
 use heckle_results::input;
 use std::time::Instant;
@@ -16,7 +16,8 @@ impl CpuMeter {
         CpuMeter { began: Instant::now(), before: busy_seconds().zip(own_seconds()) }
     }
 
-    /// The share of the machine that other processes have used since the start, 0 to 1; `None` if the kernel does not report it.
+    /// Returns the share of the machine that other processes have used since the start, from 0 to 1. Returns `None` if the
+    /// kernel does not report it.
     pub fn share_of_others(&self) -> Option<f64> {
         let (busy_before, own_before) = self.before?;
         let (busy_now, own_now) = busy_seconds().zip(own_seconds())?;
@@ -26,8 +27,8 @@ impl CpuMeter {
     }
 }
 
-/// Seconds that all cores together have been busy since boot, including stolen time: a neighbour that takes the core is noise like
-/// any other.
+/// Returns the total busy time of all cores since boot, in seconds. This includes stolen time: another virtual machine on the core
+/// is noise like any other.
 fn busy_seconds() -> Option<f64> {
     // SAFETY: `sysconf` takes a number and returns one.
     let ticks_per_s = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
@@ -36,8 +37,8 @@ fn busy_seconds() -> Option<f64> {
     (ticks_per_s > 0).then(|| ticks as f64 / ticks_per_s as f64)
 }
 
-/// The sum of user, nice, system, irq, softirq and steal. Idle time and waiting for a disk do not count as busy, and guest time is
-/// part of user time.
+/// Returns the sum of user, nice, system, irq, softirq and steal ticks. Idle time and waiting for a disk do not count as busy, and
+/// guest time is already part of user time.
 fn busy_ticks(stat: &str) -> Option<u64> {
     let line = stat.lines().find(|l| l.starts_with("cpu "))?;
     let numbers: Vec<u64> = line.split_whitespace().skip(1).map_while(|n| n.parse().ok()).collect();
@@ -51,7 +52,7 @@ fn core_count() -> Option<usize> {
     (count > 0).then_some(count)
 }
 
-/// Seconds used by this process and its ended children, which include the nodes of a finished run.
+/// Returns the processor time, in seconds, of this process and its ended children, which include the nodes of a finished run.
 fn own_seconds() -> Option<f64> {
     let mut sum = 0.0;
     for who in [libc::RUSAGE_SELF, libc::RUSAGE_CHILDREN] {
@@ -79,7 +80,7 @@ mod tests {
         assert_eq!((busy_ticks("cpu  1 2\n"), busy_ticks("")), (None, None));
     }
 
-    /// The time of another process counts as others' while it runs, and as our own once it is an ended child.
+    /// The time of a child counts as that of other processes while it runs, and as our own once it has ended.
     #[test]
     fn distinguishes_other_processes_from_children() {
         let meter = CpuMeter::start();

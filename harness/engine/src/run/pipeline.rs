@@ -34,14 +34,14 @@ pub struct Job {
     pub options: RunOptions,
     /// The commit that this program is built from.
     pub build: BuildInfo,
-    /// A warning to show beside the verdict.
+    /// A warning to show next to the verdict.
     pub warning: Option<String>,
 }
 
-/// Runs the plan, judges it, draws charts and stores everything. Any error after the folder exists is in its results.
+/// Runs the plan, judges it, draws charts and stores everything. Any error that occurs once the folder exists is recorded in its results.
 ///
 /// # Errors
-/// If the folder cannot be created, or cannot be written completely.
+/// If the folder cannot be created or written completely.
 pub fn perform(job: &Job) -> Result<(RunFolder, Results), String> {
     let plan = &job.plan;
     limits::forget();
@@ -52,7 +52,7 @@ pub fn perform(job: &Job) -> Result<(RunFolder, Results), String> {
     let folder = RunFolder::create(&job.out, &plan.name, started, rand::random(), &mut results)
         .map_err(|e| format!("cannot keep a run: {e}; name a writable folder with --out"))?;
     let live = Arc::new(Live::default());
-    // The progress display also covers the time after the load, as judging and drawing may take longer than the load.
+    // The progress display also covers the time after the load, since judging and drawing may take longer than the load.
     let shown = progress::Progress::start(plan, live.clone(), job.options.progress);
     let watched = live_file::LiveFile::start(plan, &folder, live.clone());
     let began = Instant::now();
@@ -66,7 +66,7 @@ pub fn perform(job: &Job) -> Result<(RunFolder, Results), String> {
     let results = written.map_err(|e| format!("cannot write the run's folder: {e}"))?;
     remove_spares(&folder);
     if results.exit_code == 0 {
-        // A data folder helps to understand a failure, and otherwise only fills the disk.
+        // Data folders help to explain a failure. After a valid run they only fill the disk.
         for node in 1..=plan.nodes {
             let _ = std::fs::remove_dir_all(folder.node(&format!("n{node}")).join("data"));
         }
@@ -74,7 +74,7 @@ pub fn perform(job: &Job) -> Result<(RunFolder, Results), String> {
     Ok((folder, results))
 }
 
-/// Removes files that nodes had preallocated. They are useless once the nodes are gone, and take most of the space.
+/// Removes files preallocated by nodes. They are useless once the nodes are gone, and take up most of the space.
 fn remove_spares(folder: &RunFolder) {
     let entries = |path: PathBuf| std::fs::read_dir(path).into_iter().flatten().flatten();
     for node in entries(folder.path("nodes")) {
@@ -83,7 +83,7 @@ fn remove_spares(folder: &RunFolder) {
     }
 }
 
-/// Returns the terms of the run, all of them known before it begins.
+/// Returns the terms of the run. All of them are fixed before it begins.
 fn terms(job: &Job) -> Terms {
     let plan = &job.plan;
     let expect = match plan.expect {
@@ -110,7 +110,7 @@ fn terms(job: &Job) -> Terms {
     }
 }
 
-/// Writes the files that exist before the run begins: enough to run it again.
+/// Writes the files that precede the run, which suffice to run it again.
 fn prepare(job: &Job, folder: &RunFolder, results: &mut Results) -> std::io::Result<()> {
     let mut env = environment::gather(folder.root(), job.build.clone());
     env.system_version = job.plan.system.version();
@@ -127,7 +127,7 @@ fn prepare(job: &Job, folder: &RunFolder, results: &mut Results) -> std::io::Res
     folder.write_results(results)
 }
 
-/// Judges the recorded history and writes everything. `before` is the content of the results file during the run.
+/// Judges the recorded history and writes everything. `before` holds the results as written before the run.
 fn judge_and_write(
     folder: &RunFolder,
     terms: &Terms,

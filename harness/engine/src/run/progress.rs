@@ -47,7 +47,7 @@ impl ProgressStyle {
 /// Number of lines in the block.
 const BLOCK_LINES: usize = 4;
 
-/// The drawing thread. Dropping it draws the last state and ends the thread.
+/// Handle to the drawing thread. Dropping it draws the final state and ends the thread.
 pub struct Progress {
     over: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -97,9 +97,9 @@ impl Drop for Progress {
     }
 }
 
-/// What the plan asks for, by time.
+/// The target load of the plan, by time.
 struct Target {
-    /// Each stage with its end on the run's clock in seconds.
+    /// Each stage with its end on the run's clock, in seconds.
     stages: Vec<(f64, String)>,
     whole: String,
 }
@@ -124,7 +124,7 @@ impl Target {
         Target { stages: planned.iter().enumerate().map(label).collect(), whole }
     }
 
-    /// The target at this time.
+    /// Returns the target at this time.
     fn at(&self, now_s: f64) -> &str {
         self.stages.iter().find(|(end_s, _)| now_s < *end_s).map_or(&self.whole, |(_, words)| words)
     }
@@ -145,7 +145,7 @@ impl Frame<'_> {
     }
 
     /// Formats the ops and their outcomes so far. Rate and latency are shown only while the load sends ops: `0/s, p50
-    /// 0.0 ms` during fate queries would suggest that the cluster stalls.
+    /// 0.0 ms` during fate queries would suggest a stalled cluster.
     fn ops(&self) -> String {
         let sent = self.reading.invoked;
         if !self.reading.phase.has_load() {

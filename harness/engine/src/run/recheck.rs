@@ -1,8 +1,8 @@
 //! Judges a stored run again, from its history alone, and compares the result with the stored one.
 //!
 //! The terms of the run and its ending are in the history ([`heckle_results::terms`]), so `results.json` decides
-//! nothing. It is still compared with the history: a file that is missing, damaged or different raises an open
-//! question, and a run with an open question is never valid.
+//! nothing. It is still compared with the history: a missing, damaged or different file raises an open question,
+//! and a run with an open question is never valid.
 
 use super::report::{JudgeOptions, Judged, judge_history, read_history_within};
 use crate::load::live::Live;
@@ -29,8 +29,8 @@ pub struct Recheck {
     pub self_contained: bool,
 }
 
-/// Reads and judges the run in `folder`, whose history may have at most `max_bytes` after decompression. `checker` is
-/// the requested one; `None` means the run's own judges.
+/// Reads and judges the run in `folder`, whose history may have at most `max_bytes` after decompression. `checker`
+/// selects the engines. `None` selects those of the run itself.
 ///
 /// # Errors
 /// Describes what is wrong with the history, and where.
@@ -58,7 +58,7 @@ pub fn of_folder(folder: &RunFolder, checker: Option<Checker>, max_bytes: u64) -
     Ok(Recheck { judged, from_history, results, stored, self_contained })
 }
 
-/// Judges the history of a complete run by its own terms. Returns the history if it contains no terms.
+/// Judges the history of a complete run by its own terms. Returns the history unjudged if it contains no terms.
 ///
 /// # Errors
 /// If its terms or its end record cannot be read.
@@ -71,7 +71,7 @@ pub fn of_history(history: History, path: &Path, checker: Option<Checker>) -> Re
 }
 
 /// Computes the results of a run with this history and these terms. `run`, `check` and `report` all use this
-/// function. `live` shows which engine is at work.
+/// function. `live` displays the active engine.
 ///
 /// # Errors
 /// If the end record cannot be read.
@@ -90,7 +90,7 @@ pub fn judge_run(history: History, terms: &Terms, checker: Option<Checker>, live
     Ok((judged, results))
 }
 
-/// Returns the terms of a run from its results, for a run whose history does not contain them.
+/// Returns the terms of a run from its results, for runs whose history does not contain them.
 fn terms_of_results(stored: &Results) -> Terms {
     let need = |r: &heckle_results::results_json::CoverageRule| Need { id: r.id.clone(), need: r.need };
     Terms {
@@ -114,7 +114,7 @@ fn describe_find_error(e: &FindError) -> String {
     }
 }
 
-/// Lists what `results.json` lacks, or states differently from its history.
+/// Lists the facts that `results.json` lacks or states differently from the history.
 fn disagreements(stored: &Result<Results, String>, now: &Results, self_contained: bool, other_checker: bool) -> Vec<String> {
     let mut open = vec![];
     let stored = match stored {

@@ -1,5 +1,5 @@
-//! A remote client: it reaches every node through a separate relay, which delays both directions for the whole run.
-//! Faults act behind that relay, on the links that all clients use.
+//! A remote client, which reaches every node through a separate relay that delays both directions for the whole
+//! run. Faults act behind that relay, on the links that all clients use.
 
 use crate::plan::{Net, Plan};
 use crate::relay::{self, Relay, Route};
@@ -18,8 +18,7 @@ pub(super) struct RemoteClient {
 }
 
 impl RemoteClient {
-    /// Creates the relay of the plan's remote client, if it has one. `nodes` is where the other clients reach each
-    /// node.
+    /// Creates the relay of the plan's remote client, if it has one. `nodes` are the addresses at which other clients reach each node.
     ///
     /// # Errors
     /// If the machine has no port or thread left.
@@ -45,7 +44,7 @@ impl RemoteClient {
         Ok(Some(RemoteClient { nodes: through, _relay: relay }))
     }
 
-    /// Returns where the remote client reaches each node.
+    /// Returns the addresses at which the remote client reaches each node.
     pub(super) fn nodes(&self) -> &[Target] {
         &self.nodes
     }

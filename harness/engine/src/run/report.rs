@@ -1,6 +1,6 @@
 //! Produces the contents of a run folder from a recorded history: judgement, figures, charts, results.
 //!
-//! Uses the file alone, so that `heckle check` and `heckle report` produce the same results as `heckle run`.
+//! Uses only that file, so that `heckle check` and `heckle report` produce the same results as `heckle run`.
 
 use crate::load::live::Live;
 use crate::read_ahead::ReadAhead;
@@ -23,14 +23,14 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::time::Instant;
 
-/// Lists the events around the ops, one per line: `heckle.log`.
+/// Lists the fault and node events, one per line, for `heckle.log`.
 pub fn log(history: &History) -> String {
     let mut lines: Vec<(Nanos, String)> = vec![];
     for f in &history.faults {
         let evidence = serde_json::to_string(&f.evidence).unwrap_or_default();
         lines.push((f.t, format!("fault {} {} {} {:?} {evidence}", f.id, f.kind, f.targets.join(" "), f.state)));
     }
-    // State figures, once a second, would hide the other events.
+    // State figures, recorded once a second, would drown out the other events.
     for n in history.node_events.iter().filter(|n| &*n.what != heckle_history::event::STATE) {
         let detail = serde_json::to_string(&n.detail).unwrap_or_default();
         lines.push((n.t, format!("node {} {} {detail}", history.names.node_name(n.node), n.what)));
@@ -58,7 +58,7 @@ pub struct Judged {
     pub checks: Vec<CheckResult>,
     /// Nodes that crashed.
     pub crashes: Vec<crash::Crash>,
-    /// Whether enough happened.
+    /// Whether the coverage rules were met.
     pub coverage: Coverage,
     /// Figures measured from it.
     pub measured: Measured,
@@ -95,13 +95,13 @@ pub fn read_history_within(path: &Path, max_bytes: u64) -> Result<History, Strin
     History::read_all(reader, Keep::Details).map_err(at)
 }
 
-/// Size from which the memory that a history needs is announced before it is read.
+/// Size of a history from which its memory needs are announced before it is read.
 const LARGE_BYTES: u64 = 256 << 20;
 
 /// Memory of a history and its judge in bytes for each byte of text, rounded up.
 const MEMORY_PER_BYTE: u64 = 4;
 
-/// Judges `history` by `rules`. `live` shows which engine is at work.
+/// Judges `history` by `rules`. `live` displays the active engine.
 pub fn judge_history(history: History, rules: &[Rule], how: JudgeOptions, live: Option<&Live>) -> Judged {
     let (search, within_limits) = (ChildProcess::default(), SecondOpinions::default());
     let second: &dyn SearchRunner = if how.checker == Checker::Both { &search } else { &within_limits };
@@ -109,7 +109,8 @@ pub fn judge_history(history: History, rules: &[Rule], how: JudgeOptions, live: 
     let limits = checks::Limits { strict_vacuity: how.strict, ..checks::Limits::default() };
     let measure = || (checks::all_but_acknowledged(&history, &limits), coverage::evaluate(&history, rules), analyze(&history));
     let (mut judgement, took, (others, coverage, measured)) = std::thread::scope(|scope| {
-        // The figures need no verdict. Without a second thread they are measured afterwards.
+        // The figures do not depend on the verdict, so measure them in parallel. If no thread can be started,
+        // they are measured afterwards.
         let measuring = std::thread::Builder::new().name("measure".into()).spawn_scoped(scope, measure);
         let began = Instant::now();
         let judgement = judge(&history, &Options { checker: how.checker, second: &second, ..Options::new(&search) });
@@ -137,7 +138,7 @@ impl Judged {
         results.warnings.extend(self.history.warnings.iter().cloned());
     }
 
-    /// Writes the counterexamples: words, ops, certificate, page and picture.
+    /// Writes the counterexamples: explanation, ops, certificate, page and picture.
     ///
     /// # Errors
     /// If a file cannot be written.

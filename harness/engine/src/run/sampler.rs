@@ -1,6 +1,6 @@
 //! Samples every node's figures once a second, and stores them in `nodes/<n>/metrics.jsonl` (state figures also go
 //! into the history, for charts and checks). It also sums the counters, because a single sample at the end would miss
-//! a node that was killed and counts from zero again.
+//! the counts of a node from before it was killed.
 
 use crate::cluster::Cluster;
 use heckle_faults::Node;
@@ -23,7 +23,7 @@ struct Counters {
     by_name: BTreeMap<&'static str, u64>,
 }
 
-/// The sampling thread.
+/// Handle to the sampling thread.
 pub struct Sampler {
     over: Sender<()>,
     thread: JoinHandle<Totals>,
@@ -44,7 +44,7 @@ impl Sampler {
                 let mut fullest = 0;
                 for (i, before) in before.iter_mut().enumerate() {
                     let node = Node(i as u16 + 1);
-                    // A node that is down or paused has no figures now; its next sample will include them.
+                    // A node that is down or paused cannot report figures now. Its next sample will include them.
                     let Some(sample) = cluster.sample_if_free(node) else { continue };
                     append_sample(&folder, node, &sample);
                     cluster.record_state(node, &sample, false);
@@ -81,7 +81,7 @@ fn add(totals: &mut Totals, before: &mut Counters, sample: &Sample) {
 fn append_sample(folder: &std::path::Path, node: Node, sample: &Sample) {
     let path = folder.join("nodes").join(node.to_string()).join("metrics.jsonl");
     let Ok(line) = serde_json::to_string(&sample.raw) else { return };
-    // Samples are context, not evidence: a full disk is reported by the recorder, which stops the run.
+    // Samples are context, not evidence, so errors are ignored. A full disk is reported by the recorder, which stops the run.
     if let Ok(mut file) = OpenOptions::new().create(true).append(true).open(path) {
         let _ = writeln!(file, "{line}");
     }

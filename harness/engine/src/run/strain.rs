@@ -1,6 +1,6 @@
 //! Samples the machine and the harness while the load runs: how late a sleeping thread wakes, how much processor time
-//! each part uses, and how much a hypervisor or a quota takes away. Samples are taken in the load window only:
-//! starting nodes and drawing charts also use processors, which says nothing about the load.
+//! each part uses, and how much is taken away by a hypervisor or a quota. Samples are taken in the load window only:
+//! starting nodes and drawing charts also use processor time, but that is unrelated to the load.
 
 use crate::clock::RunClock;
 use crate::stop::Stop;
@@ -11,19 +11,18 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::thread::JoinHandle;
 
-/// Length of a measured sleep: short enough for a 99th percentile in a few seconds, long enough not to be a load
-/// itself.
+/// Length of a measured sleep: short enough to give a 99th percentile within a few seconds, long enough not to be a load itself.
 const SLEEP: Nanos = Nanos::from_ms(10);
 /// Name prefix of the relay's threads.
 const RELAY: &str = "relay";
 
-/// The sampling thread.
+/// Handle to the sampling thread.
 pub struct StrainWatch {
     thread: JoinHandle<Option<Strain>>,
 }
 
 impl StrainWatch {
-    /// Samples between the times of `window`. Call this on the thread that sends the load.
+    /// Starts sampling during `window`. Call this on the thread that sends the load.
     ///
     /// # Errors
     /// If no thread can be started.
@@ -54,7 +53,7 @@ fn watch(clock: RunClock, window: (Nanos, Nanos), stop: &Stop, load_thread: u32)
     Some(Reading::now(clock).since(&before, load_thread, &late_us))
 }
 
-/// Counters at one moment.
+/// Counters at one point in time.
 #[derive(Debug, Clone, Default)]
 struct Reading {
     at: Nanos,
@@ -117,8 +116,7 @@ impl Reading {
 }
 
 impl Ticks {
-    /// Returns the difference; `None` if no tick passed, or a counter ran backwards, as that of idle time sometimes
-    /// does.
+    /// Returns the difference, or `None` if no tick has passed or a counter ran backwards, as the idle counter sometimes does.
     fn since(self, was: Ticks) -> Option<Ticks> {
         let total = self.total.checked_sub(was.total).filter(|t| *t > 0)?;
         Some(Ticks { total, idle: self.idle.checked_sub(was.idle)?.min(total), steal: self.steal.checked_sub(was.steal)? })
@@ -146,7 +144,7 @@ fn threads() -> BTreeMap<u32, (String, f64)> {
     fs::read_dir("/proc/self/task").into_iter().flatten().flatten().filter_map(of).collect()
 }
 
-/// Parses the name and the ticks of a thread from its `stat`. The name is in parentheses and may contain some itself.
+/// Parses the name and the ticks of a thread from its `stat`. The name is in parentheses and may contain parentheses itself.
 fn parse_thread(stat: &str) -> Option<(String, u64)> {
     let (head, rest) = stat.rsplit_once(')')?;
     let (_, name) = head.split_once('(')?;
@@ -155,8 +153,7 @@ fn parse_thread(stat: &str) -> Option<(String, u64)> {
     Some((name.to_owned(), times.next()?.ok()? + times.next()?.ok()?))
 }
 
-/// Parses the first line of `/proc/stat`: user, nice, system, idle, iowait, irq, softirq, steal; guests are included
-/// in user.
+/// Parses the first line of `/proc/stat`: user, nice, system, idle, iowait, irq, softirq, steal; guest time is included in user.
 fn parse_machine(stat: &str) -> Option<Ticks> {
     let line = stat.lines().next()?.strip_prefix("cpu ")?;
     let fields: Vec<u64> = line.split_whitespace().take(8).map(|f| f.parse().ok()).collect::<Option<_>>()?;
@@ -207,7 +204,7 @@ mod tests {
         assert_eq!((strain.load_thread_ratio, strain.relay_thread_ratio), (Some(0.8), Some(0.4)));
         assert_eq!((strain.harness_cores, strain.machine_busy_ratio, strain.steal_ratio), (Some(1.6), Some(0.75), Some(0.005)));
         assert_eq!((strain.throttled_ratio, strain.pressure_ratio), (None, Some(0.25)));
-        // If no time passed or counters ran backwards, there is no figure rather than a wrong one.
+        // If no time passed or counters ran backwards, there is no figure, rather than a wrong one.
         let same = reading(4, 1.0, 200);
         assert_eq!(same.since(&same, 1, &Histogram::new(3).expect("valid")).machine_busy_ratio, None);
         assert_eq!(reading(14, 9.0, 100).since(&reading(4, 1.0, 200), 1, &Histogram::new(3).expect("valid")).steal_ratio, None);

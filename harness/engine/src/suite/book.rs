@@ -1,4 +1,4 @@
-//! The suite's folder: a new one, or that of a suite that was interrupted or killed and is resumed.
+//! The suite's folder: either new, or that of an interrupted or killed suite that is being resumed.
 
 use super::matrix::{Matrix, Shard};
 use crate::cluster::process::proc_state;
@@ -40,7 +40,7 @@ pub struct Begin<'a> {
     pub seed: Option<Seed>,
     /// Start a new suite even if one was interrupted.
     pub fresh: bool,
-    /// The present time.
+    /// The current time.
     pub now: UnixSeconds,
     /// The commit that this program is built from.
     pub build: BuildInfo,
@@ -50,7 +50,7 @@ impl Book {
     /// Resumes the newest unfinished suite of the same matrix, or creates a new one.
     ///
     /// # Errors
-    /// If another process works on it, or files cannot be written.
+    /// If another process is working on the suite, or files cannot be written.
     pub fn open(begin: &Begin<'_>) -> Result<Book, String> {
         let unfinished = (!begin.fresh).then(|| Book::unfinished(begin)).flatten();
         let mut book = match unfinished {
@@ -139,8 +139,7 @@ impl Book {
     }
 }
 
-/// Returns the suites with this name below `out`, oldest first. A suite that cannot be read is reported on stderr and
-/// left out.
+/// Returns the suites with this name below `out`, oldest first. Unreadable suites are reported on stderr and left out.
 pub fn suites(out: &Path, name: &str) -> Vec<(PathBuf, SuiteResults)> {
     let parent = out.join(slug(name));
     let entries = fs::read_dir(&parent).into_iter().flatten().flatten();
@@ -199,7 +198,7 @@ mod tests {
 
         again.suite.conclude(false);
         again.write().expect("writable");
-        // The newest suite of the same matrix counts; the fresh one above is not finished.
+        // The newest suite of the same matrix is resumed: the fresh one above, which is unfinished.
         let after = Book::open(&begin).expect("taken up").root;
         assert_ne!(after, first.root);
     }

@@ -1,5 +1,5 @@
-//! One run as a child process, with the same command that a person would type, so that a run that crashes does not
-//! take the suite down, and a binary of another version can be run the same way.
+//! One run as a child process, with the command that a user would type. A crash of the run does not bring down the
+//! suite, and a binary of another version can be run in the same way.
 
 use crate::orphans::end_with_parent;
 use crate::plan::settings::Settings;
@@ -13,9 +13,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-/// Interval between two checks of the child.
+/// Interval between checks of the child.
 const CHECK_EVERY: Duration = Duration::from_millis(20);
-/// Maximum length of the kept end of a failed child's output, in characters.
+/// Number of characters to keep from the end of a failed child's output.
 const MAX_OUTPUT_LETTERS: usize = 600;
 
 /// A run to be executed.
@@ -32,7 +32,7 @@ pub struct ChildRun<'a> {
     pub all: &'a Path,
 }
 
-/// Executes the run and waits for it. An interrupt is forwarded once, so that the child heals, judges and reports.
+/// Executes the run and waits for it. An interrupt is forwarded once, so that the child can heal, judge and report.
 pub fn run(run: &ChildRun<'_>) -> RunLine {
     let began = Instant::now();
     let ended = spawn(run).and_then(|child| wait(child).map_err(|e| format!("cannot wait for the run: {e}")));
@@ -43,7 +43,7 @@ pub fn run(run: &ChildRun<'_>) -> RunLine {
     if line.seed.is_empty() {
         line.seed = run.seed.to_string();
     }
-    // The time of the whole process, charts and report included, since all of it counts towards the budget.
+    // The time of the whole process, including charts and report, since all of it counts towards the budget.
     line.wall_s = (began.elapsed().as_secs_f64() * 1e3).round() / 1e3;
     line
 }
@@ -67,10 +67,10 @@ fn spawn(run: &ChildRun<'_>) -> Result<Child, String> {
     let mut command = Command::new(run.exe);
     command.arg("run").arg(&plan).arg("--seed").arg(run.seed.to_string()).arg("--out").arg(run.out).args(["--json", "--quiet"]);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    // A separate process group: Ctrl-C reaches the suite alone, which forwards it once; a second one would stop the
+    // A separate process group: Ctrl-C reaches only the suite, which forwards it once. A second one would stop the
     // child immediately.
     command.process_group(0);
-    // A suite that is killed must not leave a run behind: the run is interrupted, heals, and ends its nodes.
+    // A suite that is killed must not leave a run behind: the run is interrupted, heals its faults, and stops its nodes.
     end_with_parent(&mut command, libc::SIGTERM);
     command.spawn().map_err(|e| format!("cannot start {}: {e}", run.exe.display()))
 }
@@ -119,7 +119,7 @@ fn run_line(run: &ChildRun<'_>, status: ExitStatus, stdout: &str, stderr: &str) 
         let skip = stderr.chars().count().saturating_sub(MAX_OUTPUT_LETTERS);
         let last: String = stderr.chars().skip(skip).collect();
         let why = broken_line(format!("the run {ended} and left no results: {}", last.trim()));
-        // Output before a run began is about the plan, not about the machine.
+        // A usage error comes from before the run and concerns the plan, not the machine.
         let code = status.code().filter(|c| *c == i32::from(exit::USAGE)).unwrap_or(why.exit_code);
         return RunLine { exit_code: code, ..why };
     };

@@ -1,5 +1,5 @@
-//! Confirms an alarm of the trend: both binaries run the affected cell in pairs with one seed, in random order, in
-//! the same night on the same machine. Whatever changed a figure over many nights affects both arms of a pair alike.
+//! Confirms an alarm from the trend: both binaries run the affected cell in pairs with the same seed, in random
+//! order, in the same night and on the same machine. Other influences on a figure over many nights thus affect both arms of a pair alike.
 
 use super::book::Book;
 use super::child::{self, ChildRun};
@@ -15,7 +15,7 @@ use heckle_results::suite::trend::Metric;
 use rand::RngExt;
 use std::path::Path;
 
-/// Maximum number of cells to confirm in one night: the worst first.
+/// Maximum number of cells to confirm in one night, worst first.
 const MAX_CELLS: usize = 3;
 
 /// Confirms the alarms of `book` with pairs of `baseline` and `exe`. Alarms beyond the limit stay warnings.
@@ -46,7 +46,7 @@ fn metric(name: &str) -> Option<Metric> {
     Metric::ALL.into_iter().find(|m| m.name() == name)
 }
 
-/// Returns the figures of each pair: four of this binary, four of the older one.
+/// Returns the figures of each pair: four for this binary, then four for the older one.
 fn pairs(book: &Book, matrix: &Matrix, cell: &str, [exe, baseline]: [&Path; 2], out: &Path) -> Vec<[Option<f64>; 8]> {
     let Some(plan) = matrix.cells.iter().find(|c| c.name == cell) else { return vec![] };
     let seed: Seed = book.suite.seed.parse().unwrap_or(Seed(0));

@@ -1,5 +1,5 @@
-//! Executes all runs of a suite, one after another, within the budget: the planted bugs first, since a night without
-//! them proves nothing; then every cell once, then the repetitions.
+//! Executes all runs of a suite, one after another, within the budget: first the planted bugs, since a night without
+//! them proves nothing, then every cell once, then the repetitions.
 
 use super::book::Book;
 use super::child::{self, ChildRun};
@@ -37,7 +37,7 @@ pub struct SuiteOptions<'a> {
     pub show_progress: bool,
 }
 
-/// Executes all remaining runs. Returns whether it was interrupted.
+/// Executes all remaining runs. Returns whether the suite was interrupted.
 ///
 /// # Errors
 /// If the suite's folder cannot be written.
@@ -80,7 +80,7 @@ struct Driver<'a> {
     wanted: usize,
 }
 
-/// Result of an attempt to run something.
+/// Result of an attempt to execute a run.
 enum RunAttempt {
     Run(Vec<SuiteRun>),
     NoBudget(String),
@@ -126,7 +126,7 @@ impl Driver<'_> {
         Ok(true)
     }
 
-    /// Executes one run, and retries it if it broke. An interrupted run does not count; the next session repeats it.
+    /// Executes one run, and retries it if it broke. An interrupted run does not count and is repeated in the next session.
     fn run(&mut self, book: &mut Book, name: &str, settings: &Settings, repeat: u32, estimate: Duration) -> RunAttempt {
         if stop::interrupts() > 0 {
             return RunAttempt::Interrupted;
@@ -159,8 +159,7 @@ impl Driver<'_> {
         RunAttempt::Run(runs)
     }
 
-    /// Adds the line to the index of all runs, and points the links at the newest run, so that a run of a suite is
-    /// found like any other.
+    /// Adds the line to the index of all runs, and points the links at the newest run, so that a suite's runs can be found like any others.
     fn add_to_index(&self, line: &RunLine) {
         if line.path.is_empty() {
             return;

@@ -7,7 +7,7 @@ use crate::systems::Systems;
 use std::collections::BTreeMap;
 use toml::Value;
 
-/// Maximum number of cells; more would be a mistake in an axis.
+/// Maximum number of cells. A larger number indicates a mistake in an axis.
 const MAX_CELLS: usize = 4_096;
 /// Maximum number of runs of a cell or canary.
 const MAX_REPEAT: u32 = 1_000;
@@ -23,12 +23,11 @@ pub struct Matrix {
     pub budget: Option<Span>,
     /// The cells of this shard, by name.
     pub cells: Vec<CellPlan>,
-    /// Planted bugs that must be caught. Every shard has all of them, since each machine must prove that it catches
-    /// them.
+    /// Planted bugs that must be caught. Every shard includes all of them, since each machine must prove that it catches them.
     pub canaries: Vec<CanaryPlan>,
 }
 
-/// Context for reading a matrix.
+/// Context for expanding a matrix.
 pub struct Known<'a> {
     /// The systems that a cell can name.
     pub systems: Systems,
@@ -48,7 +47,7 @@ pub struct CellPlan {
     pub labels: BTreeMap<String, String>,
     /// The complete plan of its runs, without the seed.
     pub settings: Settings,
-    /// Estimated duration of a run, before there was one.
+    /// Estimated duration of a run, for a cell without previous runs.
     pub estimate: Span,
 }
 
@@ -115,7 +114,7 @@ impl Matrix {
             }
         }
         if let Some(Shard { index, of }) = shard {
-            // Split by position in the sorted list: every machine computes the same split, and the parts are even.
+            // Split by position in the sorted list: every machine computes the same split, and the parts are of equal size.
             cells = cells.into_iter().enumerate().filter(|(i, _)| *i as u32 % of == index - 1).map(|(_, c)| c).collect();
         }
         if plan.canary.len() > MAX_CELLS || suite.exclude.len() > MAX_CELLS {
@@ -129,7 +128,7 @@ impl Matrix {
         Ok(Matrix { name, repeat, budget: suite.budget, cells, canaries })
     }
 
-    /// Hashes the matrix without its seed: an interrupted suite is resumed only by the same matrix.
+    /// Hashes the matrix without its seed: an interrupted suite is resumed only with the same matrix.
     pub fn hash(&self) -> String {
         let text = |settings: &Settings| toml::to_string(settings).expect("settings have a TOML form");
         let cells = self.cells.iter().map(|c| format!("{}\n{}", c.name, text(&c.settings)));
@@ -207,7 +206,7 @@ fn build_canary(
     if !(1..=MAX_REPEAT).contains(&within_runs) {
         return Err(of_canary(format!("within_runs = {within_runs} is not between 1 and {MAX_REPEAT}")));
     }
-    // A canary is detected under the plan that exposes it, not under the night's load.
+    // A canary runs under the plan that exposes it, not under the nightly load.
     let mut settings = Settings { schema: base.schema.clone(), expect: Some(Expect::Valid), ..Settings::default() };
     settings.cluster.mutant = Some(mutant.to_owned());
     for (key, value) in set {
@@ -218,7 +217,7 @@ fn build_canary(
     Ok(CanaryPlan { mutant: mutant.to_owned(), within_runs, estimate: estimate(&plan), settings })
 }
 
-/// Warm-up, window and tail, plus the usual time for starting, final reads and judging.
+/// Returns the sum of warm-up, window and tail, plus the usual time for starting, final reads and judging.
 fn estimate(plan: &Plan) -> Span {
     const OVERHEAD: std::time::Duration = std::time::Duration::from_secs(5);
     Span(plan.warmup.0 + plan.duration.0 + plan.quiet_tail.0 + OVERHEAD)

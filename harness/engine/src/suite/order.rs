@@ -1,6 +1,5 @@
-//! The order of the runs. A budget may not suffice for every cell, so the cells that need a run most come first:
-//! those that failed last time, then those never run, then those whose last run is the oldest. Pure: the past is an
-//! argument.
+//! The order of the runs. A budget may not suffice for every cell, so the cells most in need of a run come first:
+//! those that failed last time, then those never run, then those whose last run is the oldest. Pure: the previous runs are an argument.
 
 use heckle_results::index::RunLine;
 
@@ -28,7 +27,7 @@ pub fn usual_wall_s(runs: &[RunLine], is_of: impl Fn(&RunLine) -> bool) -> Optio
     heckle_results::median(&walls)
 }
 
-/// Returns the indices of `last_runs` in run order. Ties are broken by index, so that the order is the same everywhere.
+/// Returns the indices of `last_runs` in run order. Ties are broken by index, so that the order is the same on every machine.
 pub fn run_order(last_runs: &[LastRun]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..last_runs.len()).collect();
     order.sort_by(|a, b| last_runs[*a].cmp(&last_runs[*b]).then(a.cmp(b)));

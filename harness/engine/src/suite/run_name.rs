@@ -3,9 +3,9 @@
 use heckle_history::prng::Seed;
 use heckle_results::run_folder::slug;
 
-/// Returns the name of a cell's runs: a plan's name, which is also a folder name. A long name is cut and extended
-/// with its hash: two cells that differ in their last axis alone must not share a folder, a past or, since seeds are
-/// drawn by name, their seeds.
+/// Returns the name of a cell's runs, which serves as the plan's name and the folder's name. A long name is
+/// truncated and its hash appended: two cells that differ only in their last axis must not share a folder, their
+/// previous runs or, since seeds are drawn by name, their seeds.
 pub fn run_name(cell: &str) -> String {
     const MAX_LENGTH: usize = 64;
     if cell.len() <= MAX_LENGTH {

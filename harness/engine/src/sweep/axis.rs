@@ -5,9 +5,9 @@ use crate::plan::units::Span;
 use heckle_results::sweep::find_max::three_digits;
 use heckle_results::sweep::sweep_json::{AxisValue, Spacing};
 
-/// Number of values in a range that does not say how many.
+/// Number of values in a range that does not specify one.
 const DEFAULT_VALUES: usize = 7;
-/// More values do not fit into a chart.
+/// Maximum number of values. More would not fit into a chart.
 const MAX_VALUES: usize = 64;
 
 /// A setting that can vary.
@@ -18,7 +18,7 @@ struct Setting {
     spacing: Spacing,
 }
 
-/// The values of a setting.
+/// The kind of values of a setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Unit {
     /// Whole numbers from 1.
@@ -27,7 +27,7 @@ enum Unit {
     Positive,
     /// Numbers from 0.
     Number,
-    /// Times with their unit.
+    /// Durations with a unit.
     Time,
 }
 
@@ -42,7 +42,7 @@ const SETTINGS: [Setting; 8] = [
     Setting { key: "op_timeout", unit: Unit::Time, spacing: Spacing::Geometric },
 ];
 
-/// The key of the axis over which a maximum can be found.
+/// The key of the axis along which a maximum can be found.
 pub const RATE: &str = "rate";
 
 /// A validated axis.
@@ -52,7 +52,7 @@ pub struct Axis {
     pub key: &'static str,
     /// How its values are spaced.
     pub spacing: Spacing,
-    /// The values, rising and different.
+    /// The values, distinct and in ascending order.
     pub values: Vec<AxisValue>,
 }
 
@@ -106,7 +106,7 @@ fn range(setting: &Setting, from: &str, rest: &str) -> Result<Vec<AxisValue>, St
             round(setting, inner(i)).clamp(from, to)
         };
         let value = value(setting, exact);
-        // Small ranges of whole numbers have fewer values than asked.
+        // A small range of whole numbers has fewer distinct values than requested.
         if values.last().is_none_or(|last| last.number < value.number) {
             values.push(value);
         }
@@ -144,7 +144,7 @@ fn number(setting: &Setting, text: &str) -> Result<f64, String> {
     if fits { Ok(number) } else { Err(format!("{} = {text} is not {what}", setting.key)) }
 }
 
-/// Rounds a value within a range to what can be read.
+/// Rounds a value within a range to a readable number.
 fn round(setting: &Setting, x: f64) -> f64 {
     match setting.unit {
         Unit::Whole => x.round(),
@@ -160,7 +160,7 @@ fn value(setting: &Setting, number: f64) -> AxisValue {
     AxisValue { text, number }
 }
 
-/// Returns the value of the rate axis for a rate that a bisection has chosen.
+/// Returns the value of the rate axis for a rate chosen by a bisection.
 pub fn rate_value(rate: f64) -> AxisValue {
     AxisValue { text: rate.to_string(), number: rate }
 }

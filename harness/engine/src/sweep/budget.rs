@@ -1,23 +1,23 @@
-//! The length of each point, from a budget that is known beforehand. A sweep never makes a run longer or shorter than another.
+//! Computes the length of each point from a budget that is set beforehand. All runs of a sweep have the same length.
 
 use std::time::Duration;
 
-/// Estimated time of a run for start, judgement and charts, besides its load.
+/// Estimated time of a run for start, judgement and charts, in addition to its load.
 const OVERHEAD: Duration = Duration::from_millis(3_000);
-/// The same in proportion to the load: more operations are judged and drawn.
+/// Estimated further overhead in proportion to the load, since judging and drawing take longer with more operations.
 const OVERHEAD_SHARE: f64 = 0.15;
-/// A shorter window has too few operations for a percentile.
+/// Minimum length of the load window. A shorter one has too few operations for a percentile.
 const MIN_WINDOW: Duration = Duration::from_millis(1_000);
 
-/// Estimates the duration of a run with everything that belongs to it.
+/// Estimates the total duration of a run. `around` is its warm-up plus quiet tail.
 pub fn run_time(window: Duration, around: Duration) -> Duration {
     OVERHEAD + around + window.mul_f64(1.0 + OVERHEAD_SHARE)
 }
 
-/// Returns the length of the load window, so that `runs` runs fit into `budget`. `around` is warm-up and quiet tail of a run.
+/// Returns the length of the load window with which `runs` runs fit into `budget`. `around` is the warm-up plus quiet tail of a run.
 ///
 /// # Errors
-/// If the windows would be too short. The message says what would fit.
+/// If the windows would be too short. The message states what would fit.
 pub fn window(budget: Duration, runs: u32, around: Duration) -> Result<Duration, String> {
     let runs = runs.max(1);
     let each = budget / runs;
@@ -30,7 +30,7 @@ pub fn window(budget: Duration, runs: u32, around: Duration) -> Result<Duration,
             budget.as_secs_f64()
         ));
     }
-    // Whole tenths of a second, rounded down, are readable and stay within the budget.
+    // Round down to tenths of a second, which are readable and stay within the budget.
     Ok(Duration::from_millis(left.as_millis() as u64 / 100 * 100))
 }
 

@@ -1,5 +1,5 @@
-//! The design of a sweep: arms and values to plans. Every plan is resolved before the first run, so that a value that an arm does not
-//! accept is reported at once.
+//! The design of a sweep: turns arms and values into plans. Every plan is resolved before the first run, so that a value that an arm
+//! does not accept is reported immediately.
 
 use super::axis::{Axis, RATE};
 use crate::plan::settings::{Expect, Settings};
@@ -15,15 +15,15 @@ use std::collections::BTreeMap;
 
 /// Default number of runs per point.
 pub const REPEATS: u32 = 3;
-/// More repeats belong into a comparison.
+/// Maximum number of runs per point. More repeats belong in a comparison.
 const MAX_REPEATS: u32 = 50;
-/// More runs would take days.
+/// Maximum number of runs of a sweep. More would take days.
 const MAX_RUNS: u32 = 5_000;
 /// The limit that a point must hold, unless the plan or `--slo` says otherwise.
 pub const SLO: &str = "p99_ms<50";
-/// The share of the asked rate that must be answered.
+/// Minimum share of the offered rate that must be answered.
 const ANSWERED_LIMIT: f64 = 0.98;
-/// Warm-up, unless the plan says otherwise: the connections open in it, and the system finds its roles.
+/// Warm-up, unless the plan says otherwise: time for connections to open and for the system to settle its roles.
 const WARMUP: Span = Span::ms(1_000);
 /// Quiet tail without faults: there is nothing to recover from.
 const QUIET_TAIL: Span = Span::ms(500);
@@ -35,11 +35,11 @@ const WINDOW: Span = Span::ms(5_000);
 pub struct ArmSpec {
     /// Its name.
     pub name: String,
-    /// The settings that it states, as they were written.
+    /// The settings that it states, exactly as written.
     pub stated: BTreeMap<String, String>,
-    /// The common settings with its own applied.
+    /// The common settings, overridden by its own.
     pub settings: Settings,
-    /// Why it has no runs, if it has none.
+    /// The reason why it has no runs, if it was left out.
     pub left_out: Option<String>,
 }
 
@@ -52,11 +52,11 @@ pub struct Spec {
     pub arms: Vec<ArmSpec>,
     /// Number of runs per point.
     pub repeats: u32,
-    /// Whether the highest rate that holds is found by bisection.
+    /// Whether to find the highest sustainable rate by bisection.
     pub find_max: bool,
     /// The limits that a point must hold.
     pub slo: Vec<Expression>,
-    /// The seed of the seeds and the order of all runs.
+    /// The seed from which the order and the seeds of all runs are derived.
     pub seed: Seed,
     /// The systems that plans can name.
     pub systems: Systems,
@@ -65,13 +65,13 @@ pub struct Spec {
 /// Parses a limit: `p99_ms<50`, or `p99_ms=50` with the same meaning.
 ///
 /// # Errors
-/// If it names no figure, or no number.
+/// If the text does not contain a figure and a number.
 pub fn limit(text: &str) -> Result<Expression, String> {
     let text = if text.contains(['<', '>']) { text.to_owned() } else { text.replacen('=', "<", 1) };
     text.parse::<Expression>().map_err(|e| format!("--slo: {}", e.to_string().replacen("gate ", "limit ", 1)))
 }
 
-/// Fills in what sweeps do differently from single runs: without a word about faults there are none, and warm-up and tail are short.
+/// Fills in the defaults that differ from those of single runs: no faults unless specified, and a short warm-up and tail.
 pub fn with_defaults(mut settings: Settings) -> Settings {
     settings.load.warmup.get_or_insert(WARMUP);
     if settings.faults.kinds.is_none() && settings.injections.is_empty() {
@@ -91,7 +91,7 @@ impl Spec {
     /// Returns the plan of a run.
     ///
     /// # Errors
-    /// The invalid setting, with the arm and the value.
+    /// Names the invalid setting, the arm and the value.
     pub fn plan(&self, arm: usize, value: &AxisValue, repeat: u32) -> Result<Plan, String> {
         let arm = &self.arms[arm];
         let at = |e: String| format!("arm `{}` at {} = {}: {e}", arm.name, self.axis.key, value.text);
@@ -101,7 +101,7 @@ impl Spec {
         Plan::resolve(&settings, self.systems).map_err(at)
     }
 
-    /// The seed of a run. Arms share it, so they meet the same choices at the same value and repeat.
+    /// Returns the seed of a run. Arms share it, so they face the same random choices at the same value and repeat.
     fn run_seed(&self, value: &AxisValue, repeat: u32) -> Seed {
         self.seed.part(&format!("{}/{repeat}", value.text))
     }
@@ -109,7 +109,7 @@ impl Spec {
     /// Checks everything that can be checked before the first run. Returns the plan of the first run.
     ///
     /// # Errors
-    /// The mistake, and what would be valid.
+    /// The mistake and what would be valid.
     pub fn check(&self) -> Result<Plan, String> {
         if !(1..=MAX_REPEATS).contains(&self.repeats) {
             return Err(format!("--repeats {} is not between 1 and {MAX_REPEATS}", self.repeats));
@@ -168,7 +168,7 @@ impl Spec {
         Ok(())
     }
 
-    /// The number of runs of the sweep; of a bisection, the largest possible number.
+    /// Returns the number of runs of the sweep, or the maximum possible number for a bisection.
     pub fn max_runs(&self) -> u32 {
         let arms = self.arms.iter().filter(|a| a.left_out.is_none()).count() as u32;
         let values = if self.find_max { self.range().max_steps() } else { self.axis.values.len() as u32 };
@@ -181,7 +181,7 @@ impl Spec {
         Range { from: number(ends.0), to: number(ends.1), resolution: RESOLUTION, repeats: self.repeats }
     }
 
-    /// Describes the design for `sweep.json`. `plan` is the plan of any run.
+    /// Describes the design for `sweep.json`. `plan` may be the plan of any run.
     pub fn describe(&self, plan: &Plan, run_s: f64) -> Design {
         let rate = match plan.rate {
             Rate::PerSecond(rate) if self.axis.key != RATE => Some(rate),
@@ -235,13 +235,13 @@ pub fn plan_text(settings: &Settings) -> String {
 }
 
 impl Settings {
-    /// Merges one setting, identified by its key, into these.
+    /// Merges one setting, identified by its key, into these settings.
     ///
     /// # Errors
     /// If there is no such setting, or the value does not fit.
     fn overlaid_with(&self, key: &str, value: &str, systems: Systems) -> Result<Settings, String> {
         let mut settings = self.clone();
-        // The two ways to skew keys exclude each other, and the axis wins.
+        // The two ways of skewing keys are mutually exclusive, and the axis takes precedence.
         match key {
             "hot" => settings.load.zipf = None,
             "zipf" => settings.load.hot = None,

@@ -1,5 +1,5 @@
-//! Makes the runs of a sweep that are left. What is left follows from the runs made so far, so a resumed sweep continues where it
-//! stopped. This module touches no process and no file: [`Hooks`] do.
+//! Executes the remaining runs of a sweep. They follow from the runs made so far, so a resumed sweep continues where it stopped.
+//! This module touches no processes or files: [`Hooks`] does.
 
 use super::axis::rate_value;
 use super::order::{Cell, grid, shuffled};
@@ -12,7 +12,7 @@ use heckle_results::sweep::find_max::{self, Step};
 use heckle_results::sweep::sweep_json::Run;
 use std::time::Duration;
 
-/// With this many broken runs in a row, the cause is not a single run.
+/// Number of consecutive broken runs after which the sweep ends, since the cause is then not a single run.
 const MAX_BROKEN_IN_A_ROW: usize = 3;
 
 /// The result of an attempt to make a run.
@@ -23,7 +23,7 @@ pub enum Made {
     Interrupted,
 }
 
-/// What a sweep needs from the world.
+/// The interface of a sweep to the outside world.
 pub trait Hooks {
     /// Makes one run.
     ///
@@ -31,7 +31,7 @@ pub trait Hooks {
     /// If the harness or the machine fails.
     fn run(&mut self, cell: &Cell) -> Result<Made, String>;
 
-    /// Stores and shows a sweep after a run, with the estimated time left.
+    /// Stores a sweep after a run, and displays it with the estimated time left.
     ///
     /// # Errors
     /// If it cannot be stored.
@@ -40,12 +40,12 @@ pub trait Hooks {
     /// Whether a stop was requested.
     fn interrupted(&self) -> bool;
 
-    /// Time since the beginning of this session.
+    /// Returns the time since the beginning of this session.
     fn elapsed(&self) -> Duration;
 }
 
-/// Makes all runs that are left, until the end, a stop, or the end of `budget`, the time limit of this session. Returns the sweep with
-/// the runs, and how they ended.
+/// Executes all remaining runs until the sweep is complete, a stop is requested, or `budget`, the time limit of this session, is used
+/// up. Returns the sweep with its runs, and how it ended.
 pub fn drive(sweep: Sweep, seed: Seed, budget: Option<Duration>, hooks: &mut dyn Hooks) -> (Sweep, Ending) {
     let mut driver = Driver { before_s: sweep.head.wall_s, sweep, seed, budget, hooks };
     let ending = driver.all().unwrap_or_else(Ending::Failed);
@@ -54,7 +54,7 @@ pub fn drive(sweep: Sweep, seed: Seed, budget: Option<Duration>, hooks: &mut dyn
 }
 
 struct Driver<'a> {
-    /// Duration of earlier sessions.
+    /// Total duration of earlier sessions, in seconds.
     before_s: f64,
     sweep: Sweep,
     seed: Seed,
@@ -77,7 +77,7 @@ impl Driver<'_> {
         }
     }
 
-    /// Returns the runs to make next, in order: all that are left of a grid, or those of the next step of a bisection.
+    /// Returns the next runs, in order: all remaining runs of a grid, or those of the next step of a bisection.
     fn next_cells(&self) -> Vec<Cell> {
         let arms: Vec<usize> = self.sweep.running_arms().filter(|(_, a)| a.disqualified.is_none()).map(|(i, _)| i).collect();
         let design = &self.sweep.design;
@@ -105,7 +105,7 @@ impl Driver<'_> {
         self.sweep.runs.iter().any(|r| r.arm == *arm && r.value.text == cell.value.text && r.repeat == cell.repeat)
     }
 
-    /// Makes one run. Returns how the sweep ends, if it does.
+    /// Executes one run. Returns how the sweep ends, if it ends here.
     fn make(&mut self, cell: &Cell) -> Result<Option<Ending>, String> {
         if self.sweep.arms[cell.arm].disqualified.is_some() {
             return Ok(None);
@@ -141,14 +141,14 @@ impl Driver<'_> {
         ((self.before_s + self.hooks.elapsed().as_secs_f64()) * 10.0).round() / 10.0
     }
 
-    /// Estimates the duration of a run: the mean of those made, or what was planned.
+    /// Estimates the duration of a run: the mean of the runs so far, or the planned duration if there are none.
     fn run_time(&self) -> Duration {
         let walls: Vec<f64> = self.sweep.runs.iter().map(|r| r.wall_s).filter(|w| *w > 0.0).collect();
         let mean = walls.iter().sum::<f64>() / walls.len() as f64;
         Duration::from_secs_f64(if walls.is_empty() { self.sweep.design.run_s } else { mean })
     }
 
-    /// Estimates the time until the end of the sweep. A bisection may need fewer runs than its maximum.
+    /// Estimates the time until the end of the sweep. A bisection may end earlier, since it may not need its maximum number of runs.
     fn time_left(&self) -> Duration {
         let left = match find_max::range(&self.sweep) {
             None => self.next_cells().len() as u32,

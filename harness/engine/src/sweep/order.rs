@@ -1,18 +1,18 @@
-//! The order of the runs of a sweep. All points are run once before any is repeated, each round in an order drawn anew, so that a
-//! drift of the machine affects all arms and values alike, and an interrupted sweep has as many complete rounds as possible.
+//! The order of the runs of a sweep. All points are run once before any is repeated, and each round has a newly drawn order. A
+//! drift of the machine thus affects all arms and values alike, and an interrupted sweep has as many complete rounds as possible.
 
 use heckle_history::prng::Seed;
 use heckle_results::sweep::sweep_json::AxisValue;
 use rand::RngExt;
 
-/// One run to be made.
+/// One run to be executed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cell {
-    /// The place of the arm.
+    /// Index of the arm.
     pub arm: usize,
     /// The value of the axis.
     pub value: AxisValue,
-    /// Which of the repeats it is, from 1.
+    /// Number of the repeat, counted from 1.
     pub repeat: u32,
 }
 
@@ -25,7 +25,7 @@ pub fn grid(seed: Seed, arms: &[usize], values: &[AxisValue], repeats: u32) -> V
     (1..=repeats).flat_map(round).collect()
 }
 
-/// Shuffles cells (Fisher-Yates) by the named part of the seed.
+/// Shuffles cells (Fisher-Yates) with the named part of the seed.
 pub fn shuffled(seed: Seed, name: &str, mut cells: Vec<Cell>) -> Vec<Cell> {
     let mut rng = seed.stream(&format!("order/{name}"));
     for i in (1..cells.len()).rev() {
@@ -65,7 +65,7 @@ mod tests {
         let key = |c: &Cell| (c.arm, c.value.text.clone());
         let [first, second] = [&both[..21], &both[21..]].map(|round| round.iter().map(key).collect::<Vec<_>>());
         assert_ne!(first, second);
-        // Any arm and any value may come first.
+        // Every arm and every value comes first for some seed.
         let starts: BTreeSet<(usize, String)> = (0..200).map(|seed| key(&order(seed)[0])).collect();
         assert!(starts.len() > 15, "{starts:?}");
     }

@@ -17,20 +17,20 @@ use heckle_results::sweep::sweep_json::Run;
 use std::path::Path;
 use std::time::Instant;
 
-/// What all runs of a sweep share.
+/// Parameters shared by all runs of a sweep.
 #[derive(Debug, Clone, Copy)]
 pub struct Common<'a> {
     /// The folder of the sweep.
     pub folder: &'a Path,
     /// The limits that a point must hold.
     pub slo: &'a [Expression],
-    /// Share of the machine that other processes may use.
+    /// Maximum share of the machine that other processes may use.
     pub noise_limit: f64,
     /// The commit that this program is built from.
     pub build: &'a BuildInfo,
 }
 
-/// Makes the run of `cell` by `plan`.
+/// Executes the run of `cell` according to `plan`.
 ///
 /// # Errors
 /// If its folder cannot be created or written.
@@ -52,7 +52,7 @@ pub fn make(arm: &str, cell: &Cell, plan: Plan, common: Common<'_>) -> Result<Ma
     Ok(if results.status == Status::Interrupted { Made::Interrupted } else { Made::Run(Box::new(run), None) })
 }
 
-/// Everything about a run that follows from its results.
+/// Summarizes a run from its results.
 fn summary(results: &Results, others_cpu: Option<f64>, common: Common<'_>) -> Run {
     let (not_counted, no_evidence) = match counts(results) {
         Counts::Yes => (None, None),

@@ -68,7 +68,7 @@ fn a_resolved_plan_with_stages_resolves_to_the_same() {
     }
 }
 
-/// The stages of each plan begin at line six of the text.
+/// In each plan, the stages begin at line six.
 #[test]
 fn mistakes_are_named_with_their_place() {
     let one = stage("for = \"1s\"\nrate = 5");
@@ -93,7 +93,7 @@ fn mistakes_are_named_with_their_place() {
     refused("rate = 5\nthink = \"1s\"", &["think = 1s", "rate max"]);
 }
 
-/// A flag has no place in the file.
+/// A flag has no position in the file.
 #[test]
 fn a_flag_does_not_change_stages() {
     let text = format!("schema = \"heckle.plan/1\"\n{}", stage("for = \"1s\"\nrate = 5"));

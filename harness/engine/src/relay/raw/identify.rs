@@ -1,5 +1,5 @@
-//! The thread that identifies diallers. It takes all waiting requests and answers them together: the descriptors of a
-//! process are read once for all of them.
+//! The thread that identifies diallers. It answers all waiting requests together, so that the descriptors of each
+//! process are read only once.
 
 use super::OnUnknown;
 use super::owners::{Finder, Owner, Owners, processes_with_socket};
@@ -12,8 +12,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// Time limit for identifying a dialler; after it, the dialler counts as a stranger. A process has its environment as
-/// soon as it runs its program, so only a busy machine can need this long.
+/// Time limit for identifying a dialler, after which the dialler counts as a stranger. A process has its environment
+/// as soon as it runs its program, so identification takes this long only on a busy machine.
 const IDENTIFY_TIMEOUT: Duration = Duration::from_secs(5);
 /// First pause between two lookups of a dialler, and the maximum up to which it doubles.
 const LOOKUP_PAUSES: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(50)];
@@ -27,22 +27,22 @@ pub(in crate::relay) struct DiallerQuery {
     pub(in crate::relay) to: Node,
     /// The dialler's own address.
     pub(in crate::relay) dialler: SocketAddr,
-    /// The relay's address, which was dialled.
+    /// The dialled address, which belongs to the relay.
     pub(in crate::relay) dialled: SocketAddr,
 }
 
 /// The result of a lookup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::relay) enum Identification {
-    /// The owner of the socket, which still had the socket a moment ago.
+    /// The owner of the socket, which a second lookup has just confirmed.
     Known(Owner),
     /// The socket was closed before its owner was found.
     Gone,
-    /// The owner stayed unknown, which was reported.
+    /// The owner could not be found, which has been reported.
     Unknown,
 }
 
-/// Handle of the running thread. Dropping it ends the thread.
+/// Handle to the running thread. Dropping it ends the thread.
 #[derive(Debug)]
 pub(in crate::relay) struct Identifier {
     questions: Sender<DiallerQuery>,
@@ -56,7 +56,7 @@ struct PendingLookup {
 }
 
 impl Identifier {
-    /// Starts the thread; `answer` returns whether the relay still runs.
+    /// Starts the thread. `answer` returns whether the relay is still running.
     ///
     /// # Errors
     /// If no thread can be started.
@@ -86,7 +86,7 @@ fn run(inbox: &Receiver<DiallerQuery>, owners: &Owners, on_unknown: &OnUnknown, 
         match next {
             Ok(first) => {
                 let new = std::iter::once(first).chain(inbox.try_iter());
-                // The relay's ports use IPv4, so both ends do.
+                // The relay's ports use IPv4, so both ends of a connection do.
                 open.extend(new.filter_map(|question| {
                     Some(PendingLookup { question, local: v4(question.dialler)?, remote: v4(question.dialled)?, since: Instant::now() })
                 }));

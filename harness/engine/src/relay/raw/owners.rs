@@ -5,8 +5,7 @@
 //! | the harness started it, or its ancestor or the leader of its group | children, also those that cleared their environment |
 //! | its environment has `HECKLE_RUN` of this run and `HECKLE_NODE` | daemons that left their parent and group |
 //!
-//! The harness itself counts as a client, and so do the other processes that it started: drivers, which have
-//! `HECKLE_RUN` alone.
+//! The harness itself counts as a client, and so do drivers, the other processes that it started, which have only `HECKLE_RUN`.
 
 use heckle_faults::Node;
 use heckle_results::input;
@@ -48,19 +47,19 @@ struct Stat {
 }
 
 impl Owners {
-    /// Creates the registry of the cluster named `run`, with no process registered.
+    /// Creates an empty registry for the cluster named `run`.
     pub fn new(run: &str) -> Self {
         Owners { run: run.into(), started: Arc::default() }
     }
 
-    /// Registers a process that was started for a node, and leads its own group.
+    /// Registers a process that was started for a node. The process must lead its own group.
     pub fn register(&self, pid: u32, node: Node) {
         if let Some(stat) = stat(pid) {
             self.started.lock().unwrap_or_else(PoisonError::into_inner).insert(pid, (stat.start, node));
         }
     }
 
-    /// Returns the environment variables of a node's processes; a driver gets the first alone.
+    /// Returns the environment variables of a node's processes; a driver gets only the first.
     pub fn environment(run: &str, node: &str) -> [(&'static str, String); 2] {
         [(RUN, run.to_owned()), (NODE, node.to_owned())]
     }
@@ -75,8 +74,7 @@ impl Owners {
             }
             let stat = stat(next)?;
             let itself = started.get(&next).filter(|(start, _)| *start == stat.start);
-            // The leader may be gone, but its group's number is not reused before the last process of the group is
-            // gone, too.
+            // The leader may be gone, but its group id is not reused before the last process of the group is gone.
             let by_group = started.get(&stat.group).filter(|(start, _)| stat.start >= *start);
             if let Some((_, node)) = itself.or(by_group) {
                 return Some(Owner::Node(*node));
@@ -105,7 +103,7 @@ impl Owners {
     }
 }
 
-/// Finds sockets in the descriptors of processes. Processes in which sockets were found before are checked first.
+/// Finds sockets among the descriptors of processes. Checks processes in which sockets were found before first.
 #[derive(Debug, Default)]
 pub(super) struct Finder {
     known: BTreeMap<u32, (u64, Owner)>,
@@ -140,8 +138,8 @@ impl Finder {
             if pid == std::process::id() || self.known.contains_key(&pid) {
                 continue;
             }
-            // Remember only known owners: a process that is about to become a node's program does not belong to the
-            // node yet.
+            // Remember only processes with a known owner: a process that is about to execute a node's program does
+            // not belong to the node yet.
             if let (Some(owner), Some(stat)) = (owners.owner_of(pid), stat(pid))
                 && look(pid, owner, &mut wanted)
             {
@@ -152,7 +150,7 @@ impl Finder {
     }
 }
 
-/// Describes the processes that have a socket open, regardless of their owner.
+/// Describes the processes that have a socket open, whoever owns them.
 pub(super) fn processes_with_socket(inode: u64) -> Vec<String> {
     let has = |pid: &u32| sockets_of(*pid).any(|open| open == inode);
     let words = |pid: u32| {
@@ -167,7 +165,7 @@ fn pids() -> impl Iterator<Item = u32> {
     all.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
-/// Returns the inodes of a process's sockets; none for a process that is gone or belongs to another user.
+/// Returns the inodes of a process's sockets. Returns none for a process that is gone or belongs to another user.
 fn sockets_of(pid: u32) -> impl Iterator<Item = u64> {
     let all = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
     all.filter_map(|entry| {
@@ -178,7 +176,7 @@ fn sockets_of(pid: u32) -> impl Iterator<Item = u64> {
 
 fn stat(pid: u32) -> Option<Stat> {
     let text = input::kernel(format!("/proc/{pid}/stat"))?;
-    // The command's name is in brackets and may contain anything, so fields are counted from the last bracket.
+    // The command's name is in parentheses and may contain any character, so count fields from the last parenthesis.
     let mut fields = text.rsplit_once(')')?.1.split_whitespace().skip(1);
     let (parent, group) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
     Some(Stat { parent, group, start: fields.nth(16)?.parse().ok()? })

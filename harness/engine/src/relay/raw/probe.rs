@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 /// Time limit of the probe: longer than the identifier takes before it gives up.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// Lets a child process hold one end of a connection and identifies its owner. Returns the time that it took.
+/// Lets a child process hold one end of a connection, and identifies the owner. Returns the time taken.
 ///
 /// # Errors
-/// Why diallers cannot be identified.
+/// The reason why diallers cannot be identified.
 pub fn probe() -> Result<Duration, String> {
     let run = format!("probe-{}", std::process::id());
     let failed = |e: std::io::Error| format!("no connection to try it with: {e}");

@@ -1,5 +1,5 @@
-//! Finds the inode of a dialler's socket by the two addresses of its connection: with `sock_diag` (see
-//! `sock_diag(7)`), or in `/proc/net/tcp` and `tcp6` if the kernel does not support that.
+//! Finds the inode of a dialler's socket by the two addresses of its connection: through `sock_diag` (see
+//! `sock_diag(7)`), or in `/proc/net/tcp` and `tcp6` if the kernel does not support it.
 
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink};
 use std::fs::File;
@@ -19,7 +19,7 @@ const REQUEST: usize = HEADER + 56;
 /// Offsets of state and inode in a reply.
 const STATE_AT: usize = HEADER + 1;
 const INODE_AT: usize = HEADER + 68;
-/// States of a socket that can still send or receive: established, or closed on one side only.
+/// States of a socket that can still send or receive: established or half-closed.
 const ALIVE: [u8; 4] = [1, 4, 5, 8];
 
 const LISTENING: u8 = 10;
@@ -43,21 +43,20 @@ impl Sockets {
         Some(found.is_some_and(|socket| socket.state == LISTENING))
     }
 
-    /// Returns the inode of the socket with the own address `local` and the remote address `remote`, while it is
-    /// alive.
+    /// Returns the inode of the live socket with local address `local` and remote address `remote`, if there is one.
     ///
     /// # Errors
     /// If both ways of querying the kernel fail.
     pub(super) fn inode(&self, local: SocketAddrV4, remote: SocketAddrV4) -> io::Result<Option<u64>> {
         match self.diag.as_ref().map(|diag| query_diag(diag, local, remote)) {
             Some(Ok(Some(found))) => Ok(found.live_inode()),
-            // Without its TCP module the kernel also reports that there is no such socket.
+            // Without its TCP module, `sock_diag` also reports that there is no such socket.
             Some(Ok(None) | Err(_)) | None => Ok(query_tables(local, remote)?.and_then(Socket::live_inode)),
         }
     }
 }
 
-/// Returns an IPv4 address, also from its IPv6-mapped form.
+/// Returns the IPv4 address, including from its IPv6-mapped form.
 pub(in crate::relay) fn v4(addr: SocketAddr) -> Option<SocketAddrV4> {
     match addr {
         SocketAddr::V4(addr) => Some(addr),
@@ -72,7 +71,7 @@ struct Socket {
 }
 
 impl Socket {
-    /// Returns the inode of a live socket. Without an inode, no process has the socket open any more.
+    /// Returns the inode of a live socket. A socket without an inode is no longer open in any process.
     fn live_inode(self) -> Option<u64> {
         (ALIVE.contains(&self.state) && self.inode != 0).then_some(self.inode)
     }
@@ -91,7 +90,7 @@ fn query_diag(diag: &OwnedFd, local: SocketAddrV4, remote: SocketAddrV4) -> io::
     body[10..12].copy_from_slice(&remote.port().to_be_bytes());
     body[12..16].copy_from_slice(&local.ip().octets());
     body[28..32].copy_from_slice(&remote.ip().octets());
-    // The cookie that matches any socket with these addresses.
+    // The wildcard cookie, which matches any socket with these addresses.
     body[48..56].fill(0xff);
     rustix::net::send(diag, &request, SendFlags::empty())?;
     let mut answer = [0u8; 1024];
@@ -135,7 +134,7 @@ fn query_tables(local: SocketAddrV4, remote: SocketAddrV4) -> io::Result<Option<
     last_error.map_or(Ok(None), Err)
 }
 
-/// Formats an address like the tables do: address and port in hexadecimal, the address in the machine's byte order.
+/// Formats an address as in the tables: address and port in hexadecimal, the address in the machine's byte order.
 fn table_form(addr: SocketAddrV4) -> String {
     let number = |ip: Ipv4Addr| u32::from_ne_bytes(ip.octets());
     format!("{:08X}:{:04X}", number(*addr.ip()), addr.port())
@@ -161,7 +160,7 @@ mod tests {
         link.to_string_lossy().trim_start_matches("socket:[").trim_end_matches(']').parse().expect("an inode")
     }
 
-    /// Both ways of querying must agree, and neither finds a closed socket.
+    /// Checks that both ways of querying agree, and that neither finds a closed socket.
     #[track_caller]
     fn check(connect: &str) {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
@@ -173,7 +172,7 @@ mod tests {
         let want = Some(inode_of(&near));
         assert_eq!(sockets.inode(local, remote).expect("asked"), want, "{connect}");
         assert_eq!(Sockets { diag: None }.inode(local, remote).expect("read"), want, "{connect}");
-        // The other end of the same connection is another socket.
+        // The other end of the same connection is a different socket.
         assert_eq!(sockets.inode(remote, local).expect("asked"), Some(inode_of(&far)));
         drop(near);
         for asked in [sockets, Sockets { diag: None }] {

@@ -1,4 +1,4 @@
-//! Properties of relayed connections at both ends, with and without faults.
+//! Properties of relayed connections, as seen from both ends, with and without faults.
 
 use super::*;
 use heckle_loopback::LoopbackClaim;
@@ -12,7 +12,7 @@ fn everything_passes_however_it_is_cut() {
     }
     n2.hear(FrameKind::PeerMessage, b"trickled");
 
-    // Frames from one byte to the maximum length, many in one write and one in many.
+    // Frames from one byte to the maximum length: many frames in one write, and one frame in many writes.
     let sizes = [1, 100, 65_536, 131_060, 131_073, 262_144, 300_000, 1 << 20, 8 << 20, 3, 0];
     let payload = |len: usize| (0..len).map(|i| (i * 31 + len) as u8).collect::<Vec<u8>>();
     let mut wire = BytesMut::new();
@@ -27,7 +27,7 @@ fn everything_passes_however_it_is_cut() {
     }
     let written = writing.join().unwrap();
     until("all of it is counted", || rig.relay.flow(link("n1>n2")).bytes >= written);
-    // The hello, the frame sent byte by byte, and the different sizes.
+    // The hello, the frame sent byte by byte, and one frame of each size.
     assert_eq!(rig.relay.flow(link("n1>n2")).frames, 2 + sizes.len() as u64);
     assert_eq!(rig.relay.flow(link("n2>n1")).frames, 0, "an answer to a handshake is no message of the other link");
 }
@@ -71,7 +71,7 @@ fn a_reader_that_does_not_read_stops_only_its_own_writer() {
             other.say_numbers([n]);
             assert_eq!(n3.hear_numbers(n), [n]);
         }
-        // Once it reads, everything that was written arrives.
+        // Once the receiver reads, all written bytes arrive.
         rig.relay.remove_fault(1);
         let mut reader = n2;
         let mut got = 0;
@@ -113,7 +113,7 @@ fn nonsense_passes_as_it_is_and_is_counted() {
     assert_eq!(&heard, b"GET / HTTP/1.1\r\n\r\n");
     assert_eq!(rig.relay.stats().unframed, 1);
 
-    // No piece of it is ever lost, not even during a cut.
+    // No part of the conversation is ever lost, not even during a cut.
     let links = ["clients>n1", "n1>clients"];
     let did = rig.during(&links, LinkEffect::Loss { percent: 100.0 }, || {
         browser.write_all(b"more").unwrap();
@@ -161,7 +161,7 @@ fn ends_pass_in_order_behind_what_was_said() {
     client.hear(FrameKind::Response, b"answer");
     assert_eq!(client.hear_end(), Quiet::Closed);
 
-    // A delay applies to the end of the stream as well.
+    // A delay also applies to the end of the stream.
     let (mut n1, mut n2) = rig.connect(nodes(1, 2));
     rig.during(&["n1>n2"], LinkEffect::Delay { delay_us: 20_000, jitter_us: 0 }, || {
         n1.say_numbers([1]);

@@ -201,7 +201,7 @@ fn copies_are_whole_frames_and_all_counted() {
     let did = rig.during(&[LINK], LinkEffect::Duplicate { percent: 40.0 }, || {
         n1.say_numbers(0..SENT);
         until("all frames passed", || rig.so_far().passed_frames == SENT);
-        // Copies that were held back leave within 20 ms.
+        // Held copies leave within 20 ms.
         std::thread::sleep(SILENCE);
     });
     n1.say_numbers([SENT]);
@@ -356,7 +356,7 @@ fn an_effect_that_met_no_traffic_claims_nothing() {
     let rig = Rig::new(&[nodes(1, 2), nodes(1, 3)]);
     let (mut n1, mut n3) = rig.connect(nodes(1, 3));
     for effect in all_effects() {
-        // One link that was never dialled, and one that was never opened.
+        // One link is never dialled, and the other has no port.
         let did = rig.during(&[LINK, "n4>n5"], effect, || {
             n1.say_numbers([1]);
             n3.hear_numbers(1);
@@ -373,7 +373,7 @@ fn every_effect_shows_when_it_did_something() {
         let rig = Rig::new(&[nodes(1, 2)]);
         let (mut n1, _n2) = rig.connect(nodes(1, 2));
         let did = rig.during(&[LINK], effect, || {
-            // A reset may occur between the two.
+            // A reset may occur between the two writes.
             let _ = n1.socket.write_all(&frame(FrameKind::PeerMessage, b"1"));
             let _ = n1.socket.write_all(&frame(FrameKind::PeerMessage, b"2"));
             if effect == LinkEffect::Hang {

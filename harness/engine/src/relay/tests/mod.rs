@@ -1,7 +1,7 @@
-//! The relay over real loopback sockets, with fake nodes that speak frames.
+//! The relay over real loopback sockets, with fake nodes that exchange frames.
 
-mod connections; // what a relayed connection owes to both its ends
-mod faults; // what each effect does, and what it claims to have done
+mod connections; // properties of relayed connections at both ends
+mod faults; // effects of faults on frames, and their evidence
 
 use std::cell::Cell;
 use std::io::{self, ErrorKind, Read, Write};
@@ -15,7 +15,7 @@ use heckle_server::frame::{FrameKind, FrameReader, HEADER_LEN, encode_frame};
 
 use super::{Evidence, Relay, Route};
 
-/// Expected data arrive within this time, even on a busy machine.
+/// Time within which expected data arrives, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How long to wait for data that must not arrive.
 const SILENCE: Duration = Duration::from_millis(60);
@@ -44,7 +44,7 @@ fn frame(kind: FrameKind, payload: &[u8]) -> BytesMut {
     out
 }
 
-/// Waits until `done`, or panics.
+/// Waits until `done` returns true. Panics if it takes too long.
 #[track_caller]
 fn until(what: &str, mut done: impl FnMut() -> bool) {
     let start = Instant::now();
@@ -54,7 +54,7 @@ fn until(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
-/// How the end of a connection shows.
+/// How a read from a connection ended.
 #[derive(Debug, PartialEq, Eq)]
 enum Quiet {
     Open,
@@ -79,7 +79,7 @@ impl Peer {
         self.socket.write_all(&frame(kind, payload)).unwrap();
     }
 
-    /// Sends the numbers as messages between nodes.
+    /// Sends numbers as messages between nodes.
     #[track_caller]
     fn say_numbers(&mut self, numbers: impl IntoIterator<Item = u64>) {
         for n in numbers {
@@ -87,7 +87,7 @@ impl Peer {
         }
     }
 
-    /// Reads for at most `limit`. Passes every complete, valid frame to `each` until that returns false.
+    /// Reads for at most `limit`. Passes every complete, valid frame to `each` until it returns false.
     fn read(&mut self, limit: Duration, mut each: impl FnMut(FrameKind, &[u8]) -> bool) -> Quiet {
         let start = Instant::now();
         let mut buffer = vec![0; 64 << 10];
@@ -121,7 +121,7 @@ impl Peer {
         assert_eq!(heard, Some((kind, payload.to_vec())), "connection: {state:?}");
     }
 
-    /// The numbers received, up to and including `last`.
+    /// Returns the numbers received, up to and including `last`.
     #[track_caller]
     fn hear_numbers(&mut self, last: u64) -> Vec<u64> {
         let mut numbers = vec![];
@@ -200,7 +200,7 @@ impl Rig {
         assert_eq!(listener.accept().map(drop).map_err(|e: io::Error| e.kind()), Err(ErrorKind::WouldBlock));
     }
 
-    /// Both ends of a connection after the handshake.
+    /// Returns both ends of a connection after its handshake.
     #[track_caller]
     fn connect(&self, route: Route) -> (Peer, Peer) {
         let (mut near, mut far) = (self.dial(route), self.accept(route));
@@ -215,7 +215,7 @@ impl Rig {
         (near, far)
     }
 
-    /// Applies the fault, runs, and lifts the fault.
+    /// Applies the fault, runs `act`, and lifts the fault.
     fn during(&self, links: &[&str], effect: LinkEffect, act: impl FnOnce()) -> Evidence {
         let links: Vec<Link> = links.iter().map(|l| link(l)).collect();
         self.faults.set(self.faults.get() + 1);
@@ -224,7 +224,7 @@ impl Rig {
         self.relay.remove_fault(self.faults.get())
     }
 
-    /// The evidence so far of the fault of [`Rig::during`].
+    /// Returns the evidence so far of the fault applied by [`Rig::during`].
     fn so_far(&self) -> Evidence {
         self.relay.evidence(self.faults.get())
     }

@@ -45,8 +45,8 @@ impl Folder {
         Folder(path)
     }
 
-    /// A program in place of `heckle run`: it records its turn, then does what `script` says. `$name` is the cell's
-    /// name and `$nth` how often it ran. `results CODE` ends like a run with that exit code.
+    /// Creates a program that replaces `heckle run`: it records its turn, then runs `script`. `$name` is the cell's
+    /// name, and `$nth` the number of its runs so far. `results CODE` ends like a run with that exit code.
     fn program(&self, script: &str) -> PathBuf {
         use std::os::unix::fs::PermissionsExt;
         let here = self.0.display();
@@ -66,7 +66,7 @@ impl Folder {
         path
     }
 
-    /// The turns since the last call, in order.
+    /// Returns the turns since the last call, in order.
     fn turns(&self) -> Vec<String> {
         let text = fs::read_to_string(self.0.join("turns")).unwrap_or_default();
         let _ = fs::remove_file(self.0.join("turns"));
@@ -135,7 +135,8 @@ fn what_breaks_twice_is_broken() {
 #[test]
 fn under_a_budget_what_failed_comes_first_and_every_cell_gets_its_turn() {
     let folder = Folder::new("budget");
-    // A run without a past is estimated at 7 s and does not fit into 6; a run made before is known to be shorter.
+    // A cell without previous runs is estimated at 7 s, which does not fit into 6. A cell with previous runs is
+    // estimated from their shorter duration.
     let exe = folder.program("case $name in nodes-5) results 2;; *) results 0;; esac");
     let all = matrix("");
     let first = night(&folder, &exe, &all, Some(Span::ms(6_000)));

@@ -6,7 +6,7 @@ use heckle_results::sweep::sample;
 /// Duration of every run of [`World`].
 const RUN: Duration = Duration::from_secs(10);
 
-/// A world in which runs take ten seconds and every arm holds up to its capacity.
+/// A simulated world in which every run takes ten seconds, and every arm meets its limits up to its capacity.
 struct World {
     capacity: Vec<f64>,
     made: Vec<Cell>,
@@ -106,7 +106,7 @@ fn an_interrupted_sweep_continues_with_the_same_runs_in_the_same_order() {
     let mut first = World { stop_after: 7, ..World::new(&[500.0, 500.0]) };
     let (sweep, ending) = drive(planned(&["a", "b"], 2), Seed(7), None, &mut first);
     assert_eq!((ending, sweep.runs.len()), (Ending::Interrupted, 7), "the interrupted run does not count");
-    // A resumed sweep knows only what is in its file.
+    // A resumed sweep has only the contents of its file.
     let stored = Sweep::from_json(&sweep.to_json()).expect("it reads back");
     let mut second = World::new(&[500.0, 500.0]);
     let (sweep, ending) = drive(stored, Seed(7), None, &mut second);
@@ -114,7 +114,7 @@ fn an_interrupted_sweep_continues_with_the_same_runs_in_the_same_order() {
     let both: Vec<Cell> = first.made[..7].iter().chain(&second.made).cloned().collect();
     assert_eq!(keys(&both), keys(&whole.made));
     assert!((sweep.head.wall_s - 280.0 / 10.0 * 10.0).abs() < 80.0, "both sessions count: {}", sweep.head.wall_s);
-    // No run is left.
+    // No runs are left.
     let mut third = World::new(&[500.0, 500.0]);
     assert_eq!(drive(sweep, Seed(7), None, &mut third).1, Ending::AsPlanned);
     assert!(third.made.is_empty());

@@ -3,7 +3,7 @@
 use super::program::Between;
 use super::*;
 
-/// Lets a program dial n2. Returns whose links carry its bytes in each direction.
+/// Lets a program dial n2, and checks whose links carry its bytes in each direction.
 #[track_caller]
 fn check(name: &str, environment: impl Fn(&Rig) -> Vec<(String, String)>, between: Between, end: &str, register: Option<Node>) {
     let rig = Rig::new(name);
@@ -58,8 +58,7 @@ fn the_program_itself_is_a_client() {
     until("it is counted", || rig.relay.flow("clients>n2".parse().expect("a link")).bytes == 4);
 }
 
-/// A dialler that belongs to no run, or to another one: the relay holds its connection and reports what it knows
-/// about it.
+/// A dialler that belongs to no run, or to another one: the relay holds its connection and reports its findings.
 #[test]
 fn a_stranger_is_held_and_named() {
     for other_run in [false, true] {
@@ -91,7 +90,7 @@ fn what_is_gone_before_it_is_known_is_dropped_and_counted() {
     assert!(stats().gone_unidentified > 0, "{:?}", stats());
 }
 
-/// Many clients and some nodes at once: each connection gets its own bytes back, and each link counts its own.
+/// Many clients and some nodes at once: each connection gets its own bytes back, and each link counts only its own bytes.
 #[test]
 fn many_simultaneous_connections_are_distinguished() {
     const CLIENTS: usize = 300;

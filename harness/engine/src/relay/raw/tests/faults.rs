@@ -96,7 +96,7 @@ fn who_dials_into_a_cut_connects_and_is_held() {
     hear(&mut rig.accepted(), b"hello");
 }
 
-/// Bytes on the way during a cut are held, and the writer is blocked before the relay's memory fills up.
+/// Bytes in transit during a cut are held, and the writer is blocked before the relay's memory fills up.
 #[test]
 fn a_cut_in_the_middle_of_a_large_transfer_loses_nothing_and_holds_little() {
     const BYTES: usize = 64 << 20;
@@ -171,14 +171,14 @@ fn a_slow_link_carries_what_its_rate_allows() {
     let began = Instant::now();
     let writing = std::thread::spawn(move || writer.write_all(&[7; 200_000]).expect("open"));
     let mut got = vec![0; 200_000];
-    // It is unknown which end belongs to which client: one of them has a byte.
+    // It is not known which end belongs to which client, so see which one receives a byte.
     if target.peek(&mut [0; 2]).expect("something comes") == 1 && of_other.peek(&mut [0; 2]).is_ok_and(|n| n == 2) {
         std::mem::swap(&mut target, &mut of_other);
     }
     target.read_exact(&mut got).or_else(|_| of_other.read_exact(&mut got)).expect("it comes");
     let (took, want) = (began.elapsed().as_secs_f64(), 200_000.0 / RATE as f64);
     writing.join().expect("written");
-    // A machine may be slow, but nothing makes a link faster.
+    // A slow machine may add time, but nothing makes a link faster.
     assert!(took >= want * 0.95 && took <= want * 2.0 + 1.0, "{took:.2} s for what takes {want:.2} s");
     let did = rig.lift();
     assert!(did.slowed_frames >= 200_000 && did.to_json().contains_key("slowed_bytes"), "{did:?}");
@@ -219,7 +219,7 @@ fn a_reset_closes_what_is_open_and_what_comes_back() {
     assert_eq!((did.resets, did.strikes.values().sum::<u64>()), (2, 2));
 }
 
-/// A client can distinguish a node that is down from one that hangs up, and a relay must not make one look like the other.
+/// A client can tell a node that is down from one that hangs up, and the relay must preserve that difference.
 #[test]
 fn who_dials_a_target_that_is_down_is_refused_until_it_is_up() {
     let mut rig = Rig::new("down");
@@ -236,7 +236,7 @@ fn who_dials_a_target_that_is_down_is_refused_until_it_is_up() {
         rig.listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         until("it is down", || refused(&rig));
     }
-    // A cut wire refuses no connection.
+    // A cut wire cannot refuse a connection.
     rig.apply(&["n1>n2"], LinkEffect::Cut);
     until("it hangs", || !refused(&rig));
     rig.lift();
@@ -247,8 +247,8 @@ fn who_dials_a_target_that_is_down_is_refused_until_it_is_up() {
     assert_eq!(framed.expect_err("not here").kind(), ErrorKind::InvalidInput);
 }
 
-/// While a node is cut from another, its port is open even if it does not listen yet. A reset would look like a conversation that ended, so
-/// a dialler that is not cut off waits for it.
+/// While a node is cut off from another, its port is open even if the node is not listening yet. A reset would look like the end of a
+/// conversation, so a dialler that is not cut off waits for the node.
 #[test]
 fn a_dial_waits_for_a_target_that_is_about_to_listen() {
     let mut rig = Rig::new("about-to-listen");
@@ -262,14 +262,14 @@ fn a_dial_waits_for_a_target_that_is_about_to_listen() {
     hear_nothing(&mut client);
     rig.listener = TcpListener::bind(nothing).expect("a claimed port");
     hear(&mut rig.accepted(), b"early");
-    // One that never listens resets in the end.
+    // If the target never listens, the connection is reset in the end.
     rig.listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
     let ended = rig.client().read(&mut [0; 8]);
     assert!(matches!(&ended, Err(e) if e.kind() == ErrorKind::ConnectionReset), "{ended:?}");
     assert!(rig.relay.stats().refused_by_target > 0);
 }
 
-/// A cut that begins between two dials keeps the relay from dialling, and nothing else: it still answers, and ends the cut.
+/// A cut that begins between two dials keeps the relay only from dialling: it still answers, and can lift the cut.
 #[test]
 fn a_cut_that_begins_between_two_dials_can_be_lifted() {
     let mut rig = Rig::new("cut-between-dials");

@@ -34,7 +34,7 @@ fn an_advertised_address_becomes_the_port_of_the_relay() {
     let mut client = rig.client();
     let greeting = format!("@{}\n", listens(&rig));
     client.write_all(format!("{greeting}{greeting}").as_bytes()).expect("open");
-    // Only the first bytes are a greeting.
+    // Only the first bytes count as a greeting.
     hear(&mut rig.accepted(), format!("@{}\n{greeting}", rig.address).as_bytes());
 }
 

@@ -1,8 +1,8 @@
 //! The raw relay with real processes: nodes, their children, daemons, foreign programs, and this program as a client.
 
-mod diallers; // who is found to have dialled
+mod diallers; // identification of diallers
 mod greeting; // addresses that a dialler advertises
-mod faults; // what a fault does to bytes, and what it claims to have done
+mod faults; // effects of faults on bytes, and their evidence
 mod program; // this test program, started again as the program of a node
 
 use super::*;
@@ -16,12 +16,12 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-/// Expected data arrive within this time, even on a busy machine.
+/// Time within which expected data arrives, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How long to wait for data that must not arrive.
 const SILENCE: Duration = Duration::from_millis(80);
 
-/// A relay with one port of n2, and a listener behind it.
+/// A relay with one port for n2, and a listener behind it.
 struct Rig {
     run: String,
     relay: Relay,
@@ -57,7 +57,7 @@ impl Rig {
         stream
     }
 
-    /// The target's end of the next connection; `None` if there is none in time.
+    /// Returns the target's end of the next connection, or `None` if none arrives in time.
     fn accept(&self, within: Duration) -> Option<TcpStream> {
         self.listener.set_nonblocking(true).expect("an open socket");
         let start = Instant::now();
@@ -94,7 +94,7 @@ impl Rig {
         self.relay.remove_fault(1)
     }
 
-    /// Bytes of a link according to the evidence.
+    /// Returns the bytes of a link according to the evidence.
     fn bytes(evidence: &Evidence, link: &str) -> u64 {
         evidence.bytes.get(&link.parse().expect("a link")).copied().unwrap_or(0)
     }

@@ -3,12 +3,12 @@
 use super::*;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
-/// The address to dial. Without it the test below does nothing.
+/// The address to dial. Without this variable, the test below does nothing.
 const DIAL: &str = "RAW_RELAY_DIAL";
-/// How it is started.
+/// How the program is started.
 const STEPS: &str = "RAW_RELAY_STEPS";
 
-/// The processes between the one that is started and the one that dials.
+/// The processes between the started process and the dialling one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Between {
     /// None.
@@ -31,7 +31,7 @@ impl Program {
         command.args(["--exact", "relay::raw::tests::program::runs_when_it_is_asked_to"]);
         command.env(DIAL, address.to_string()).env(STEPS, format!("{between:?}"));
         command.envs(environment.iter().map(|(name, value)| (name, value)));
-        // Received bytes go to its standard error, because a test program prints to its standard output.
+        // Received bytes go to standard error, because the test harness prints to standard output.
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
         let (input, mut heard) = (child.stdin.take(), child.stderr.take().expect("piped"));
         let (send, output) = channel();
@@ -67,7 +67,7 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // It ends when its input ends, as its daemon does.
+        // The program and its daemon end when their input ends.
         drop(self.input.take());
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -98,7 +98,7 @@ fn runs_when_it_is_asked_to() {
 }
 
 fn pass_on(address: &str) -> ! {
-    // The parent of a daemon may still exist.
+    // The daemon's parent may still exist.
     std::thread::sleep(Duration::from_millis(50));
     let stream = TcpStream::connect(address).expect("the relay listens");
     let mut back = stream.try_clone().expect("a descriptor");
