@@ -1,11 +1,11 @@
-//! The command line: every verb and flag. This is parsing only; `verbs` holds what each verb does. Modules, grouped by purpose:
+//! The command line: every verb and flag. This module only parses: `verbs` implements each verb. Modules, grouped by purpose:
 
 mod run; // runs: run, rerun, demo, suite
 mod compare; // settings or builds against each other: compare
 mod sweep; // one plan along one axis: sweep
 mod inspect; // results of earlier runs: check, explain, show, list, diff, trend, report, export
 mod serve; // a page of all runs: serve
-mod own; // a custom system under test: init, driver
+mod own; // testing a custom system: init, driver
 mod node; // a single node: node, ctl
 mod maintenance; // the tool itself and its disk usage: doctor, bench, capacity, mutants, gc, clean, completions
 

@@ -1,5 +1,5 @@
-//! The plans under `plans/`, embedded in the program so that `heckle suite quick` works in any folder, and the lookup of the plan
-//! that a command line names.
+//! The plans under `plans/`, embedded in the program so that `heckle suite quick` works in any folder, and the lookup of a plan
+//! named on a command line.
 
 mod without; // planted bugs without a plan
 
@@ -24,9 +24,9 @@ pub struct Embedded {
 /// All embedded plans, sorted by name. `build.rs` writes the list, so a new file under `plans/` is included automatically.
 pub const EMBEDDED: &[Embedded] = include!(concat!(env!("OUT_DIR"), "/plans.rs"));
 
-/// The folder of plans that each expose the planted bug of the same name.
+/// Folder of the plans that each expose the planted bug of the same name.
 const MUTANTS: &str = "mutants/";
-/// The folder of the comparisons and sweeps behind `--preset`.
+/// Folder of the comparisons and sweeps behind `--preset`.
 const PRESETS: &str = "presets/";
 
 impl Embedded {
@@ -38,12 +38,12 @@ impl Embedded {
         file::parse(self.text, self.name, systems::all()).expect("the embedded plans are tested")
     }
 
-    /// Whether it is a sweep.
+    /// Whether the plan is a sweep.
     fn is_sweep(&self) -> bool {
         self.text.lines().any(|line| line.trim() == "[sweep]")
     }
 
-    /// The text to show on a terminal: without the schema line, which is for editors.
+    /// Returns the text to show on a terminal, without the schema line, which is for editors.
     pub fn terminal_text(&self) -> &'static str {
         let text = self.text.trim_end();
         if text.starts_with("#:schema") { text.split_once('\n').map_or(text, |(_, rest)| rest) } else { text }
@@ -79,14 +79,15 @@ fn all_presets() -> impl Iterator<Item = (&'static str, &'static Embedded)> {
     EMBEDDED.iter().filter_map(|plan| Some((plan.name.strip_prefix(PRESETS)?, plan)))
 }
 
-/// Reads the plan that a command line names: a file, or an embedded plan.
+/// Reads the plan named on a command line: a file or an embedded plan.
 ///
 /// A word is a path if it ends in `.toml`, or if it contains a `/` and names an existing file. Otherwise it is the name of an
 /// embedded plan if there is one, so a file called `quick` in the current folder does not replace the plan `quick`. To read that
 /// file, write `./quick`.
 ///
 /// # Errors
-/// If the plan is invalid, what is wrong and where. If there is no such plan, the name of the most similar embedded plan.
+/// If the plan is invalid (the message states what is wrong and where), or there is no such plan (the message names the
+/// most similar embedded plan).
 pub fn read(asked: &Path) -> Result<Settings, String> {
     let word = asked.to_string_lossy();
     let looks_like_a_path = word.ends_with(".toml") || (word.contains('/') && asked.exists() && !asked.is_dir());
@@ -108,7 +109,7 @@ pub fn read(asked: &Path) -> Result<Settings, String> {
     }
 }
 
-/// The notice for system settings found in `[cluster]`, where earlier releases expected them.
+/// Returns a notice if system settings were found in `[cluster]`, where earlier releases expected them.
 fn moved_settings_notice(settings: &Settings) -> Option<String> {
     let keys: Vec<&str> = settings.cluster.of_system.keys().map(String::as_str).collect();
     let table = keys.first().and_then(|key| systems::all().with_key(key))?.table();
@@ -123,7 +124,7 @@ fn similar_plan(word: &str) -> Option<&'static str> {
     names.clone().find(|name| *name == bare).or_else(|| names.find(|name| name.rsplit('/').next() == Some(bare)))
 }
 
-/// The hint appended to the error for an unreadable file.
+/// Returns the hint appended to the error for an unreadable file.
 fn similar_plan_hint(word: &str) -> String {
     similar_plan(word).map_or(String::new(), |name| format!("; heckle carries a plan called `{name}`"))
 }
@@ -220,7 +221,7 @@ mod tests {
     fn finds_a_plan_by_name_or_by_path() {
         assert_eq!(read(Path::new("quick")).expect("embedded").name.as_deref(), Some("quick"));
         assert_eq!(read(Path::new("mutants/no-backoff")).expect("embedded").cluster.mutant.as_deref(), Some("no-backoff"));
-        // By path, relative to the crate's folder, in which tests run.
+        // By path, relative to the crate's folder, where tests run.
         assert_eq!(read(Path::new("../../plans/quick.toml")), read(Path::new("quick")));
         refused(
             "quik",

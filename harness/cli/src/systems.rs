@@ -1,9 +1,9 @@
-//! The systems that this command can test. This is the only list of them. To add one, add a crate under `systems/` and a line here.
+//! The systems that this command can test. This is the only such list. To add a system, add a crate under `systems/` and a line here.
 
 pub use heckle_engine::systems::Systems;
 use std::sync::OnceLock;
 
-/// The built-in systems; the first is the default.
+/// The built-in systems. The first one is the default.
 pub const BUILT_IN: Systems = Systems::new(&[
     &heckle_system_paxos::PaxosKind,
     &heckle_system_etcd::EtcdKind,
@@ -14,13 +14,13 @@ pub const BUILT_IN: Systems = Systems::new(&[
 
 static INSTALLED: OnceLock<Systems> = OnceLock::new();
 
-/// Replaces the built-in systems with others. Only the first call in a process has an effect, and it must precede the reading of the
-/// first plan: see [`crate::verbs::main_with`].
+/// Replaces the built-in systems with others. Only the first call in a process has an effect, and it must come before the first plan
+/// is read: see [`crate::verbs::main_with`].
 pub fn install(systems: Systems) {
     let _ = INSTALLED.set(systems);
 }
 
-/// The systems that this process can test.
+/// Returns the systems that this process can test.
 pub fn all() -> Systems {
     *INSTALLED.get_or_init(|| BUILT_IN)
 }

@@ -1,4 +1,4 @@
-//! `heckle check` on a file: how long it takes from start to end, and how much memory.
+//! Measures the duration and the memory use of `heckle check` on a file.
 
 use super::peak_bytes;
 use super::temp::TempFolder;
@@ -12,34 +12,34 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Keys of the history.
+/// Number of keys in the history.
 const KEYS: u32 = 4;
-/// Processes that call at the same time.
+/// Number of concurrent processes.
 const PROCESSES: u32 = 50;
-/// Share of operations whose outcome stays unknown.
+/// Share of operations with an unknown outcome.
 const UNKNOWN: f64 = 0.05;
-/// How often the memory of a check is read.
+/// Interval between samples of a check's memory.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
-/// Repetitions; medians are reported.
+/// Number of repetitions, over which medians are taken.
 const REPETITIONS: usize = 3;
 
 /// The figures of one file.
 #[derive(Debug, Clone, Serialize)]
 pub struct FileRow {
-    /// Operations in the file.
+    /// Number of operations in the file.
     pub ops: usize,
-    /// Its size.
+    /// Size of the file.
     pub file_bytes: u64,
-    /// Time of `heckle check --checker chain`, from start to end, median.
+    /// Median duration of `heckle check --checker chain`, from process start to exit.
     pub check_ms: f64,
-    /// Its peak resident memory, the largest.
+    /// Largest peak resident memory over all repetitions.
     pub peak_bytes: u64,
 }
 
-/// Writes a history of `ops` operations, checks it in another process, and removes it.
+/// Writes a history of `ops` operations, checks it in another process, and removes the file.
 ///
 /// # Errors
-/// If the file cannot be written, or is not judged valid.
+/// If the file cannot be written or is not judged valid.
 pub fn measure(ops: usize, below: &Path) -> Result<FileRow, String> {
     let folder = TempFolder::below(below, "bench-check")?;
     let file = folder.path().join("history.jsonl.zst");
@@ -54,7 +54,7 @@ pub fn measure(ops: usize, below: &Path) -> Result<FileRow, String> {
     Ok(FileRow { ops, file_bytes, check_ms: median(&times).unwrap_or(0.0), peak_bytes })
 }
 
-/// The rows as a table.
+/// Formats the rows as a table.
 pub fn table(rows: &[FileRow]) -> String {
     let mut out = format!(
         "\nheckle check --checker chain of a compressed file, {KEYS} keys, {PROCESSES} processes, {:.0} % unknown, medians of {REPETITIONS}:\n",
@@ -84,7 +84,7 @@ fn check(file: &Path) -> Result<(f64, u64), String> {
     let began = Instant::now();
     let mut command = Command::new(program);
     command.arg("check").arg(file).args(["--checker", "chain", "--json"]);
-    // A large file is announced on stderr, each time.
+    // Discard stderr, on which every check announces a large file.
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = command.spawn().map_err(|e| format!("cannot start a check: {e}"))?;
     let mut peak = 0;

@@ -1,5 +1,5 @@
-//! The cost of one operation in the core alone: three replicas in this process, messages passed directly, every batch durable
-//! immediately. Comparing two builds shows the cost of planted bugs that are compiled in but off.
+//! Measures the cost of one operation in the core alone: three replicas in this process, with messages passed directly and
+//! every batch durable immediately. A comparison of two builds shows the cost of planted bugs that are compiled in but switched off.
 
 use heckle_history::prng::Seed;
 use heckle_paxos::{
@@ -16,13 +16,13 @@ use std::time::Instant;
 const OPS: u64 = 60_000;
 const KEYS: u64 = 64;
 const NODES: u16 = 3;
-/// Time between operations, on the core's clock.
+/// Time between operations on the core's clock.
 const TICK_NS: u64 = 1_000_000;
 /// Timeout of an operation, which is never reached.
 const TIMEOUT_NS: u64 = 60_000_000_000;
-/// Measurements of each build in a comparison.
+/// Number of measurements per build in a comparison.
 pub const PAIRS: usize = 15;
-/// A median ratio above this is not noise, so the compiled-in bugs cost something.
+/// Maximum median ratio that still counts as noise. Above it, the compiled-in bugs have a cost.
 const MAX_RATIO: f64 = 1.03;
 
 /// One measurement.
@@ -30,7 +30,7 @@ const MAX_RATIO: f64 = 1.03;
 pub struct CoreCost {
     /// Whether planted bugs are compiled in.
     pub mutants_compiled_in: bool,
-    /// Nanoseconds per write, summed over the three replicas.
+    /// Time per write in nanoseconds, summed over the three replicas.
     pub ns_per_op: f64,
     /// Steps of the core per operation.
     pub steps_per_op: f64,
@@ -42,7 +42,7 @@ pub struct CoreCost {
 /// If the core refuses its settings, or an operation is not applied.
 pub fn measure() -> Result<CoreCost, String> {
     let mut cluster = Cluster::new().map_err(|e| e.to_string())?;
-    // Warm-up, so that rows and tables reach their usual size.
+    // Warm up, so that rows and tables reach their usual size.
     run(&mut cluster, OPS / 10)?;
     let (began, steps) = (Instant::now(), cluster.steps);
     run(&mut cluster, OPS)?;
@@ -128,7 +128,7 @@ impl Cluster {
                 Action::Persist { io_id, .. } => self.waiting.push_back((at, Event::Persisted { io_id })),
                 Action::Send { to, message, .. } => self.waiting.push_back((usize::from(to.0) - 1, Event::Peer { from, message })),
                 Action::Reply { outcome, .. } => self.outcome = Some(outcome),
-                // No timer fires here, because nothing is late and leases are off.
+                // No timer fires here, because nothing is late and leases are switched off.
                 Action::Timer { .. } | Action::Point { .. } | Action::SendLease { .. } | Action::Lease(_) => {}
             }
         }
@@ -158,12 +158,12 @@ impl BuildComparison {
 /// Measures this program and another alternately, each in a separate process.
 ///
 /// # Errors
-/// If one of them cannot be run or prints anything else.
+/// If either program cannot be run, or prints anything but its measurement.
 pub fn compare(other: &Path) -> Result<BuildComparison, String> {
     let this = std::env::current_exe().map_err(|e| format!("cannot find this program's own file: {e}"))?;
     let (mut ours, mut theirs) = (vec![], vec![]);
     for pair in 0..PAIRS {
-        // The builds alternate in going first.
+        // The builds take turns going first.
         if pair % 2 == 0 {
             ours.push(measure_program(&this)?);
             theirs.push(measure_program(other)?);

@@ -1,4 +1,4 @@
-//! The benchmarks of `heckle bench`. They are separate from what they measure: the engine and the server have no benchmark code.
+//! The benchmarks of `heckle bench`. They are separate from the code they measure: the engine and the server contain no benchmark code.
 
 mod temp; // folders for the data of a measurement
 pub mod relay; // requested delay and loss versus measured
@@ -10,14 +10,14 @@ pub mod check_file; // `heckle check` on a compressed file
 pub mod page; // `heckle report` on a long run
 pub mod load; // the highest rate that the load generator sends on time
 pub mod etcd; // the bundled server compared with etcd
-pub mod hostile; // nodes among hostile clients: who lives, what is read, how much memory
+pub mod hostile; // nodes under hostile clients: survival, correct reads, memory
 
-/// The largest resident memory of a process so far, in bytes. `None` if there is no such process.
+/// Returns the peak resident memory of a process so far, in bytes, or `None` if there is no such process.
 fn peak_bytes(pid: u32) -> Option<u64> {
     peak_of(&heckle_results::input::kernel(format!("/proc/{pid}/status"))?)
 }
 
-/// Parses the peak of the resident bytes from a `/proc/<pid>/status`.
+/// Parses the peak resident memory, in bytes, from a `/proc/<pid>/status` file.
 fn peak_of(status: &str) -> Option<u64> {
     let kib: u64 = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib * 1024)

@@ -1,4 +1,4 @@
-//! The time to read and to judge a long history of sets, and one of lists.
+//! Measures the time to read and judge a long history of sets and one of lists.
 
 use heckle_checker::bench::objects::{ObjectShape, text};
 use heckle_checker::judge::{Checker, Options};
@@ -18,9 +18,9 @@ pub struct ObjectRow {
     pub model: &'static str,
     /// Number of operations.
     pub ops: usize,
-    /// Number of keys that the operations are spread over.
+    /// Number of keys over which the operations are spread.
     pub keys: usize,
-    /// Number of elements in all answers together.
+    /// Total number of elements in all answers.
     pub elements: u64,
     /// Size of the text, in megabytes.
     pub text_mb: f64,
@@ -65,7 +65,7 @@ fn measure_shape(shape: ObjectShape) -> Result<ObjectRow, String> {
     Ok(ObjectRow { model, ops: shape.ops, keys, elements, text_mb, read_ms: ms(read), parse_ms: ms(parse), judge_ms: ms(judge) })
 }
 
-/// The rows as a table.
+/// Formats the rows as a table.
 pub fn table(rows: &[ObjectRow]) -> String {
     let mut out = format!(
         "{:<12} {:>9} {:>6} {:>12} {:>8} {:>9} {:>9} {:>9} {:>7}\n",

@@ -1,4 +1,4 @@
-//! `heckle report` on a long run: how long it takes to read its history, judge it, and draw pictures and page.
+//! Measures `heckle report` on a long run: the time to read its history, to judge it, and to draw its pictures and page.
 
 use super::temp::TempFolder;
 use crate::run::recheck;
@@ -14,15 +14,15 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::time::Instant;
 
-/// Nodes of the run.
+/// Number of nodes in the run.
 const NODES: u16 = 3;
-/// Clients of the run, and processes that call at the same time.
+/// Number of clients in the run, each with one concurrent process.
 const CLIENTS: u32 = 16;
 
 /// The figures of one run.
 #[derive(Debug, Clone, Serialize)]
 pub struct PageRow {
-    /// Operations of the run.
+    /// Number of operations in the run.
     pub ops: usize,
     /// Time to read its history.
     pub read_ms: f64,
@@ -35,13 +35,13 @@ pub struct PageRow {
 }
 
 impl PageRow {
-    /// All of it together.
+    /// Returns the total time.
     pub fn total_ms(&self) -> f64 {
         self.read_ms + self.judge_ms + self.draw_ms
     }
 }
 
-/// Makes a run folder with a history of `ops` operations below `out`, writes its page, and removes it.
+/// Creates a run folder with a history of `ops` operations below `out`, writes its page, and removes the folder.
 ///
 /// # Errors
 /// If the folder cannot be written.
@@ -63,7 +63,7 @@ pub fn measure(ops: usize, out: &Path) -> Result<PageRow, String> {
     Ok(PageRow { ops, read_ms: ms(read), judge_ms: ms(judge), draw_ms: ms(draw), page_bytes })
 }
 
-/// The rows as a table.
+/// Formats the rows as a table.
 pub fn table(rows: &[PageRow]) -> String {
     let mut out = format!("{:>10} {:>9} {:>9} {:>9} {:>9} {:>9}\n", "ops", "read ms", "judge ms", "draw ms", "all ms", "page KB");
     for row in rows {

@@ -1,4 +1,4 @@
-//! Requested delay and loss compared with measured: the accuracy of the relay as a measuring instrument.
+//! Compares requested with measured delay and loss: the accuracy of the relay as a measuring instrument.
 //!
 //! A sender and a receiver in this process share one clock, so delays are measured one-way and need no halving. The measurement is
 //! end to end, from the sender's write to the receiver's read. It includes two loopback hops, two wake-ups and the relay, so a
@@ -24,20 +24,20 @@ pub const DELAYS_US: [u64; 8] = [0, 200, 500, 1_000, 2_000, 5_000, 10_000, 50_00
 /// Requested losses, in percent.
 pub const LOSSES_PERCENT: [f64; 5] = [0.0, 1.0, 5.0, 20.0, 50.0];
 
-/// Frames per delay, one every [`DELAY_INTERVAL`]. The 99th percentile needs a few hundred.
+/// Number of frames per delay, sent one every [`DELAY_INTERVAL`]. The 99th percentile needs a few hundred.
 const DELAY_FRAMES: u64 = 400;
 const DELAY_INTERVAL: Duration = Duration::from_micros(700);
-/// Frames per loss. With this many, a loss of 1 % is met to within 0.3 points in 99.7 % of runs.
+/// Number of frames per loss setting. With this many, a loss of 1 % is measured to within 0.3 percentage points in 99.7 % of runs.
 const LOSS_FRAMES: u64 = 10_000;
-/// Round trips measured with and without the relay.
+/// Number of round trips measured with and without the relay.
 const ROUND_TRIPS: u64 = 2_000;
-/// Pauses before a round trip. Without a pause the threads stay awake, and a kernel may keep them on one core. With a pause each hop
-/// includes waking a thread, as it does for sparse traffic.
+/// Pauses before a round trip. Without a pause the threads stay awake, and a kernel may keep them on one core. With a pause, each
+/// hop includes waking a thread, as with sparse traffic.
 const PAUSES: [Duration; 2] = [Duration::ZERO, Duration::from_micros(300)];
-/// Bytes sent with and without the relay.
+/// Number of bytes sent with and without the relay.
 const STREAM_BYTES: usize = 512 << 20;
 const STREAM_FRAME: usize = 64 << 10;
-/// A peer that is silent for this long is considered broken.
+/// Time after which a silent peer is considered broken.
 const SILENCE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Median and 99th percentile, in microseconds.
@@ -67,7 +67,7 @@ impl fmt::Display for RelayKind {
     }
 }
 
-/// One line of the table.
+/// One row of the table.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Row {
     /// One-way delay.
@@ -76,7 +76,7 @@ pub enum Row {
         asked_us: u64,
         /// Number of frames measured.
         frames: u64,
-        /// Delay measured end to end.
+        /// The delay measured end to end.
         measured: Spread,
     },
     /// Loss.
@@ -96,12 +96,12 @@ pub enum Row {
         pause: Duration,
         /// Number of round trips measured.
         frames: u64,
-        /// Without the relay.
+        /// Round trip without the relay.
         direct: Spread,
-        /// Through the relay, in both directions.
+        /// Round trip through the relay, in both directions.
         relayed: Spread,
     },
-    /// Large frames in one direction without faults.
+    /// Throughput of large frames in one direction without faults.
     Throughput {
         /// The kind of relay.
         kind: RelayKind,
@@ -143,7 +143,7 @@ impl fmt::Display for Row {
     }
 }
 
-/// The rows as a Markdown table.
+/// Formats the rows as a Markdown table.
 pub fn table(rows: &[Row]) -> String {
     let lines = rows.iter().map(|row| format!("{row}\n"));
     format!("| what | asked | measured p50 | p99 | over |\n|---|---|---|---|---|\n{}", lines.collect::<String>())
@@ -210,7 +210,7 @@ impl TestLink {
     }
 
     fn with_effect(effect: LinkEffect) -> io::Result<TestLink> {
-        // Each row has its own seed. With a common seed, the errors of all losses would have the same sign.
+        // Use a separate seed for each row. With a common seed, the errors of all losses would have the same sign.
         let rig = TestLink::with_seed(Seed(1).part(&format!("{effect:?}")))?;
         if let Some(relay) = &rig.relay {
             relay.apply(1, &[Link::between(Node(1), Node(2))], effect);

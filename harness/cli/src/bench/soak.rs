@@ -1,4 +1,5 @@
-//! A differential test of the checkers: three checkers judge random histories until the time is up, and each case has a number. Alternates register histories with histories of other objects, one model after another. Each of the latter is judged by the scan of its model and by both searches.
+//! A differential test of the checkers: three checkers judge numbered random histories until the time is up. Register histories alternate
+//! with histories of other objects, one model after another. The latter are judged by the scan of their model and by both searches.
 
 use heckle_checker::Verdict;
 use heckle_checker::differential::{Case, Engines, MODELS, case, compare, compare_object, file_events, object_case, show, show_object};
@@ -10,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-/// The cases to run, and for how long.
+/// The cases to run, and the time limit.
 #[derive(Debug, Clone)]
 pub struct Setup {
     /// Seed of the cases.
@@ -21,7 +22,7 @@ pub struct Setup {
     pub cases: u64,
     /// Time limit.
     pub time: Duration,
-    /// Folder for histories on which the checkers differ.
+    /// Folder for histories on which the checkers disagree.
     pub folder: PathBuf,
 }
 
@@ -34,19 +35,19 @@ pub struct SoakResult {
     pub from: u64,
     /// Number of cases compared.
     pub cases: u64,
-    /// Cases that all checkers judge valid.
+    /// Number of cases that all checkers judge valid.
     pub valid: u64,
-    /// Cases that all checkers judge invalid.
+    /// Number of cases that all checkers judge invalid.
     pub invalid: u64,
-    /// Cases that the chain checker leaves to a search, and on which both searches agree.
+    /// Number of cases that the chain checker leaves to a search, and on which both searches agree.
     pub left_open: u64,
-    /// Cases of objects other than registers, if scan and searches agree or the scan left the key open.
+    /// Number of cases of objects other than registers in which scan and searches agree or the scan left the key undecided.
     pub objects: u64,
-    /// Cases on which the checkers differ.
+    /// Cases on which the checkers disagree.
     pub mismatches: Vec<Mismatch>,
 }
 
-/// A case on which the checkers differ.
+/// A case on which the checkers disagree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Mismatch {
     /// Number of the case.
@@ -59,10 +60,10 @@ pub struct Mismatch {
     pub history: String,
 }
 
-/// Maximum number of steps of brute force per object.
+/// Maximum number of steps of the brute-force search per object.
 const MAX_STEPS: u64 = 20_000_000;
 
-/// The run stops after this many mismatches.
+/// Number of mismatches after which the run stops.
 const MAX_MISMATCHES: usize = 10;
 
 /// Runs the cases on all processors.
@@ -143,7 +144,7 @@ impl SoakResult {
         Ok(())
     }
 
-    /// The results as text.
+    /// Formats the results as text.
     pub fn text(&self) -> String {
         use std::fmt::Write;
         let mut out = format!(

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-/// A folder that is removed with its owner.
+/// A folder that is removed when this is dropped.
 pub(super) struct TempFolder(PathBuf);
 
 impl TempFolder {
-    /// Makes a folder below `out`, whose name begins with `name`.
+    /// Creates a folder below `out` whose name begins with `name`.
     pub(super) fn below(out: &Path, name: &str) -> Result<TempFolder, String> {
         let folder = out.join(format!("{name}-{}-{:08x}", std::process::id(), rand::random::<u32>()));
         std::fs::create_dir_all(&folder)

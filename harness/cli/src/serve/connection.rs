@@ -1,4 +1,4 @@
-//! One connection: one request, one response, and the limits of bytes and time for both.
+//! One connection: one request, one response, and the size and time limits for both.
 
 use super::request::{self, MAX_HEAD, Method, Refusal, Request};
 use super::response::{Body, Response};
@@ -9,19 +9,19 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-/// Time for the head of a request to arrive completely.
+/// Time limit for the head of a request to arrive completely.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-/// Time for a whole response, which may be a large history over a slow line.
+/// Time limit for a whole response, which may be a large history over a slow connection.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(600);
-/// Bytes of a response that are written at a time.
+/// Number of bytes of a response to write at a time.
 const PIECE: usize = 64 * 1024;
-/// Bytes and time that are read after a response, so that the peer sees it before the connection is gone.
+/// Limits, in bytes and time, on reading after a response, so that the peer receives the response before the connection is closed.
 const LINGER_BYTES: usize = 64 * 1024;
 const LINGER_FOR: Duration = Duration::from_millis(500);
 
 /// Serves one request.
 pub(super) fn serve(stream: &TcpStream, site: &Site) {
-    // The listener does not block; whether its connections do depends on the system.
+    // The listener does not block. Whether its connections do depends on the operating system.
     if stream.set_nonblocking(false).is_err() {
         return;
     }
@@ -30,7 +30,7 @@ pub(super) fn serve(stream: &TcpStream, site: &Site) {
         Ok(Some(head)) => request::parse(&head),
         Err(refusal) => Err(refusal),
     };
-    // A peer that goes away is not an error.
+    // A peer that disconnects is not an error.
     let sent = match parsed {
         Ok(request) => respond(stream, &request, site),
         Err(refusal) => write(stream, refusal.into(), Method::Get),
@@ -45,7 +45,7 @@ fn respond(stream: &TcpStream, request: &Request, site: &Site) -> io::Result<()>
     if !matches!(response.body, Body::Events) || request.method == Method::Head {
         return write(stream, response, request.method);
     }
-    // Pages that watch a run stay connected, so they must not take all places.
+    // Pages that watch a run stay connected, so they must not take up all connections.
     let _place = Slot(&site.watchers);
     if site.watchers.fetch_add(1, Ordering::SeqCst) >= events::MAX_WATCHERS {
         return write(stream, Response::error(503, "Too many pages watch a run: close one."), request.method);
@@ -60,11 +60,11 @@ pub(super) fn refuse(stream: &TcpStream) {
     let Body::Bytes(body) = &response.body else { return };
     let mut bytes = response.head().into_bytes();
     bytes.extend_from_slice(body);
-    // It fits into the buffer of a new connection, and is not waited for.
+    // The response fits into the buffer of a new connection, so there is no need to wait.
     let _ = stream.set_nonblocking(true).and_then(|()| (&*stream).write_all(&bytes));
 }
 
-/// Reads until the empty line. `None` if the peer closes before it sends anything.
+/// Reads until the empty line. Returns `None` if the peer closes the connection before sending anything.
 fn read_head(mut stream: &TcpStream) -> Result<Option<Vec<u8>>, Refusal> {
     let deadline = Instant::now() + HEAD_TIMEOUT;
     let mut head = vec![];
@@ -117,8 +117,8 @@ impl Out<'_> {
         write_until(self.stream, bytes, self.deadline)
     }
 
-    /// Sends exactly `length` bytes, as the head says. If a file has become shorter, the connection is closed; of one that has
-    /// grown, the rest is left out.
+    /// Sends exactly `length` bytes, as stated in the head. If the file has become shorter, closes the connection. If it has
+    /// grown, leaves out the rest.
     fn file(&mut self, file: std::fs::File, length: u64) -> io::Result<()> {
         let mut file = file.take(length);
         let mut piece = vec![0; PIECE];
@@ -135,7 +135,7 @@ impl Out<'_> {
     }
 }
 
-/// Ends the response and reads what is left for a moment. Closing with unread bytes would make the system discard the response.
+/// Ends the response, and briefly reads any remaining input. Closing with unread bytes would make the system discard the response.
 fn linger(mut stream: &TcpStream) {
     let deadline = Instant::now() + LINGER_FOR;
     let _ = stream.shutdown(Shutdown::Write);

@@ -1,4 +1,4 @@
-//! The live page's events: the state of a run in progress about once a second, and its verdict when it is over.
+//! The live page's events: the state of a run in progress, about once a second, and its verdict when it is over.
 
 use super::Site;
 use super::request::Request;
@@ -15,18 +15,18 @@ use std::net::TcpStream;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-/// Maximum number of pages that watch at a time.
+/// Maximum number of pages that watch runs at the same time.
 pub(super) const MAX_WATCHERS: usize = 16;
-/// Interval between two looks at the run.
+/// Interval between checks of the run.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// Interval of comments that keep the connection alive while nothing happens.
+/// Interval between comments that keep an idle connection alive.
 const ALIVE_EVERY: Duration = Duration::from_secs(5);
-/// Maximum length of a connection. The browser makes a new one by itself.
+/// Maximum duration of a connection. The browser opens a new one by itself.
 const LONGEST: Duration = Duration::from_secs(3600);
-/// Maximum time for an event to be taken.
+/// Time limit for the peer to accept an event.
 const EVENT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What was sent last, so that nothing is sent twice.
+/// The last event sent, so that nothing is sent twice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Sent {
     Nothing,
@@ -35,7 +35,7 @@ enum Sent {
     Over(String),
 }
 
-/// Sends events until the peer goes away, the run that it asked for is over, or the server ends.
+/// Sends events until the peer disconnects, the requested run is over, or the server ends.
 ///
 /// # Errors
 /// If the peer is gone.
@@ -43,7 +43,7 @@ pub(super) fn send(stream: &TcpStream, request: &Request, site: &Site) -> io::Re
     let asked = request.query.iter().find(|(key, _)| key == "run").map(|(_, path)| path.as_str()).filter(|path| !path.is_empty());
     let began = Instant::now();
     let (mut sent, mut alive) = (Sent::Nothing, Instant::now());
-    // The browser waits this long before it connects again.
+    // Time, in milliseconds, that the browser waits before it reconnects.
     write_now(stream, "retry: 2000\n\n")?;
     while began.elapsed() < LONGEST && !site.over.load(Ordering::SeqCst) {
         let (now, event) = look(site, asked, &sent);
@@ -68,7 +68,7 @@ fn write_now(stream: &TcpStream, text: &str) -> io::Result<()> {
     write_until(stream, text.as_bytes(), Instant::now() + EVENT_TIMEOUT)
 }
 
-/// Waits for the next look, and returns whether the peer has closed its end meanwhile. What it sends is ignored.
+/// Waits until the next check, and returns whether the peer has closed its end by then. Ignores any data from the peer.
 fn is_gone(mut stream: &TcpStream) -> io::Result<bool> {
     let until = Instant::now() + LOOK_EVERY;
     loop {
@@ -86,10 +86,10 @@ fn is_gone(mut stream: &TcpStream) -> io::Result<bool> {
     }
 }
 
-/// Returns what there is to say now, and its event.
+/// Returns the current state, and the event that reports it. The event is empty if there is nothing new.
 fn look(site: &Site, asked: Option<&str>, sent: &Sent) -> (Sent, String) {
     let Ok(catalogue) = site.catalogue() else { return (sent.clone(), String::new()) };
-    // Without a run asked for, the page stays with the run that it shows until that is over, and then takes the newest.
+    // Without a requested run, the page stays with its current run until that run is over, and then switches to the newest.
     let shown = match sent {
         Sent::Live(path, _) => Some(path.as_str()),
         Sent::Nothing | Sent::Idle | Sent::Over(_) => None,
@@ -102,7 +102,7 @@ fn look(site: &Site, asked: Option<&str>, sent: &Sent) -> (Sent, String) {
         },
         Some(entry) if is_running(entry) => match watching::live_run(site, &entry.path) {
             Some(run) => live_event(entry, &run),
-            // Between the folder and its first state, or at the end.
+            // The run has no state file yet, or is about to end.
             None => (sent.clone(), String::new()),
         },
         Some(entry) => (Sent::Over(entry.path.clone()), over_event(entry)),
@@ -128,7 +128,7 @@ fn over_event(entry: &Entry) -> String {
     event("over", &json!({"path": entry.path, "name": entry.name, "class": class, "words": words, "reason": entry.reason}))
 }
 
-/// An event. JSON text has no line breaks, which would end its line of data.
+/// Formats an event. JSON text has no line breaks, which would end its line of data.
 fn event(name: &str, data: &serde_json::Value) -> String {
     format!("event: {name}\ndata: {data}\n\n")
 }

@@ -1,10 +1,10 @@
-//! Which names of this server a request may use. A page of another site can make a browser send requests to a name that its owner has
-//! pointed at 127.0.0.1 (DNS rebinding), and would then read the replies as its own. Such requests carry that name in `Host`, so a
-//! server on loopback answers only to the names of the machine itself.
+//! Checks which of this server's names a request uses. A page of another site can make a browser send requests to a name that the
+//! site's owner has pointed at 127.0.0.1 (DNS rebinding), and can then read the replies as its own. Such requests carry that name in
+//! `Host`, so a server on loopback answers only to names of the machine itself.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// Whether a `Host` is a name of the machine itself, with any port: a port may be forwarded.
+/// Whether a `Host` is a name of the machine itself. Any port is allowed, since a port may be forwarded.
 pub(super) fn is_loopback(host: &str) -> bool {
     match parts(host) {
         Some(Name::V6(address)) => address.is_loopback(),

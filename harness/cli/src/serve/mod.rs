@@ -1,15 +1,15 @@
-//! `heckle serve`: a read-only HTTP server for the folder of all runs. It is small on purpose: GET and HEAD only, one request per
-//! connection, no request bodies, and nothing that writes. Modules in reading order:
+//! `heckle serve`: a read-only HTTP server for the folder of all runs. It is deliberately small: only GET and HEAD, one request
+//! per connection, no request bodies, and no writes. Modules in reading order:
 
 mod request; // the head of a request, parsed strictly
 mod host; // which names of this server a request may use
-mod response; // responses, with the headers that keep a page to this server
+mod response; // responses, with headers that confine a page to this server
 mod tree; // files and folders below the folder of all runs, without links
 mod watching; // a run in progress: its state, its page, its figures
-mod routes; // what each address shows
+mod routes; // the response for each address
 mod sending; // sending within a deadline
 mod events; // the state of a run in progress, as server-sent events
-mod connection; // one connection: its limits of bytes and time
+mod connection; // one connection, with its size and time limits
 
 use crate::limits;
 use heckle_results::catalogue::Catalogue;
@@ -20,43 +20,43 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Maximum number of connections at a time. Further ones are refused with 503.
+/// Maximum number of concurrent connections. Further ones are refused with status 503.
 const MAX_CONNECTIONS: usize = 64;
-/// How long a list of all runs is used before it is read again.
+/// Time for which the list of all runs is cached.
 const LIST_FOR: Duration = Duration::from_secs(1);
-/// Interval between two checks for the end.
+/// Interval between checks for the end of the server.
 const CHECK_EVERY: Duration = Duration::from_millis(100);
 
-/// What a server shows, and to whom.
+/// What a server shows, and which requests it answers.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The folder of all runs.
     pub out: PathBuf,
-    /// Whether any name of this server may be used in a request. Otherwise only those of this machine itself.
+    /// Whether a request may use any name for this server, or only names of the machine itself.
     pub any_host: bool,
 }
 
-/// A server that has its port.
+/// A server that has bound its port.
 pub struct Server {
     listener: TcpListener,
     site: Arc<Site>,
 }
 
-/// What all connections share.
+/// State shared by all connections.
 struct Site {
     options: Options,
     list: Mutex<Option<(Instant, Arc<Catalogue>)>>,
     open: AtomicUsize,
-    /// Connections that watch a run.
+    /// Number of connections that watch a run.
     watchers: AtomicUsize,
-    /// Set when the server ends.
+    /// Whether the server is ending.
     over: AtomicBool,
 }
 
 impl Site {
-    /// Everything in the folder of all runs, at most a second old.
+    /// Returns the contents of the folder of all runs, at most a second old.
     fn catalogue(&self) -> io::Result<Arc<Catalogue>> {
-        // Other requests wait for the one that reads, instead of reading too.
+        // Concurrent requests wait for the one that is reading the folder instead of reading it again.
         let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, known)) = list.as_ref().filter(|(at, _)| at.elapsed() < LIST_FOR) {
             return Ok(known.clone());
@@ -68,7 +68,7 @@ impl Site {
 }
 
 impl Server {
-    /// Takes the port.
+    /// Binds the port.
     ///
     /// # Errors
     /// If the address is not one of this machine, or its port is taken.
@@ -87,15 +87,15 @@ impl Server {
         })
     }
 
-    /// The address that it listens on, with the port that the system chose if 0 was asked for.
+    /// Returns the address that the server listens on, with the port chosen by the system if port 0 was requested.
     ///
     /// # Errors
-    /// From the system.
+    /// If the system cannot report the address.
     pub fn address(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
-    /// Serves until `ended`, which is called ten times a second.
+    /// Serves until `ended` returns true. It is called at least ten times a second.
     ///
     /// # Errors
     /// If the listener fails.
@@ -111,7 +111,7 @@ impl Server {
             }
             match self.listener.accept() {
                 Ok((stream, _)) => self.take(stream),
-                // The peer is gone already, or this process has no descriptor left: the next one may fare better.
+                // The peer is already gone, or this process has run out of descriptors. The next connection may succeed.
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
                 Err(_) => std::thread::sleep(CHECK_EVERY),
             }
@@ -119,7 +119,7 @@ impl Server {
         Ok(())
     }
 
-    /// Serves a connection in its own thread.
+    /// Serves a connection on its own thread.
     fn take(&self, stream: TcpStream) {
         let site = self.site.clone();
         if site.open.fetch_add(1, Ordering::SeqCst) >= MAX_CONNECTIONS {
@@ -147,7 +147,7 @@ impl Drop for Over<'_> {
     }
 }
 
-/// A place among the connections, given back when it is dropped, also by a panic.
+/// A slot among the connections. It is freed on drop, including after a panic.
 struct Slot<'a>(&'a AtomicUsize);
 
 impl Drop for Slot<'_> {

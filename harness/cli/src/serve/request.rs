@@ -1,26 +1,26 @@
-//! The head of an HTTP request, parsed strictly: what is not plain HTTP/1.1 with CRLF line ends is refused, not guessed at.
+//! The head of an HTTP request, parsed strictly: anything but plain HTTP/1.1 with CRLF line endings is refused.
 
 /// Maximum size of a head, in bytes.
 pub(super) const MAX_HEAD: usize = 8 * 1024;
-/// Maximum length of an address, in bytes.
+/// Maximum length of a request target, in bytes.
 const MAX_TARGET: usize = 2 * 1024;
 /// Maximum number of headers.
 const MAX_HEADERS: usize = 64;
 
-/// Methods that only read.
+/// The supported methods, which only read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Method {
-    /// Head and body.
+    /// GET: the response has a head and a body.
     Get,
-    /// The head alone.
+    /// HEAD: the response has only a head.
     Head,
 }
 
-/// A request for something to read.
+/// A parsed request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Request {
     pub(super) method: Method,
-    /// The parts of the path, decoded; none of them is empty, `.` or `..`, or has a slash.
+    /// The decoded parts of the path. No part is empty, `.` or `..`, or contains a slash.
     pub(super) path: Vec<String>,
     /// Whether the path ends with a slash.
     pub(super) is_folder: bool,
@@ -30,16 +30,16 @@ pub(super) struct Request {
     pub(super) host: String,
 }
 
-/// A request that is refused, with the status and the reason.
+/// The refusal of a request, with status and reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Refusal(pub(super) u16, pub(super) &'static str);
 
-/// Where the head ends, if it is there: the place after the empty line.
+/// Returns the offset of the end of the head, after the empty line, if the head is complete.
 pub(super) fn end_of_head(bytes: &[u8]) -> Option<usize> {
     bytes.windows(4).position(|w| w == b"\r\n\r\n").map(|at| at + 4)
 }
 
-/// Parses a head, which ends with an empty line.
+/// Parses a head, including its final empty line.
 pub(super) fn parse(head: &[u8]) -> Result<Request, Refusal> {
     let text = std::str::from_utf8(head).map_err(|_| Refusal(400, "the head is not text"))?;
     let text = text.strip_suffix("\r\n\r\n").ok_or(Refusal(400, "the head does not end with an empty line"))?;
@@ -95,19 +95,19 @@ fn header(line: &str) -> Result<(&str, &str), Refusal> {
     let wrong = Refusal(400, "a header is not a name, a colon and a value");
     let (name, value) = line.split_once(':').ok_or(wrong)?;
     let is_token = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b));
-    // A carriage return or a line feed alone is not a line end, and is refused here.
+    // A lone carriage return or line feed is not a line ending, and is refused here.
     if !is_token || value.chars().any(|c| c.is_control() && c != '\t') {
         return Err(wrong);
     }
     Ok((name, value.trim_matches([' ', '\t'])))
 }
 
-/// Splits a path and decodes its parts. A part that would lead elsewhere is refused as not found, however it is encoded.
+/// Splits a path and decodes its parts. A part that would lead outside the folder is refused as not found, however it is encoded.
 fn path_parts(path: &str) -> Result<(Vec<String>, bool), Refusal> {
     let inner = path.strip_prefix('/').unwrap_or(path);
     let (inner, is_folder) = inner.strip_suffix('/').map_or((inner, inner.is_empty()), |inner| (inner, true));
     if inner.is_empty() {
-        // Of `//`, the part between the slashes is empty.
+        // In `//`, the part between the slashes is empty.
         return if path.len() <= 1 { Ok((vec![], true)) } else { Err(NOT_FOUND) };
     }
     let decode_part = |raw: &str| {
@@ -217,7 +217,7 @@ mod tests {
         ] {
             check(&get(target), Err(404));
         }
-        // Decoded once: this is a name with percent signs, which no file here has.
+        // Decoding happens once: the result is a name with percent signs, which no file here has.
         check(&get("/%252e%252e/x"), Ok((Method::Get, &["%2e%2e", "x"], false)));
         check(&get(&format!("/{}", "a".repeat(256))), Err(404));
     }
@@ -275,8 +275,8 @@ mod tests {
         assert_eq!(parse(b"GET / HTTP/1.1\r\nHost: \xff\r\n\r\n").map_err(|e| e.0), Err(400));
     }
 
-    /// Every prefix of a request, and every byte of it replaced by every other: nothing panics, and nothing that is understood leads
-    /// elsewhere.
+    /// Tries every prefix of a request, and the request with each byte replaced by every other value: no input causes a panic, and
+    /// no accepted path leads outside the folder.
     #[test]
     fn damaged_requests_never_panic_or_escape() {
         let head = b"GET /files/plan/run/report.html?a=%41 HTTP/1.1\r\nHost: localhost\r\n\r\n";

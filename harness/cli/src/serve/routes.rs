@@ -1,4 +1,4 @@
-//! What each address shows.
+//! The response for each address.
 //!
 //! | address | shows |
 //! |---|---|
@@ -23,11 +23,11 @@ use heckle_results::utc::UnixSeconds;
 use std::path::Component;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Maximum number of bytes of an explanation that a page shows.
+/// Maximum number of bytes of an explanation to show on a page.
 const MAX_EXPLANATION: u64 = 64 * 1024;
-/// Maximum number of violations that a page explains.
+/// Maximum number of violations to explain on a page.
 const MAX_EXPLANATIONS: usize = 5;
-/// Links in the folder of all runs that lead to a run.
+/// Names of the links in the folder of all runs that lead to a run.
 const LINKS: [&str; 2] = ["latest", "latest-failed"];
 
 /// Responds to a request.
@@ -72,7 +72,7 @@ fn index(request: &Request, site: &Site) -> Result<Response, Refusal> {
         Ok(query) => query,
         Err(why) => return Ok(Response::error(400, &why)),
     };
-    // A form sends its empty fields too. The address of the view is the one without them.
+    // A form also sends its empty fields. Redirect to the address without them.
     if request.query.iter().any(|(_, value)| value.trim().is_empty()) {
         return Ok(Response::redirect(query.address()));
     }
@@ -105,7 +105,7 @@ fn folder_address(parts: &[String]) -> String {
     if address.ends_with('/') { address } else { address + "/" }
 }
 
-/// The address behind `latest` or `latest-failed`, the only links that are followed: to a run below the folder of all runs.
+/// Returns the address behind `latest` or `latest-failed`. Only these links are followed, and only to a run below the folder of all runs.
 fn through_link(parts: &[String], site: &Site, prefix: &str) -> Option<String> {
     let (first, rest) = parts.split_first()?;
     if !LINKS.contains(&first.as_str()) {
@@ -125,11 +125,11 @@ fn browse(request: &Request, site: &Site) -> Result<Response, Refusal> {
     let folder = match tree::open(&site.options.out, parts) {
         Ok(Node::Folder(folder)) => folder,
         Ok(Node::File(..)) => return Ok(Response::redirect(url("/files/", &parts.join("/")))),
-        // Without any run there is no folder yet.
+        // Before the first run there is no folder yet.
         Err(refusal) if !parts.is_empty() => return Err(refusal),
         Err(_) => return Ok(Response::redirect("/".into())),
     };
-    // Addresses in the page are absolute, but a folder has one address only.
+    // Addresses in the page are absolute, but each folder must have only one address.
     if !request.is_folder {
         return Ok(Response::redirect(folder_address(parts)));
     }

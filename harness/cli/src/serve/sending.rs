@@ -4,10 +4,10 @@ use std::io::{self, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-/// Time in which a peer must take something.
+/// Time within which a peer must accept some data.
 const PIECE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Sends bytes until a deadline. A peer that takes a byte now and then does not get more time.
+/// Sends bytes until a deadline. A peer that accepts only a byte now and then gets no extra time.
 pub(super) fn write_until(mut stream: &TcpStream, mut bytes: &[u8], deadline: Instant) -> io::Result<()> {
     while !bytes.is_empty() {
         let left = deadline.saturating_duration_since(Instant::now()).min(PIECE_TIMEOUT);

@@ -1,5 +1,5 @@
 //! Files and folders below the folder of all runs. Each part of a path is opened in the folder before it, without following links, so
-//! that no link and no exchange of a folder in between leads outside.
+//! that neither a link nor a folder replaced in the meantime can lead outside.
 
 use super::request::{NOT_FOUND, Refusal, is_plain};
 use rustix::fd::OwnedFd;
@@ -8,12 +8,12 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-/// Maximum number of names in a folder that are listed.
+/// Maximum number of names to list from a folder.
 pub(super) const MAX_ITEMS: usize = 2_000;
 
-/// What is at a path.
+/// The object at a path.
 pub(super) enum Node {
-    /// A regular file and its size.
+    /// A regular file and its size, in bytes.
     File(File, u64),
     /// A folder.
     Folder(Folder),
@@ -31,7 +31,7 @@ pub(super) struct Name {
 
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
-/// Opens what is at `parts` below `root`. `root` itself may be a link, since the user named it.
+/// Opens the file or folder at `parts` below `root`. `root` itself may be a link, since the user specified it.
 pub(super) fn open(root: &Path, parts: &[String]) -> Result<Node, Refusal> {
     let mut folder = openat(CWD, root, FOLDER, Mode::empty()).map_err(|_| NOT_FOUND)?;
     let Some((last, before)) = parts.split_last() else { return Ok(Node::Folder(Folder(folder))) };
@@ -57,12 +57,12 @@ pub(super) fn open(root: &Path, parts: &[String]) -> Result<Node, Refusal> {
     }
 }
 
-/// The text of a file at `parts` and `more`, up to `max` bytes.
+/// Returns the text of the file at `parts` and `more`, up to `max` bytes.
 pub(super) fn text(root: &Path, parts: &[String], more: &[&str], max: u64) -> Option<String> {
     piece(root, parts, more, |_| 0, max)
 }
 
-/// The last `max` bytes of a file, as text.
+/// Returns the last `max` bytes of a file as text.
 pub(super) fn end(root: &Path, parts: &[String], more: &[&str], max: u64) -> Option<String> {
     piece(root, parts, more, |size| size.saturating_sub(max), max)
 }
@@ -81,7 +81,7 @@ fn piece(root: &Path, parts: &[String], more: &[&str], from: impl Fn(u64) -> u64
 }
 
 impl Folder {
-    /// Lists regular files and folders, sorted, and whether there are more than are listed. Links are left out.
+    /// Lists regular files and folders, sorted, and returns whether the list is incomplete. Links are left out.
     pub(super) fn names(&self) -> (Vec<Name>, bool) {
         let mut names = vec![];
         for entry in Dir::read_from(&self.0).into_iter().flatten().flatten() {

@@ -14,11 +14,11 @@ use std::time::{Duration, Instant};
 
 /// Default length of each load of `bench etcd`.
 const ETCD_LOAD: Duration = Duration::from_secs(3);
-/// The longest history of `bench objects`: the text of one with 10,000,000 ops takes gigabytes.
+/// Maximum length of a history of `bench objects`, in ops: the text of one with 10,000,000 ops takes gigabytes.
 const OBJECT_OPS: usize = 1_000_000;
-/// The lengths of the histories of `bench check`.
+/// Lengths of the histories of `bench check`, in ops.
 const CHECK_OPS: [usize; 4] = [10_000, 100_000, 1_000_000, 10_000_000];
-/// The longest run of `bench report`.
+/// Maximum length of a run of `bench report`, in ops.
 const PAGE_OPS: usize = 1_000_000;
 /// Default length of each load of `bench load`.
 const GENERATOR_LOAD: Duration = Duration::from_secs(3);
@@ -63,14 +63,14 @@ pub(super) fn main(args: &BenchArgs) -> ExitCode {
     }
 }
 
-/// Measures requested against actual delay and loss of the relay.
+/// Compares the requested with the actual delay and loss of the relay.
 fn faults() -> Result<(), String> {
     let rows = bench::relay::measure().map_err(|e| format!("the relay could not be measured: {e}"))?;
     out!("{}", bench::relay::table(&rows));
     Ok(())
 }
 
-/// Measures sets and lists at growing lengths.
+/// Measures histories of sets and lists at increasing lengths.
 fn objects(args: &BenchArgs) -> Result<(), String> {
     warn_of_debug_build();
     let mut rows = vec![];
@@ -104,7 +104,7 @@ fn load(args: &BenchArgs) -> Result<u8, String> {
     Ok(exit::GATE)
 }
 
-/// Measures pages of growing runs.
+/// Measures the pages of increasingly long runs.
 fn report(args: &BenchArgs) -> Result<(), String> {
     warn_of_debug_build();
     let sizes = [10_000, 100_000, PAGE_OPS].into_iter().take_while(|ops| *ops <= args.max_ops);
@@ -123,7 +123,7 @@ fn warn_of_debug_build() {
     }
 }
 
-/// Measures the bundled server and etcd.
+/// Compares the bundled server with etcd.
 fn etcd(args: &BenchArgs) -> Result<(), String> {
     if cfg!(not(feature = "etcd")) {
         errln!("without etcd: {}", against_etcd::GRPC_MISSING);
@@ -142,7 +142,7 @@ fn etcd(args: &BenchArgs) -> Result<(), String> {
     Ok(())
 }
 
-/// Measures the node's log and other stores.
+/// Compares the node's log with other stores.
 fn store(args: &BenchArgs) -> Result<(), String> {
     if cfg!(not(feature = "stores")) {
         errln!("the write-ahead log alone: {}", bench::store::STORES_MISSING);
@@ -178,7 +178,7 @@ fn memory(args: &BenchArgs) -> Result<u8, String> {
     Ok(exit::GATE)
 }
 
-/// Attacks nodes and reports how they take it.
+/// Attacks nodes and reports how they withstand it.
 fn hostile(args: &BenchArgs) -> Result<u8, String> {
     let scale = if args.short { bench::hostile::Scale::Short } else { bench::hostile::Scale::Full };
     let report = bench::hostile::run(&args.out.out, scale, &|what| errln!("{what}"))?;
@@ -228,7 +228,7 @@ fn core(args: &BenchArgs) -> Result<u8, String> {
     Ok(exit::GATE)
 }
 
-/// Measures the checkers, batch and online, at growing lengths, and then porcupine-rs.
+/// Measures the checkers, batch and online, at increasing lengths, and then porcupine-rs.
 fn check(args: &BenchArgs) -> Result<(), String> {
     outln!(
         "{:>10} {:>10} {:>9} {:>12} {:>14} {:>10} {:>22}",

@@ -1,4 +1,4 @@
-//! `heckle capacity`: the bytes that a node needs, with the formula.
+//! `heckle capacity`: computes the bytes that a node needs, and shows the formula.
 
 use super::usage;
 use crate::cli::CapacityArgs;
@@ -11,9 +11,9 @@ use heckle_system_paxos::settings::{PRUNES, ROUNDS, paxos_ttl};
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-/// More keys than any node holds. The limit keeps sums within 64 bits.
+/// Maximum number of keys, beyond what any node holds. The limit keeps sums within 64 bits.
 const MAX_KEYS: u64 = 1 << 32;
-/// More keys per second than any node accepts.
+/// Maximum number of new keys per second, beyond what any node accepts.
 const MAX_RATE: f64 = 1e9;
 
 pub(super) fn main(args: &CapacityArgs) -> ExitCode {
@@ -57,7 +57,7 @@ fn demand(args: &CapacityArgs) -> Result<Demand, String> {
     })
 }
 
-/// Kind of data, bytes, and formula.
+/// Returns the rows of the table: kind of data, bytes, and formula.
 fn rows(demand: &Demand, capacity: &Capacity) -> Vec<(&'static str, u64, String)> {
     let (state, storage) = (&capacity.state, &demand.storage);
     let ids = demand.clients_per_key.min(CLIENTS_REMEMBERED);

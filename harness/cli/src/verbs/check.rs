@@ -45,7 +45,7 @@ struct CheckOutcome {
     results: Results,
 }
 
-/// The history of a run gets the same results as the run did. A separate file gets what its content alone shows.
+/// Judges a history. A run's history yields the same results as the run itself. A separate file is judged by its content alone.
 fn check(args: &CheckArgs, target: &Target, path: &Path) -> Result<CheckOutcome, String> {
     let checker = args.checker.map(engine);
     let max_bytes = history_file::own_bytes(args.max_bytes.as_deref())?;
@@ -84,7 +84,7 @@ pub(super) enum Target {
 }
 
 impl Target {
-    /// Path of the history.
+    /// Returns the path of the history.
     pub(super) fn history(&self) -> PathBuf {
         match self {
             Target::File(path) => path.clone(),
@@ -93,7 +93,7 @@ impl Target {
     }
 }
 
-/// Resolves `asked`: a file if there is one, otherwise a run.
+/// Resolves `asked` to a file if it exists, otherwise to a run.
 pub(super) fn target(asked: &str, out: &Path) -> Result<Target, String> {
     if history_file::exists(Path::new(asked)) {
         return Ok(Target::File(asked.into()));
@@ -105,8 +105,8 @@ pub(super) fn target(asked: &str, out: &Path) -> Result<Target, String> {
     Ok(Target::Run(found?))
 }
 
-/// Invalid only if an answer is proved wrong. Other problems, and checks without a result (a silent key, no final reads), make a run
-/// inconclusive. For a separate file they are only reported.
+/// Returns the verdict of a separate file. It is invalid only if an answer is proved wrong. Other problems, and checks without a
+/// result (a silent key, no final reads), would make a run inconclusive, but are only reported for a separate file.
 fn verdict_of_file(judged: &Judged, results: &Results, strict: bool) -> (RunVerdict, Vec<String>) {
     let proof = |c: &&CheckResult| c.verdict == Verdict::Invalid && PROVING_CHECKS.contains(&c.name);
     let lin = &judged.judgement.linearizability;

@@ -1,4 +1,4 @@
-//! `heckle check --format`: judges a history of another tool by the given model.
+//! `heckle check --format`: judges another tool's history by the given model.
 
 use super::run::engine;
 use super::verdict::{exit_code, print_linearizability};
@@ -33,7 +33,7 @@ fn check(args: &CheckArgs, format: &str, path: &Path) -> Result<(InputSummary, F
     let parsed: Format = format.parse()?;
     let model: ModelKind = args.model.as_deref().unwrap_or("cas-register").parse()?;
     let key_from = args.key_from.as_deref().unwrap_or("auto").parse().map_err(|e| format!("--key-from {e}"))?;
-    // Text that is not JSON is taken as a string, so that `--initial a` needs no nested quotes.
+    // Text that is not JSON is interpreted as a string, so that `--initial a` needs no nested quotes.
     let initial = args.initial.as_ref().map(|text| serde_json::from_str(text).unwrap_or_else(|_| text.clone().into()));
     let at = |e: heckle_history::reader::ReadError| format!("{}, {e}", path.display());
     let options = ReadOptions { max_bytes: history_file::foreign_bytes(args.max_bytes.as_deref())?, lenient: args.lenient, key_from };
@@ -71,7 +71,7 @@ struct InputSummary {
     ops: BTreeMap<String, Count>,
 }
 
-/// Ops of one kind by outcome.
+/// Numbers of ops of one kind, by outcome.
 #[derive(Debug, Default, serde::Serialize)]
 struct Count {
     ok: u64,

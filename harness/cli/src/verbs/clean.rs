@@ -1,4 +1,4 @@
-//! `heckle clean`: ends node processes that a killed harness left behind. It ends only processes that a run folder lists, and only if
+//! `heckle clean`: ends node processes that a killed harness left behind. It ends only processes listed in a run folder, and only if
 //! pid, start time, program and run folder all match. It never searches by name.
 
 use crate::cli::CleanArgs;
@@ -39,8 +39,8 @@ fn list_run_folders(out: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Collects run folders with a list of processes: those of plans, and those below a suite or an arm of a comparison. Does not follow
-/// links.
+/// Collects run folders with a list of processes: those of single runs, and those below a suite or an arm of a comparison. Does not
+/// follow links.
 fn collect_run_folders(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) {
     const MAX_DEPTH: usize = 5;
     if folder.join(pids::FILE).is_file() {

@@ -1,4 +1,4 @@
-//! `heckle demo`: in under a minute, a healthy cluster passes under faults, and a planted bug is caught.
+//! `heckle demo`: in under a minute, a healthy cluster passes a run with faults, and a planted bug is caught.
 
 use super::mutants::apply_to_exposing_plan;
 use crate::build_info::build_info;
@@ -20,7 +20,7 @@ use std::process::ExitCode;
 const PLANTED_BUG: &str = "answer-before-write";
 /// Line width of the counterexample, in characters.
 const STORY_WIDTH: usize = 96;
-/// Maximum number of runs in which the bug must be found.
+/// Maximum number of runs within which the bug must be found.
 const MAX_RUNS: u32 = 3;
 const HEALTHY_PLAN: &str = "name = \"demo-healthy\"\n[load]\nduration = \"20s\"\nwarmup = \"2s\"\n[faults]\nkinds = [\"kill\", \"pause\", \"partition\"]\nquiet_tail = \"3s\"\n";
 

@@ -27,7 +27,7 @@ fn compare(args: &DiffArgs) -> Result<diff::Diff, String> {
     Ok(diff::of(&a, &b, [&settings_a, &settings_b]))
 }
 
-/// Returns a run's results, and the settings of its plan by their full names.
+/// Returns a run's results, and its plan's settings by their full names.
 fn read(args: &DiffArgs, run: &str) -> Result<(Results, BTreeMap<String, String>), String> {
     let folder = RunFolder::find(&args.out.out, run).map_err(|e| e.to_string())?;
     let results = folder.read_results().map_err(|e| e.to_string())?;

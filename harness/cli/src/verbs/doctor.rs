@@ -21,11 +21,11 @@ struct Finding {
     says: String,
 }
 
-/// Number of open files that a cluster, its relay and its clients may need.
+/// Number of open files that a cluster, its relay and its clients may need together.
 const FILES_NEEDED: u64 = 1_024;
-/// A slower sync makes every operation slow.
+/// Sync time, in microseconds, above which every operation is slow.
 const SLOW_SYNC_US: f64 = 20_000.0;
-/// A later wake-up makes the load late.
+/// Lateness of a wake-up, in microseconds, above which the load is sent late.
 const LATE_SLEEP_US: f64 = 5_000.0;
 
 /// Runs the verb.
@@ -42,7 +42,7 @@ pub(super) fn main(args: &DoctorArgs) -> ExitCode {
             outln!("{} {:<22} {}", if f.ok { "ok  " } else { "no  " }, f.name, f.says);
         }
     }
-    // Runs skip what cannot run here, and say so. Only the needs of every run affect the exit code.
+    // A run skips faults that cannot run here, and reports them. Only requirements common to all runs affect the exit code.
     let needed = ["cores", "open files", "disk sync", "loopback ports", "child processes"];
     let sick = findings.iter().any(|f| !f.ok && needed.contains(&f.name.as_str()));
     ExitCode::from(if sick { exit::BROKEN } else { exit::OK })
@@ -129,7 +129,7 @@ fn collect_findings(args: &DoctorArgs) -> Vec<Finding> {
     all
 }
 
-/// Whether each system can run here, or what it needs, and which faults its processes and links support.
+/// Reports whether each system can run here, or what it needs, and which faults its processes and links support.
 fn system_findings(finding: &impl Fn(&str, bool, String) -> Finding) -> Vec<Finding> {
     let of = |kind: &dyn SystemKind| {
         let built = kind.build(&toml::Table::new(), 3);

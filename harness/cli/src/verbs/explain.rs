@@ -21,7 +21,7 @@ pub(super) fn main(args: &ExplainArgs) -> ExitCode {
 
 fn explanation(args: &ExplainArgs) -> Result<String, String> {
     let folder = RunFolder::find(&args.out.out, &args.run).map_err(|e| e.to_string())?;
-    // Without results, the history yields the verdict.
+    // If there are no results, the verdict comes from the history.
     let results = match folder.read_results() {
         Ok(results) => results,
         Err(_) => recheck::of_folder(&folder, None, history_file::own_bytes(None)?)?.results,
@@ -54,7 +54,7 @@ fn explanation(args: &ExplainArgs) -> Result<String, String> {
     Ok(format!("{explanation}\n{}{}", pictures(&folder, args.violation), last_lines(&folder, &results)))
 }
 
-/// The pictures of a violation. A path is not wrapped, so that it can be copied.
+/// Lists the pictures of a violation. Paths are not wrapped, so that they can be copied.
 fn pictures(folder: &RunFolder, violation: u32) -> String {
     let at = folder.violation(violation);
     let line = |what: &str, file: &str| Some(at.join(file)).filter(|f| f.is_file()).map(|f| format!("{what}: {}\n", f.display()));

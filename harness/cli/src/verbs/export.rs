@@ -1,5 +1,5 @@
-//! `heckle export`: writes a history in another tool's format. It writes one file per key, since those tools do not support keys. The
-//! figures of a run are exported as Prometheus text.
+//! `heckle export`: writes a history in another tool's format. It writes one file per key, since those tools do not support multiple
+//! keys. The figures of a run are exported as Prometheus text.
 
 use super::check::Target;
 use crate::cli::ExportArgs;
@@ -14,9 +14,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// The format that is not one of a history.
+/// The format for a run's figures. All other formats are for histories.
 const PROMETHEUS: &str = "prometheus";
-/// Bytes of a node's samples that are read for the last one.
+/// Number of bytes to read from the end of a node's samples to find the last one.
 const MAX_SAMPLE_BYTES: u64 = 1 << 20;
 
 /// Runs the verb.
@@ -37,7 +37,7 @@ fn export(args: &ExportArgs) -> Result<Vec<String>, String> {
     let history = read_history(&path)?;
     let to = folder(args)?;
     let file_of = |name: &str| to.join(format!("{}.{}", file_name(name), args.format));
-    // Checked before the first file is written, so that no export is left half done.
+    // Check before the first file is written, so that no export is left incomplete.
     let there = history.names.keys().map(|(_, name)| file_of(name)).find(|file| file.symlink_metadata().is_ok());
     if let (Some(file), false) = (there, args.force) {
         return Err(is_there(&file));
@@ -61,7 +61,7 @@ fn export_prometheus(args: &ExportArgs) -> Result<Vec<String>, String> {
         Target::File(path) => prometheus::of_history(&read_history(path)?),
         Target::Run(folder) => {
             let results = folder.read_results().map_err(|e| e.to_string())?;
-            // Without its history, which `heckle gc` removes, a run still has counts.
+            // Counts are still available without the history, which `heckle gc` may have removed.
             let history = folder.history();
             let history = if history.is_file() { Some(read_history(&history)?) } else { None };
             prometheus::of_run(&results, history.as_ref(), &last_samples(folder))
@@ -86,7 +86,7 @@ fn export_prometheus(args: &ExportArgs) -> Result<Vec<String>, String> {
     Ok(vec![shown(&file)])
 }
 
-/// What every node of a run reported last.
+/// Returns the last sample of every node of a run.
 fn last_samples(folder: &RunFolder) -> Vec<NodeSample> {
     let names =
         std::fs::read_dir(folder.path("nodes")).into_iter().flatten().flatten().map(|e| e.file_name().to_string_lossy().into_owned());
@@ -99,14 +99,14 @@ fn last_samples(folder: &RunFolder) -> Vec<NodeSample> {
     names.into_iter().filter_map(sample).collect()
 }
 
-/// The folder for the files, which is created.
+/// Creates and returns the folder for the files.
 fn folder(args: &ExportArgs) -> Result<PathBuf, String> {
     let to = args.to.clone().unwrap_or_else(|| ".".into());
     std::fs::create_dir_all(&to).map_err(|e| format!("cannot make {}: {e}", to.display()))?;
     Ok(to)
 }
 
-/// Creates a file. This fails if anything exists at the path, so nothing is written through a link.
+/// Creates a file. Fails if anything already exists at the path, so that nothing is written through a link.
 fn create(file: &Path, bytes: &[u8]) -> Result<(), String> {
     let new = std::fs::File::create_new(file).and_then(|mut new| new.write_all(bytes));
     new.map_err(|e| format!("cannot write {}: {e}", file.display()))

@@ -1,5 +1,5 @@
-//! `heckle gc`: frees disk space. Verdicts and figures of runs always stay. Histories, plots and logs are removed, oldest first.
-//! Without `--delete`, nothing is removed: the candidates are listed.
+//! `heckle gc`: frees disk space. Verdicts and figures of runs are always kept. Histories, plots and logs are removed, oldest
+//! first. Without `--delete`, the candidates are only listed.
 
 use crate::cli::GcArgs;
 use crate::exit;

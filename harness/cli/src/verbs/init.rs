@@ -1,4 +1,4 @@
-//! `heckle init`: creates a folder with a plan, a driver and a toy server that run as they are.
+//! `heckle init`: creates a folder with a plan, a driver and a toy server that run without changes.
 
 use crate::cli::InitArgs;
 use crate::exit;

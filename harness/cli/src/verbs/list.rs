@@ -1,5 +1,5 @@
-//! `heckle list`: runs, suites, comparisons and sweeps, with filters. Runs that belong to one of the others are hidden unless
-//! `--all` asks for them, since a nightly suite has hundreds.
+//! `heckle list`: lists runs, suites, comparisons and sweeps, with filters. Runs that belong to a suite, comparison or sweep
+//! are hidden without `--all`, since a nightly suite has hundreds.
 
 use crate::cli::ListArgs;
 use crate::exit;
@@ -87,7 +87,7 @@ fn pretty(lines: &[Json]) -> String {
     serde_json::to_string_pretty(lines).expect("plain data has a JSON form") + "\n"
 }
 
-/// A run has the fields of `runs.jsonl`. The others have the fields that all of them have in common.
+/// Converts an entry to JSON. A run has the fields of `runs.jsonl`. Other entries have only the fields common to all kinds.
 fn as_json(entry: &Entry) -> Json {
     let Some(run) = &entry.run else { return json!(entry) };
     let mut line = json!(run);
@@ -112,7 +112,7 @@ fn comparison_json((path, read): &(String, Result<Comparison, String>)) -> Json 
     }
 }
 
-/// Sentences for stderr: what is not in the list, and why.
+/// Returns sentences for stderr that state what is missing from the list, and why.
 fn hint(all: &Catalogue, filter: &Filter) -> Vec<String> {
     let mut lines = vec![];
     let hidden = all.hidden(filter);

@@ -43,10 +43,11 @@ use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
 
-/// Runs the command line of this process with a custom list of systems under test. A program whose `main` calls this is heckle for
-/// those systems.
+/// Runs the command line of this process with a custom list of systems under test. A program whose `main` calls this function is a
+/// heckle for those systems.
 ///
-/// heckle starts itself for some of its work, so such a program must pass every command line that is not its own to this function.
+/// heckle runs itself as a child process for some of its work, so such a program must pass on every command line that is not its
+/// own to this function.
 pub fn main_with(systems: Systems) -> ExitCode {
     systems::install(systems);
     crate::limits::survive_long_files();
@@ -58,9 +59,9 @@ pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(e) => {
-            // Help and version exit with 0. Anything else is a usage error, for which clap would exit with 2.
+            // Help and version exit with 0. Anything else is a usage error, for which clap's own exit code would be 2.
             if e.use_stderr() {
-                // The message repeats words of the command line, such as the name of a file.
+                // The message repeats parts of the command line, such as a file name.
                 e.render().to_string().lines().for_each(|line| errln!("{}", printable(line)));
                 return ExitCode::from(exit::USAGE);
             }
@@ -138,19 +139,19 @@ fn print_results(folder: &RunFolder, results: &Results, voice: &OutputArgs) -> E
     ExitCode::from(crate::run::pipeline::exit_code(results))
 }
 
-/// The summary of a run, fitted to this stdout.
+/// Returns the summary of a run, formatted for this stdout.
 fn summary_of(folder: &RunFolder, results: &Results) -> String {
     let shown = relative_to_here(folder.root()).display().to_string();
     summary::text(results, View { folder: &shown, width: width(), colour: colour() })
 }
 
-/// A path relative to the current folder, as a user would type it.
+/// Returns a path relative to the current folder, as a user would type it.
 fn relative_to_here(path: &Path) -> &Path {
     let here = std::env::current_dir().and_then(|here| here.canonicalize()).unwrap_or_default();
     path.strip_prefix(&here).ok().filter(|rest| !rest.as_os_str().is_empty()).unwrap_or(path)
 }
 
-/// Width of the terminal, in columns.
+/// Returns the width of the terminal, in columns.
 fn width() -> usize {
     let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
     // SAFETY: `size` is a valid buffer for the result.
@@ -158,7 +159,7 @@ fn width() -> usize {
     if failed == 0 && size.ws_col > 0 { usize::from(size.ws_col) } else { 100 }
 }
 
-/// The line width for output on this stdout.
+/// Returns the line width for output on this stdout.
 fn line_width() -> Width {
     Width { letters: width(), colour: colour() }
 }

@@ -58,14 +58,14 @@ pub fn apply_to_exposing_plan(settings: Settings, announce: bool) -> Result<Sett
         errln!("the plan that exposes it, {}, unless flags override:\n  {}", exposing.name, exposing.terminal_text().replace('\n', "\n  "));
     }
     let mut laid = exposing.settings().overlaid(&settings);
-    // [[fault]] entries and kinds exclude each other, so those of the user's plan take precedence.
+    // `[[fault]]` entries and kinds are mutually exclusive, so the user's entries replace the kinds.
     if !settings.injections.is_empty() {
         laid.faults.kinds = settings.faults.kinds;
     }
     Ok(laid)
 }
 
-/// The context for reading the matrices of suites: all systems, and the exposing plan of each planted bug.
+/// Returns the context for expanding the matrices of suites: all systems, and the plan that exposes each planted bug.
 pub fn matrix_context() -> Known<'static> {
     Known { systems: crate::systems::all(), complete: &|settings| apply_to_exposing_plan(settings, false) }
 }

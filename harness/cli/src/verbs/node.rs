@@ -1,4 +1,4 @@
-//! `heckle node`: runs one server process. This file only parses; the server does the rest.
+//! `heckle node`: runs one server process. This file only parses the configuration.
 
 use crate::cli::NodeArgs;
 use crate::plan::file::read_toml;
@@ -25,7 +25,7 @@ pub(super) fn main(args: &NodeArgs) -> ExitCode {
     }
 }
 
-/// Checks a data folder and prints what is in it.
+/// Checks a data folder and prints its contents.
 fn verify(folder: &Path) -> ExitCode {
     match heckle_server::verify_folder(folder) {
         Ok(found) => {
@@ -52,7 +52,7 @@ fn verify(folder: &Path) -> ExitCode {
     }
 }
 
-/// Applies the flags to the configuration file that they name. A flag overrides the same key of the file.
+/// Merges the flags with the configuration file that they name. A flag overrides the same key in the file.
 fn merge_config_file(flags: &NodeArgs) -> Result<NodeArgs, String> {
     let Some(path) = &flags.config else { return Ok(flags.clone()) };
     let name = path.display().to_string();
@@ -120,7 +120,7 @@ fn options(args: &NodeArgs) -> Result<NodeOptions, String> {
     Ok(options)
 }
 
-/// A bare port means a port of this machine only. To be reachable from outside, give the full address.
+/// Parses the metrics address. A bare port is bound on loopback only. To be reachable from other machines, give the full address.
 fn metrics_address(text: &str) -> Result<SocketAddr, String> {
     let port = text.parse::<u16>().map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
     port.or_else(|_| text.parse())

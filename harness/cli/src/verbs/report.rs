@@ -32,7 +32,7 @@ fn report(args: &ReportArgs) -> Result<String, String> {
     let Recheck { judged, from_history, stored, self_contained, .. } = recheck::of_folder(&folder, None, history_file::own_bytes(None)?)?;
     let (mut results, note) = match stored {
         Ok(mut results) => {
-            // The verdict stays, because scripts and indexes rely on it. `heckle check` reports a verdict that has changed.
+            // The verdict is kept, because scripts and indexes rely on it. `heckle check` reports a changed verdict.
             judged.add_to(&mut results);
             results.warnings.clone_from(&from_history.warnings);
             (results, None)
@@ -68,7 +68,7 @@ fn rename_damaged_results(folder: &RunFolder) -> Result<(), String> {
     std::fs::rename(&old, &aside).map_err(|e| format!("cannot set {} aside: {e}", old.display()))
 }
 
-/// Rewrites plots and page of a comparison. Its results stay as they were.
+/// Rewrites the plots and page of a comparison. Its results are not changed.
 fn report_comparison(folder: &CompareFolder) -> Result<String, String> {
     let mut comparison = folder.read()?;
     let shown = folder.root().display();
@@ -82,7 +82,7 @@ fn report_comparison(folder: &CompareFolder) -> Result<String, String> {
     Ok(folder.root().join("compare.html").display().to_string())
 }
 
-/// Rewrites picture and page of a sweep. Its results stay as they were.
+/// Rewrites the picture and page of a sweep. Its results are not changed.
 fn report_sweep(folder: &SweepFolder) -> Result<String, String> {
     let mut sweep = folder.read()?;
     let shown = folder.root().display();

@@ -1,5 +1,4 @@
-//! `heckle rerun`: runs the same plan and seed again, k of N times. The choices repeat but the timing does not, so it is not a
-//! replay.
+//! `heckle rerun`: runs the same plan and seed again, once or several times. Random choices repeat but timing does not, so a rerun is not a replay.
 
 use super::run::engine;
 use crate::build_info::build_info;

@@ -1,4 +1,4 @@
-//! `heckle run`: turns flags and plan file into a run of [`crate::run::pipeline`].
+//! `heckle run`: turns flags and a plan file into a run of [`crate::run::pipeline`].
 
 use crate::build_info::build_info;
 use crate::cli::{CheckerArg, RunArgs};
@@ -46,7 +46,7 @@ fn build_job(args: &RunArgs) -> Result<Job, String> {
         errln!("{words}");
     }
     if plan.bin.is_none() {
-        // A missing program is reported before a folder is created.
+        // Report a missing program before creating a folder.
         plan.system.program()?;
     }
     let gates = plan.gates.iter().chain(&args.gate).map(|g| g.parse().map_err(|e: heckle_results::gates::GateError| e.to_string()));
@@ -55,14 +55,14 @@ fn build_job(args: &RunArgs) -> Result<Job, String> {
     Ok(Job { warning: of_suite, plan, gates, build: build_info(), out: args.out.out.clone(), checker: engine(args.checker), options })
 }
 
-/// The notice for running a suite's plan as a single run.
+/// Returns the notice for running a suite's plan as a single run.
 fn suite_plan_notice(path: &Path) -> String {
     let file = path.display();
     let quoted = heckle_results::rerun::quote(&file.to_string());
     format!("{file} is the plan of a suite: this is one run of its base, without matrix and canaries; all of it: heckle suite {quoted}")
 }
 
-/// The checkers that a flag selects.
+/// Returns the checkers selected by a flag.
 pub(super) fn engine(arg: CheckerArg) -> Checker {
     match arg {
         CheckerArg::Auto => Checker::Auto,

@@ -1,4 +1,4 @@
-//! `heckle serve`: shows the folder of all runs to a browser until Ctrl-C.
+//! `heckle serve`: serves the folder of all runs to browsers until Ctrl-C.
 
 use crate::cli::ServeArgs;
 use crate::serve::{Options, Server};
@@ -36,7 +36,7 @@ pub(super) fn main(args: &ServeArgs) -> ExitCode {
         }
     }
     match server.run(|| stop::interrupts() > 0) {
-        // Ctrl-C is how a server ends, so nothing was cut short.
+        // Ctrl-C is the normal end of a server, not an interruption.
         Ok(()) => ExitCode::from(exit::OK),
         Err(e) => super::broken("serve", &e.to_string()),
     }

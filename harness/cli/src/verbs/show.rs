@@ -1,4 +1,4 @@
-//! `heckle show`: prints a run or a comparison from its results alone.
+//! `heckle show`: prints a run, comparison or sweep from its results.
 
 use crate::cli::ShowArgs;
 use crate::run::report::read_history;
@@ -58,7 +58,7 @@ pub(super) fn show(args: &ShowArgs) -> ExitCode {
     }
 }
 
-/// Prints a sweep; `None` if the name is that of something else.
+/// Formats a sweep. Returns `None` if the name does not refer to a sweep.
 fn sweep_view(args: &ShowArgs) -> Result<Option<String>, String> {
     let Some(folder) = SweepFolder::find(&args.out.out, &args.run).map_err(|e| e.to_string())? else { return Ok(None) };
     let sweep = folder.read()?;
@@ -67,7 +67,7 @@ fn sweep_view(args: &ShowArgs) -> Result<Option<String>, String> {
     Ok(Some(if args.voice.json { sweep.to_json() } else { heckle_results::sweep::text::text(&sweep, view) }))
 }
 
-/// The views that need the history.
+/// Formats the views that need the history.
 fn history_view(args: &ShowArgs) -> Result<String, String> {
     let folder = RunFolder::find(&args.out.out, &args.run).map_err(|e| e.to_string())?;
     let history = read_history(&folder.history())?;

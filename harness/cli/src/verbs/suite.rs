@@ -116,7 +116,7 @@ fn print_start(book: &Book, matrix: &matrix::Matrix, budget: Option<Span>) {
     );
 }
 
-/// All suites of this name, shard and profile, oldest first, including the current one in its present state.
+/// Returns all suites of this name, shard and profile, oldest first, including the current one in its current state.
 fn suites_so_far(out: &Path, name: &str, book: &Book) -> Vec<SuiteResults> {
     let alike = |s: &SuiteResults| (&s.shard, &s.profile) == (&book.suite.shard, &book.suite.profile);
     let mut all: Vec<SuiteResults> = book::suites(out, name).into_iter().map(|(_, s)| s).filter(alike).collect();

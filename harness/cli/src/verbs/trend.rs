@@ -57,7 +57,7 @@ pub(super) fn main(args: &TrendArgs) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// The names of all suites below `out`, which are the folders that contain a folder with a `suite.json`.
+/// Returns the names of all suites below `out`, which are the folders that contain a folder with a `suite.json`.
 fn suite_names(out: &Path) -> Vec<String> {
     let folders = |p: &Path| std::fs::read_dir(p).into_iter().flatten().flatten().map(|e| e.path()).collect::<Vec<_>>();
     let is_suite = |p: &Path| folders(p).iter().any(|f| f.join(heckle_results::suite::suite_json::FILE).is_file());

@@ -1,4 +1,4 @@
-//! Printing the verdict of the linearizability checker, and its exit code.
+//! Prints the verdict of the linearizability checker, and determines its exit code.
 
 use crate::exit;
 use heckle_checker::verdict::{Linearizability, Verdict};
@@ -24,7 +24,7 @@ fn missing_second_opinions(lin: &Linearizability) -> BTreeMap<String, usize> {
     without
 }
 
-/// Prints what the linearizability checker found.
+/// Prints the findings of the linearizability checker.
 pub(super) fn print_linearizability(lin: &Linearizability) {
     let second = match (lin.keys.iter().filter(|k| k.second_opinion.confirms()).count(), lin.second_opinion_ms) {
         (0, None) => "; no second opinion".to_owned(),

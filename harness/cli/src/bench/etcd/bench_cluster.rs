@@ -1,4 +1,4 @@
-//! A cluster for benchmarks, started by the same launcher as in a run, but without relay and faults.
+//! A cluster for benchmarks, started in the same way as for a run, but without relay and faults.
 
 use crate::clock::RunClock;
 use crate::cluster::Cluster;
@@ -14,7 +14,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The role whose node is measured, if the system has it.
+/// The role of the node to measure, if the system has that role.
 const LEADER: &str = "leader";
 /// Time limit for the election of a leader.
 const LEADER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -25,7 +25,7 @@ pub(super) struct BenchCluster {
     cluster: Option<Cluster>,
     recording: Option<RecorderThread>,
     folder: PathBuf,
-    /// The target of every client: the leader, so that neither system pays for forwarding.
+    /// The target of every client: the leader, so that neither system incurs the cost of forwarding.
     leader: Option<Target>,
     stop: Stop,
 }
@@ -57,15 +57,15 @@ impl BenchCluster {
         Ok(standing)
     }
 
-    /// The cluster's processes.
+    /// Returns the cluster's processes.
     pub(super) fn cluster(&self) -> Option<&Cluster> {
         self.cluster.as_ref()
     }
 
-    /// The target of every client.
+    /// Returns the target of every client.
     ///
     /// # Errors
-    /// If it has not started.
+    /// If the cluster has not started.
     pub(super) fn leader(&self) -> Result<&Target, String> {
         self.leader.as_ref().ok_or_else(|| "no node leads".to_owned())
     }
@@ -73,7 +73,7 @@ impl BenchCluster {
     /// Checks that no node has died or been replaced by another program.
     ///
     /// # Errors
-    /// If a node has.
+    /// If a node has died or been replaced.
     pub(super) fn check_nodes(&self) -> Result<(), String> {
         match self.stop.reason() {
             Some(StopReason::Broken(why)) => Err(why),
@@ -81,19 +81,19 @@ impl BenchCluster {
         }
     }
 
-    /// The folder of the cluster's data.
+    /// Returns the folder of the cluster's data.
     pub(super) fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Syncs of all nodes since they started, if the system reports them.
+    /// Returns the number of syncs of all nodes since they started, if the system reports it.
     pub(super) fn syncs(&self) -> Option<u64> {
         let cluster = self.cluster.as_ref()?;
         let samples = (1..=cluster.size()).map(|n| cluster.sample_if_free(Node(n)));
         samples.map(|sample| sample?.counters.get("syncs").copied()).sum()
     }
 
-    /// Opens a client connection, using the fastest client for the system.
+    /// Opens a client connection, using the fastest client available for the system.
     pub(super) fn connect(&self, leader: &Target, name: String) -> Rc<dyn Connection> {
         #[cfg(feature = "etcd")]
         if self.plan.system.name() == heckle_system_etcd::NAME {

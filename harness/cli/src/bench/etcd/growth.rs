@@ -1,8 +1,8 @@
 //! Fits a line to the memory samples of a process, and decides whether its memory is flat.
 //!
 //! The first fifth is left out, because caches, pools and the table of keys fill during it. The growth is the median of the last
-//! fifth minus the median of the second. Medians are used because a compaction holds a second copy for a moment. The slope is the
-//! Theil-Sen estimator, the median of the slopes between all pairs of samples, which is robust against such spikes as well (Sen,
+//! fifth minus the median of the second. Medians are used because a compaction briefly holds a second copy. The slope is the
+//! Theil-Sen estimator, the median of the slopes between all pairs of samples, which is also robust against such spikes (Sen,
 //! *Estimates of the regression coefficient based on Kendall's tau*, 1968).
 
 use heckle_results::median;
@@ -31,7 +31,7 @@ pub(super) struct Growth {
 }
 
 impl Growth {
-    /// Computes the growth from samples in time order, as (seconds since the load began, bytes). `None` if there are too few.
+    /// Computes the growth from samples in time order, as (seconds since the load began, bytes). Returns `None` if there are too few.
     pub(super) fn of(samples: &[(f64, f64)], lasts_s: f64) -> Option<Growth> {
         let fifth = |n: f64| {
             let (from, to) = ((n - 1.0) * lasts_s / 5.0, n * lasts_s / 5.0);
@@ -42,19 +42,19 @@ impl Growth {
         Some(Growth { early: fifth(2.0)?, late: fifth(5.0)?, slope_per_s: slope(&warm)? })
     }
 
-    /// Growth from the second fifth to the last, in bytes.
+    /// Returns the growth from the second fifth to the last, in bytes.
     pub(super) fn bytes(&self) -> f64 {
         self.late - self.early
     }
 
-    /// Whether the growth counts as none.
+    /// Whether the memory counts as flat.
     pub(super) fn is_flat(&self) -> bool {
         let grown = self.bytes();
         grown < MAX_FLAT_BYTES && grown < (self.early * FLAT_SHARE).max(NOISE_BYTES)
     }
 }
 
-/// Median of the slopes between all pairs of samples. If there are many samples, an evenly spaced selection is used.
+/// Returns the median of the slopes between all pairs of samples. If there are too many samples, uses an evenly spaced selection.
 fn slope(samples: &[(f64, f64)]) -> Option<f64> {
     let every = samples.len().div_ceil(MAX_FITTED_SAMPLES).max(1);
     let chosen: Vec<(f64, f64)> = samples.iter().copied().step_by(every).collect();
@@ -69,13 +69,13 @@ fn slope(samples: &[(f64, f64)]) -> Option<f64> {
 mod tests {
     use super::*;
 
-    /// One sample per second for ten minutes.
+    /// Returns the growth of samples taken once a second for ten minutes.
     fn ten_minutes(bytes: impl Fn(f64) -> f64) -> Growth {
         let samples: Vec<(f64, f64)> = (0..=600).map(|s| (f64::from(s), bytes(f64::from(s)))).collect();
         Growth::of(&samples, 600.0).expect("enough samples")
     }
 
-    /// Oscillates by a few pages, as the memory of real processes does.
+    /// Returns an oscillation of a few pages, as seen in the memory of real processes.
     fn oscillation(t: f64) -> f64 {
         200e3 * (t * 1.7).sin()
     }
@@ -96,7 +96,7 @@ mod tests {
         // Eight bytes per operation at 1,000 operations per second.
         let leak = ten_minutes(|t| 12e6 + 8e3 * t + oscillation(t));
         assert!(!leak.is_flat() && (leak.slope_per_s - 8e3).abs() < 500.0, "{leak:?}");
-        // Growth by a small share of a large process is a leak, too.
+        // Growth by a small share is still a leak in a large process.
         let large = ten_minutes(|t| 2e9 + 25e3 * t);
         assert!(large.bytes() < large.early * FLAT_SHARE && !large.is_flat(), "{large:?}");
         // A vector that doubles grows in steps.

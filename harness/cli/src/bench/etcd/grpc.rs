@@ -1,9 +1,9 @@
-//! etcd over gRPC, for the benchmark. A compare-and-set is one transaction, `if the key is as expected, put, else get`, so that a
+//! etcd over gRPC, for the benchmark. A compare-and-set is one transaction, `if the key is as expected, put, else get`, so a
 //! refusal returns the value found.
 //!
 //! An operation whose connection was refused was never sent. Any other failure is unknown, because etcd may answer with an error to a
-//! proposal that commits later. The library sends each call once; it would repeat only a call whose credentials expired, and there
-//! are none.
+//! proposal that commits later. The library sends each call once. It would repeat only a call whose credentials had expired, and no
+//! credentials are used.
 
 use etcd_client::{Client, Compare, CompareOp, ConnectOptions, Error, KeyValue, KvClient, Txn, TxnOp, TxnOpResponse};
 use heckle_history::{Call, Current, Seen, Value};
@@ -44,7 +44,7 @@ impl GrpcConnection {
     }
 
     async fn attempt(&self, op: &Op) -> Result<(Seen, Option<i64>), Error> {
-        // The library connects on the first call, and again after the connection breaks.
+        // The library connects on the first call, and reconnects after the connection breaks.
         let connect = async || {
             let options = ConnectOptions::new().with_connect_timeout(CONNECT_TIMEOUT);
             Client::connect([format!("http://{}", self.addr)], Some(options)).await.map(|client| client.kv_client())
@@ -82,7 +82,7 @@ impl GrpcConnection {
         }
     }
 
-    /// The value of the requested key, and its payload.
+    /// Decodes the value of the requested key, and its payload.
     fn decode_value(&self, all: &[KeyValue]) -> (Option<Value>, Option<i64>) {
         let Some(kv) = all.first() else { return (None, None) };
         let (value, payload) = self.codec.decode(kv.value());
@@ -96,7 +96,7 @@ impl Connection for GrpcConnection {
     }
 }
 
-/// Exceeding a limit of the harness is not a failure of the member.
+/// Notes errors caused by a limit of the harness, which are not failures of the member.
 fn note_limits(e: &Error) {
     let mut cause: Option<&dyn std::error::Error> = Some(e);
     while let Some(e) = cause {
@@ -105,8 +105,8 @@ fn note_limits(e: &Error) {
     }
 }
 
-/// Whether the connection was refused. Only connection attempts are refused, and an operation is written after its connection is
-/// open, so it was never sent.
+/// Whether the connection was refused. Only connection attempts are refused, and an operation is written only once its
+/// connection is open, so a refused operation was never sent.
 fn was_never_sent(e: &Error) -> bool {
     let mut cause = e.source();
     // A gRPC status stores its cause separately from the library's own error.

@@ -1,4 +1,4 @@
-//! The limits of this machine that apply to any system: syncs while three processes sync, and round trips over loopback.
+//! The limits of this machine that apply to any system: the sync time while three processes sync, and the round trip time over loopback.
 
 use std::fs::OpenOptions;
 use std::io::{Read, Write};
@@ -7,12 +7,12 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Number of processes that sync simultaneously, equal to the number of nodes.
+/// Number of processes that sync simultaneously, one per node.
 const SYNCERS: usize = 3;
 const SYNC_DURATION: Duration = Duration::from_secs(1);
-/// Bytes appended before each sync, as in a small batch.
+/// Number of bytes appended before each sync, as in a small batch.
 const BATCH_BYTES: usize = 256;
-/// The file is filled in advance, like a log segment, so that a sync changes no metadata.
+/// Size of the file, in bytes. It is filled in advance, like a log segment, so that a sync changes no metadata.
 const FILE_BYTES: usize = 8 << 20;
 const ROUND_TRIPS: usize = 4_000;
 const MESSAGE_BYTES: usize = 128;
@@ -27,7 +27,7 @@ pub(super) struct Limit {
 }
 
 impl Limit {
-    /// Measures both.
+    /// Measures both limits.
     pub(super) fn measure(folder: &Path) -> Result<Limit, String> {
         let syncs = measure_syncs(folder).map_err(|e| format!("cannot measure syncs in {}: {e}", folder.display()))?;
         let round_trips = measure_round_trips().map_err(|e| format!("cannot measure loopback: {e}"))?;
@@ -56,7 +56,7 @@ fn measure_syncs(folder: &Path) -> std::io::Result<Vec<f64>> {
     if all.is_empty() { Err(std::io::Error::other("the processes that sync said nothing")) } else { Ok(all) }
 }
 
-/// The work of each process: appends and syncs for a while, then prints the time of each sync in microseconds.
+/// Runs one syncing process: appends and syncs for a while, then prints the time of each sync in microseconds.
 ///
 /// # Errors
 /// If the file cannot be written.

@@ -1,4 +1,4 @@
-//! Closed loops of compare-and-set with little overhead: no recorder, no histories, one thread, and the adapters of a real run.
+//! Closed loops of compare-and-set with little overhead: one thread and the adapters of a real run, but no recorder and no histories.
 
 use super::WARM_UP;
 use super::bench_cluster::BenchCluster;
@@ -12,13 +12,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Longer latencies are counted as this.
+/// Maximum latency to record, in microseconds. Longer ones are counted as this.
 const MAX_US: u64 = 600_000_000;
 
 /// The load of the clients.
 pub(super) struct Load {
     clients: u32,
-    /// Names of the keys. Loads on the same cluster use different ones.
+    /// Names of the keys. Each load on a cluster uses different keys.
     keys: Vec<Arc<str>>,
     intents: Intents,
     lasts: Duration,
@@ -28,38 +28,38 @@ pub(super) struct Load {
 enum Intents {
     /// Each CAS is a separate intent.
     Single,
-    /// A client retries with the value that the refusal returned, until its CAS is applied.
+    /// A client retries with the value returned by the refusal until its CAS is applied.
     UntilApplied,
 }
 
 impl Load {
-    /// CAS on uniformly chosen keys. The clients share the last known value of each key, so most conditions are met.
+    /// Creates a load of CAS on uniformly chosen keys. The clients share the last known value of each key, so most conditions are met.
     pub(super) fn wide(clients: u32, keys: u32, lasts: Duration) -> Load {
         let keys = (0..keys).map(|k| format!("wide-{clients}-{k}").into()).collect();
         Load { clients, keys, intents: Intents::Single, lasts }
     }
 
-    /// All clients read one key and then retry a CAS on it until it is applied.
+    /// Creates a load in which all clients read one key and then retry a CAS on it until it is applied.
     pub(super) fn hot(clients: u32, lasts: Duration) -> Load {
         Load { clients, keys: vec!["hot".into()], intents: Intents::UntilApplied, lasts }
     }
 }
 
-/// The results, without the warm-up except in `all_ops`.
+/// The results of a load, excluding the warm-up except in `all_ops`.
 pub(super) struct LoadResult {
     latencies_us: Histogram<u64>,
-    /// CAS operations that took effect.
+    /// Number of CAS operations that took effect.
     pub(super) applied: u64,
     refused: u64,
-    /// Operations that ended with an error or without an answer.
+    /// Number of operations that ended with an error or without an answer.
     pub(super) unanswered: u64,
-    /// All operations sent, including reads and the warm-up.
+    /// Number of operations sent, including reads and the warm-up.
     pub(super) all_ops: u64,
     measured_for: Duration,
 }
 
 impl LoadResult {
-    /// Number of CAS operations that were answered.
+    /// Returns the number of CAS operations that were answered.
     pub(super) fn answered(&self) -> u64 {
         self.applied + self.refused
     }
@@ -69,7 +69,7 @@ impl LoadResult {
         count as f64 / self.measured_for.as_secs_f64()
     }
 
-    /// Median CAS latency, in microseconds.
+    /// Returns the median CAS latency, in microseconds.
     pub(super) fn p50_us(&self) -> f64 {
         self.latencies_us.value_at_quantile(0.5) as f64
     }

@@ -1,5 +1,5 @@
-//! Memory and disk usage of nodes under a continuous load, as printed by `heckle bench memory`. The bundled server runs with all
-//! optimizations, and its processes are sampled from outside.
+//! Measures the memory and disk usage of nodes under a continuous load, for `heckle bench memory`. The bundled server runs with
+//! all optimizations, and its processes are sampled from outside.
 
 use super::bench_cluster::BenchCluster;
 use super::growth::{FLAT_SHARE, Growth, MAX_FLAT_BYTES, NOISE_BYTES};
@@ -16,11 +16,11 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-/// Interval between samples of a process. A short load is sampled a hundred times instead.
+/// Interval between samples of a process. A short load is sampled a hundred times in total instead.
 const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
-/// Minimum interval between samples, because each costs the node a little.
+/// Minimum interval between samples, because each sample costs the node a little.
 const MIN_SAMPLE_INTERVAL: Duration = Duration::from_millis(100);
-/// Minimum length of a load, so that each fifth has samples.
+/// Minimum length of a load, so that each fifth has enough samples.
 pub const MIN_LOAD: Duration = Duration::from_secs(5);
 /// The period that a leak is projected to, regardless of the length of the load, in seconds.
 const PROJECTION_S: f64 = 600.0;
@@ -43,15 +43,15 @@ struct MemorySample {
     t_s: f64,
     /// Resident set size according to the kernel, in bytes.
     rss: f64,
-    /// State according to the node, including keys and values, in bytes.
+    /// Size of the state as reported by the node, including keys and values, in bytes.
     state: u64,
-    /// Size of its data folder, in bytes.
+    /// Size of the node's data folder, in bytes.
     disk: u64,
     segments: u64,
     snapshots: u64,
 }
 
-/// The results.
+/// The results of the measurement.
 #[derive(Debug, Clone)]
 pub struct MemoryResults {
     setup: MemorySetup,
@@ -61,10 +61,10 @@ pub struct MemoryResults {
     nodes: Vec<Vec<MemorySample>>,
 }
 
-/// Loads a cluster and samples its processes meanwhile.
+/// Runs a load against a cluster and samples its processes during the load.
 ///
 /// # Errors
-/// What could not be started or measured.
+/// Describes what could not be started or measured.
 pub fn measure(setup: &MemorySetup) -> Result<MemoryResults, String> {
     let standing = BenchCluster::start(&setup.folder, plan(super::BUNDLED_SERVER, &format!("{FASTEST_SETTINGS}prune = \"on\"\n"))?)?;
     let cluster = standing.cluster().ok_or("the cluster did not start")?;
@@ -108,7 +108,7 @@ fn sample(cluster: &Cluster, folder: &Path, node: Node, began: Instant) -> Optio
     })
 }
 
-/// Parses the resident bytes from a `/proc/<pid>/status`.
+/// Parses the resident set size, in bytes, from a `/proc/<pid>/status` file.
 fn resident_bytes(status: &str) -> Option<f64> {
     let kib: f64 = status.lines().find_map(|l| l.strip_prefix("VmRSS:"))?.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib * 1024.0)
@@ -124,7 +124,7 @@ impl MemoryResults {
         self.nodes.iter().all(|node| self.growth(node).is_some_and(|g| g.is_flat()))
     }
 
-    /// The results as text.
+    /// Formats the results as text.
     pub fn text(&self) -> String {
         let lasts = self.setup.load_for.as_secs_f64();
         let mut out = format!(
@@ -174,7 +174,7 @@ impl MemoryResults {
         out
     }
 
-    /// The results as JSON, with every sample.
+    /// Returns the results as JSON, with every sample.
     pub fn json(&self) -> Json {
         let node = |(i, node): (usize, &Vec<MemorySample>)| {
             let growth = self.growth(node);

@@ -1,5 +1,5 @@
-//! The bundled server compared with etcd on the same machine, in the same minutes, through the same client loop, as printed by
-//! `heckle bench etcd`. Repetitions of the systems alternate, each on a fresh cluster, and medians are reported.
+//! Compares the bundled server with etcd on the same machine, at the same time, through the same client loop, for `heckle
+//! bench etcd`. Repetitions of the two systems alternate, each on a fresh cluster, and medians are reported.
 
 mod growth;
 #[cfg(feature = "etcd")]
@@ -24,7 +24,7 @@ use load::Load;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Why etcd is not measured, and what to do.
+/// Message that explains why etcd is not measured, and what to do.
 pub const GRPC_MISSING: &str = "this heckle was built without a gRPC client, and etcd is not measured over anything slower: build it with \
     `cargo build --release --features etcd` (which needs protoc; Debian and Ubuntu: apt-get install etcd-server protobuf-compiler \
     libprotobuf-dev)";
@@ -46,19 +46,19 @@ const KEYS: u32 = 100;
 const MANY_CLIENTS: u32 = 50;
 /// Number of clients of the hot key.
 const HOT_CLIENTS: u32 = 32;
-/// Load before the measurement, so that leases, leaders and connections are established.
+/// Duration of the load before the measurement, in which leases, leaders and connections are established.
 const WARM_UP: Duration = Duration::from_millis(700);
 const NODES: u16 = 3;
-/// The name of the bundled server.
+/// Name of the bundled server.
 const BUNDLED_SERVER: &str = heckle_system_paxos::NAME;
 
 /// Settings of the bundled server for the comparison with etcd: all of its optimizations.
 const FASTEST_SETTINGS: &str = "[system.paxos]\nrounds = \"fast\"\nlease = \"priority\"\nforward = \"on\"\n";
 
-/// A rounds setting that is measured with one client, and its lower bound.
+/// A rounds setting to measure with one client, and the parts of its lower bound.
 struct Mode {
     name: &'static str,
-    /// Round trips between nodes, in addition to that of the client.
+    /// Number of round trips between nodes, in addition to the client's own.
     round_trips: u32,
     /// Number of sequential syncs.
     syncs: u32,
@@ -69,7 +69,7 @@ const MODES: &[Mode] = &[
     Mode { name: "classic", round_trips: 4, syncs: 3 },
     Mode { name: "merged", round_trips: 3, syncs: 3 },
     Mode { name: "async-learn", round_trips: 2, syncs: 2 },
-    // From a coordinator's second operation on a key onwards.
+    // Applies from a coordinator's second operation on a key.
     Mode { name: "fast", round_trips: 1, syncs: 1 },
 ];
 
@@ -92,10 +92,10 @@ struct Repetition {
     unanswered: u64,
 }
 
-/// Measures everything. Reports progress to `tell`.
+/// Measures everything. Reports progress to `progress`.
 ///
 /// # Errors
-/// What could not be started or measured.
+/// Describes what could not be started or measured.
 pub fn measure(setup: &Setup, progress: &dyn Fn(&str)) -> Result<Measurements, String> {
     let mut measured = Measurements::new(setup.clone());
     for round in 1..=setup.repetitions {
@@ -125,7 +125,7 @@ fn systems_to_compare() -> Vec<(&'static str, &'static str)> {
     ]
 }
 
-/// A plan for a cluster of three nodes without a relay.
+/// Returns a plan for a cluster of three nodes without a relay.
 fn plan(system: &str, settings: &str) -> Result<Plan, String> {
     let mut settings: Settings = toml::from_str(settings).map_err(|e| e.to_string())?;
     settings.cluster.system = Some(system.into());
@@ -146,7 +146,7 @@ fn repetition(setup: &Setup, system: &str, settings: &str) -> Result<Repetition,
     Ok(Repetition {
         txn_per_s: wide.per_s(wide.answered()),
         applied_per_s: wide.per_s(wide.applied),
-        // The syncs of the warm-up are counted too, and so are its operations.
+        // Both the syncs and the operations of the warm-up are included.
         fsyncs_per_op: syncs.map(|syncs| syncs as f64 / wide.all_ops.max(1) as f64 / f64::from(NODES)),
         alone_p50_us: alone.p50_us(),
         hot_intents_per_s: hot.per_s(hot.applied),

@@ -5,7 +5,7 @@ use super::{Mode, Repetition, Setup};
 use serde_json::{Value as Json, json};
 use std::fmt::Write as _;
 
-/// All repetitions of all measurements.
+/// The repetitions of all measurements.
 #[derive(Debug, Clone, Default)]
 pub struct Measurements {
     pub(super) setup: Setup,
@@ -46,7 +46,7 @@ impl Requirement {
     }
 }
 
-/// One line of the comparison.
+/// One row of the comparison.
 struct Line {
     name: &'static str,
     unit: &'static str,
@@ -86,7 +86,7 @@ impl Measurements {
         ]
     }
 
-    /// Medians of the limits, sync and round trip, in microseconds.
+    /// Returns the medians of the limits, for sync and round trip, in microseconds.
     fn limit(&self) -> (f64, f64) {
         (median(self.limits.iter().map(|l| l.sync_us).collect()), median(self.limits.iter().map(|l| l.round_trip_us).collect()))
     }
@@ -95,12 +95,12 @@ impl Measurements {
         median(self.bundled.iter().filter_map(|r| r.fsyncs_per_op).collect())
     }
 
-    /// Maximum intents per second if CAS operations on the hot key run one after the other.
+    /// Returns the maximum number of intents per second if CAS operations on the hot key run strictly one after another.
     fn serial_bound_per_s(&self) -> f64 {
         1e6 / median(self.bundled.iter().map(|r| r.alone_p50_us).collect()).max(1.0)
     }
 
-    /// The table as text.
+    /// Formats the table as text.
     pub fn text(&self) -> String {
         let setup = &self.setup;
         let mut text =
@@ -133,7 +133,7 @@ impl Measurements {
         text
     }
 
-    /// All repetitions and the medians as JSON.
+    /// Returns all repetitions and the medians as JSON.
     pub fn json(&self) -> Json {
         let repetition = |r: &Repetition| {
             json!({
@@ -163,7 +163,8 @@ impl Measurements {
 }
 
 impl ModeFigures {
-    /// Lower bound of an operation's latency in this mode: the client's round trip, those between nodes, and the syncs.
+    /// Returns the lower bound of an operation's latency in this mode: the client's round trip, the round trips between
+    /// nodes, and the syncs.
     fn sum_us(&self, sync_us: f64, round_trip_us: f64) -> f64 {
         f64::from(self.round_trips + 1) * round_trip_us + f64::from(self.syncs) * sync_us
     }

@@ -1,4 +1,4 @@
-//! What hostile clients do. Each attack returns the connections that stay open while honest clients go on.
+//! The attacks of hostile clients. Each one returns the connections to keep open while honest clients continue.
 
 use super::client::{HonestClient, TIMEOUT, encoded, hello};
 use super::nodes::Nodes;
@@ -8,16 +8,16 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// An attack with the given amount.
+/// An attack of a given amount.
 pub(super) type Attack = fn(&Nodes, usize) -> Result<Vec<TcpStream>, String>;
 
-/// Requests that one connection keeps open, below the node's limit.
+/// Number of requests that one connection keeps open, below the node's limit.
 const WINDOW: usize = 1_000;
-/// How long a write may block. A node that has stopped reading is left alone.
+/// Time limit for a blocked write, so that the attack gives up on a node that has stopped reading.
 const WRITE_TIMEOUT: Duration = Duration::from_millis(500);
-/// Replies that each client leaves unread.
+/// Number of replies that each client leaves unread.
 const UNREAD_REPLIES: usize = 64;
-/// Bytes that a slow sender sends, and its pause between two of them.
+/// Number of bytes that a slow sender sends, and the pause between bytes.
 const SLOW_BYTES: usize = 100;
 const SLOW_PAUSE: Duration = Duration::from_millis(10);
 
@@ -27,10 +27,10 @@ fn connect(addr: SocketAddr) -> Result<TcpStream, String> {
     set.map_err(|e| e.to_string()).map(|()| stream)
 }
 
-/// A connection that has said hello and may not have read the welcome.
+/// Opens a connection and sends the hello, without reading the welcome.
 fn greeted(addr: SocketAddr) -> Result<TcpStream, String> {
     let mut stream = connect(addr)?;
-    // A node that is full closes it, which is its right.
+    // A node at its limit may close the connection.
     let _ = stream.write_all(&encoded(&hello("hostile")));
     Ok(stream)
 }
@@ -71,7 +71,7 @@ fn half(nodes: &Nodes, amount: usize, bytes: &[u8]) -> Result<Vec<TcpStream>, St
     let mut held = vec![];
     for _ in 0..amount {
         let mut stream = greeted(nodes.client_addr(0))?;
-        // A node that refuses the frame closes the connection in the middle.
+        // A node that refuses the frame may close the connection in the middle of it.
         let _ = stream.write_all(&bytes[..bytes.len() - 1]);
         held.push(stream);
     }
@@ -88,7 +88,7 @@ pub(super) fn half_requests(nodes: &Nodes, amount: usize) -> Result<Vec<TcpStrea
 
 pub(super) fn absent_keys(nodes: &Nodes, amount: usize) -> Result<Vec<TcpStream>, String> {
     let mut client = HonestClient::connect(nodes.client_addr(0))?;
-    // One open operation for each client number.
+    // Each client id has one open operation.
     let ask = |i: usize| Request {
         op: OpId { client: u64::MAX - i as u64, seq: 1 },
         key: format!("absent-{i}").into_bytes(),
@@ -179,7 +179,7 @@ pub(super) fn bad_connections(nodes: &Nodes, amount: usize) -> Result<Vec<TcpStr
     send_and_close(addrs.into_iter(), amount, || b"\x16\x03\x01 this is another protocol altogether\n".to_vec())
 }
 
-/// Sends bytes on `amount` connections to each address, and waits until the node has closed each.
+/// Sends bytes on `amount` connections to each address, and waits until the node has closed every one.
 fn send_and_close(
     addrs: impl Iterator<Item = SocketAddr>,
     amount: usize,

@@ -8,10 +8,10 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Time limit of a connect, and of one operation. Long, since the machine may be busy with other things.
+/// Time limit of a connect, and of one operation. It is long, since the machine may be busy with other work.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What reads returned.
+/// Counts of reads by result.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Reads {
     pub(super) right: u64,
@@ -50,7 +50,7 @@ pub(super) fn encoded(message: &ToNode) -> BytesMut {
     out
 }
 
-/// The hello of a client that expects no particular node.
+/// Returns the hello of a client that does not expect a particular node.
 pub(super) fn hello(name: &str) -> ToNode {
     ToNode::Hello(Hello::new(name, &ExpectedNode::default()))
 }
@@ -72,7 +72,7 @@ impl HonestClient {
         }
     }
 
-    /// A request of this client, with this time limit at the node.
+    /// Builds a request of this client, with a time limit at the node.
     pub(super) fn request(&mut self, key: &str, call: Call, timeout: Duration) -> Request {
         self.seq += 1;
         let timeout_us = timeout.as_micros() as u64;
@@ -124,7 +124,7 @@ impl HonestClient {
         }
     }
 
-    /// Whether a read of the key returns its value. An error means that the read was not answered.
+    /// Whether a read of the key returns the expected value. An error means that the read was not answered.
     pub(super) fn read_is(&mut self, key: &str) -> Result<bool, String> {
         match self.call(key, Call::Read)? {
             Outcome::Value { value } => Ok(value == Some(value_of(key))),

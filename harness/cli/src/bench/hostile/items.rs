@@ -3,12 +3,12 @@
 use super::Scale;
 use super::attacks::{self, Attack};
 
-/// What happens to the standard error of the nodes.
+/// Handling of the nodes' standard error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stderr {
-    /// It is read.
+    /// Standard error is read.
     Read,
-    /// It is a pipe that nothing reads.
+    /// Standard error is a pipe that is never read.
     Unread,
 }
 
@@ -16,16 +16,16 @@ pub(super) enum Stderr {
 #[derive(Debug)]
 pub(super) struct Item {
     pub(super) name: &'static str,
-    /// What is sent, with `{n}` for the amount.
+    /// Description of the data sent, with `{n}` for the amount.
     sends: &'static str,
-    /// How much of it, in the full and in the short form.
+    /// Amount at full and at short scale.
     amounts: (usize, usize),
     pub(super) attack: Attack,
-    /// The hard limit of open files of each node. `None`: that of this process.
+    /// Hard limit on open files for each node. `None` means the limit of this process.
     pub(super) node_open_files: Option<u64>,
     /// Whether all nodes but the first are stopped during the attack.
     pub(super) without_quorum: bool,
-    /// Whether the nodes must have no more keys after the attack than before.
+    /// Whether the nodes must not have more keys after the attack than before.
     pub(super) leaves_no_keys: bool,
     pub(super) stderr: Stderr,
 }
@@ -42,7 +42,7 @@ impl Item {
         self.sends.replace("{n}", &self.amount(scale).to_string())
     }
 
-    /// Upper bound on the open files of this program during the attack.
+    /// Returns an upper bound on the open files of this program during the attack.
     pub(super) fn descriptors(&self, scale: Scale) -> u64 {
         4 * self.amount(scale).min(1_024) as u64 + 64
     }
@@ -95,7 +95,7 @@ pub(super) const ITEMS: &[Item] = &[
         amounts: (400, 100),
         attack: attacks::writes_without_quorum,
         without_quorum: true,
-        // The promise of a key whose write has begun must be kept.
+        // Once the write of a key has begun, its promise must be kept.
         leaves_no_keys: false,
         ..DEFAULT
     },

@@ -1,6 +1,6 @@
-//! Nodes among hostile clients: idle, slow and half-finished connections, reads of keys that do not exist, writes without a quorum,
-//! more connections than descriptors, garbage, HTTP. The items are data (module `items`); each runs against three fresh nodes while honest
-//! clients read, and shows how many nodes are alive, whether the reads are right, and the largest memory of a node.
+//! Tests nodes under hostile clients: idle, slow and half-finished connections, reads of keys that do not exist, writes without a quorum,
+//! more connections than descriptors, garbage, HTTP. The items are data (module `items`). Each item runs against three fresh nodes while
+//! honest clients read, and reports how many nodes are alive, whether the reads are right, and the peak memory of a node.
 
 mod attacks;
 mod client;
@@ -19,19 +19,19 @@ use std::time::{Duration, Instant};
 
 /// Memory that no node may exceed, in bytes.
 pub const MAX_NODE_BYTES: u64 = 256_000_000;
-/// How long nodes may take to be as they were after an attack.
+/// Time limit for nodes to return to their previous state after an attack.
 const RECOVERY_TIMEOUT: Duration = Duration::from_secs(20);
-/// Pause between two checks of that.
+/// Pause between checks for recovery.
 const RECOVERY_PAUSE: Duration = Duration::from_millis(20);
-/// Pause between two reads of an honest client during an attack.
+/// Pause between reads of an honest client during an attack.
 const READ_PAUSE: Duration = Duration::from_millis(5);
 
-/// How much of each item is sent.
+/// How much of each attack is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scale {
-    /// All of it.
+    /// The full amount.
     Full,
-    /// A small part, for tests.
+    /// A small amount, for tests.
     Short,
 }
 
@@ -40,21 +40,21 @@ pub enum Scale {
 pub struct ItemReport {
     /// Name of the item.
     pub item: &'static str,
-    /// What was sent, in words.
+    /// Description of the data sent.
     pub sent: String,
-    /// Number of nodes, and of those that are alive afterwards.
+    /// Number of nodes.
     pub nodes: usize,
-    /// Nodes alive.
+    /// Number of nodes alive after the attack.
     pub alive: usize,
-    /// Reads of honest clients that returned the right value.
+    /// Number of honest clients' reads that returned the right value.
     pub reads_right: u64,
-    /// Reads that returned a wrong value.
+    /// Number of reads that returned a wrong value.
     pub reads_wrong: u64,
-    /// Reads without an answer, while a quorum was up.
+    /// Number of reads left unanswered while a quorum was up.
     pub reads_unanswered: u64,
-    /// Largest resident memory of a node over its life, in bytes.
+    /// Peak resident memory of a node over its lifetime, in bytes.
     pub peak_bytes: u64,
-    /// What the attack left behind, such as keys or open operations. Empty if nothing.
+    /// Description of the state that the attack left behind, such as keys or open operations. Empty if there is none.
     pub left_behind: String,
 }
 
@@ -112,7 +112,7 @@ fn run_item(folder: &Path, item: &Item, scale: Scale) -> Result<ItemReport, Stri
             Some(thread.map_err(|e| crate::limits::no_thread(&e))?)
         };
         let held = (item.attack)(&nodes, amount);
-        // What is still open is held while honest clients go on.
+        // Keep open connections open while honest clients continue.
         if held.is_ok() && !item.without_quorum {
             std::thread::sleep(10 * READ_PAUSE);
         }
@@ -124,7 +124,7 @@ fn run_item(folder: &Path, item: &Item, scale: Scale) -> Result<ItemReport, Stri
     reads.add(&during.unwrap_or_default());
     match held {
         Ok(held) => drop(held),
-        // An attack that ends a node cannot be finished, and has done enough.
+        // An attack that ended a node cannot be completed. The dead node is the result.
         Err(_) if nodes.alive() < nodes.len() => {}
         Err(why) => return Err(why),
     }
@@ -150,7 +150,8 @@ fn read_all(clients: &mut [HonestClient], key: &str, reads: &mut Reads) {
     }
 }
 
-/// Waits until new clients are served and nothing is left of the attack. Returns the reads, and what is left in the end.
+/// Waits until new clients are served and the attack has left nothing behind. Returns the reads, and a description of
+/// anything that remains.
 fn recover(nodes: &mut Nodes, item: &Item, keys_before: u64, mut reads: Reads) -> Result<(Reads, String), String> {
     let deadline = Instant::now() + RECOVERY_TIMEOUT;
     for n in 0..nodes.len() {
@@ -175,7 +176,7 @@ fn recover(nodes: &mut Nodes, item: &Item, keys_before: u64, mut reads: Reads) -
 }
 
 impl ItemReport {
-    /// The exit code that this item alone calls for, and why.
+    /// Returns the exit code for this item alone and the reason, if it failed.
     fn failure(&self, max_bytes: u64) -> Option<(u8, String)> {
         let ItemReport { item, nodes, alive, reads_wrong, reads_unanswered, peak_bytes, left_behind, .. } = self;
         if alive < nodes {
@@ -199,17 +200,17 @@ fn mb(bytes: u64) -> f64 {
 }
 
 impl Report {
-    /// What does not hold, with the exit code of each.
+    /// Returns all failures, each with its exit code.
     pub fn failures(&self) -> Vec<(u8, String)> {
         self.items.iter().filter_map(|item| item.failure(self.max_node_bytes)).collect()
     }
 
-    /// The exit code of the whole.
+    /// Returns the exit code of the whole report.
     pub fn exit_code(&self) -> u8 {
         exit::worst(&self.failures().iter().map(|(code, _)| *code).collect::<Vec<_>>())
     }
 
-    /// The report as a table.
+    /// Formats the report as a table.
     pub fn text(&self) -> String {
         let mut text = format!("{:<20} {:>11} {:>15} {:>9}  {}\n", "item", "nodes alive", "reads right", "peak MB", "sent");
         for item in &self.items {

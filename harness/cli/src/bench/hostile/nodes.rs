@@ -14,17 +14,17 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 const NODES: usize = 3;
-/// Time limit for a node to be ready, and for its connections to the others.
+/// Time limit for a node to become ready, and to connect to the others.
 const START_TIMEOUT: Duration = Duration::from_secs(20);
 const STATUS_TIMEOUT: Duration = Duration::from_secs(5);
 const CONNECT_PAUSE: Duration = Duration::from_millis(5);
-/// Longest ready line.
+/// Maximum length of a ready line, in bytes.
 const MAX_READY_LINE: u64 = 64 << 10;
 
-/// How nodes are started.
+/// Options for starting nodes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct NodesSetup {
-    /// Their limit of open files, soft and hard.
+    /// Soft and hard limit on the open files of each node.
     pub(super) open_files: Option<u64>,
     /// Whether their standard error is read.
     pub(super) drain_stderr: bool,
@@ -97,28 +97,28 @@ impl Nodes {
         self.all[n].ready.client
     }
 
-    /// The client, peer and control address of each node.
+    /// Returns the client, peer and control address of each node.
     pub(super) fn ports(&self) -> impl Iterator<Item = SocketAddr> + '_ {
         self.all.iter().flat_map(|node| [node.ready.client, node.ready.peer, node.ready.control])
     }
 
-    /// Number of nodes that have not ended.
+    /// Returns the number of nodes that have not ended.
     pub(super) fn alive(&mut self) -> usize {
         self.all.iter_mut().map(|node| usize::from(matches!(node.child.try_wait(), Ok(None)))).sum()
     }
 
-    /// The largest resident memory of a node so far. A node that has ended counts as 0.
+    /// Returns the peak resident memory of any node so far, in bytes. A node that has ended counts as 0.
     pub(super) fn peak_bytes(&self) -> u64 {
         self.all.iter().filter_map(|node| peak_bytes(node.child.id())).max().unwrap_or(0)
     }
 
-    /// The largest number of keys that a node has state for.
+    /// Returns the largest number of keys for which a node has state.
     pub(super) fn largest_key_count(&self) -> Result<u64, String> {
         let keys = |node: &NodeProcess| node.status().map(|status| status.keys);
         self.all.iter().map(keys).try_fold(0, |most, keys| Ok(most.max(keys?)))
     }
 
-    /// What the nodes still hold for clients. Keys count if there are more than `keys_before`.
+    /// Describes the state that the nodes still hold for clients. Keys are included if there are more than `keys_before`.
     pub(super) fn left_behind(&self, keys_before: Option<u64>) -> String {
         let mut left = vec![];
         for (n, node) in self.all.iter().enumerate() {
@@ -141,7 +141,7 @@ impl Nodes {
         left.join(", ")
     }
 
-    /// Stops these nodes as SIGSTOP does.
+    /// Stops these nodes with SIGSTOP.
     pub(super) fn freeze(&self, which: std::ops::Range<usize>) {
         self.signal(which, libc::SIGSTOP);
     }
@@ -154,7 +154,7 @@ impl Nodes {
     fn signal(&self, which: std::ops::Range<usize>, signal: i32) {
         for node in &self.all[which] {
             if let Ok(pid) = libc::pid_t::try_from(node.child.id()) {
-                // SAFETY: sends a signal to a child that was not waited for, so its id belongs to no other process.
+                // SAFETY: the child has not been waited for, so its pid cannot belong to another process.
                 unsafe { libc::kill(pid, signal) };
             }
         }

@@ -1,7 +1,7 @@
-//! The ceiling of the load generator: the highest rate of an open loop that it sends on time, with recorder and online judge on,
-//! against a null system in another process.
+//! Measures the limit of the load generator: the highest open-loop rate that it sends on time, with recorder and online judge
+//! running, against a null system in another process.
 
-pub mod null; // a system that answers at once
+pub mod null; // a system that answers immediately
 mod redis; // a well-known generator, for comparison
 mod step; // one load at one rate
 
@@ -13,46 +13,46 @@ use std::path::PathBuf;
 use std::time::Duration;
 use step::{Step, StepLoad};
 
-/// An operation in a hundred may be sent later than this.
+/// Maximum lateness of 99 % of the operations.
 pub const LATE_P99: Duration = Duration::from_millis(1);
-/// The rate that the generator is asked to reach, in operations per second.
+/// Target rate of the generator, in operations per second.
 pub const TARGET_PER_S: f64 = 100_000.0;
 /// The first rate of the search.
 const FIRST_PER_S: f64 = 50_000.0;
-/// The search ends when the lowest rate that was missed is at most this much above the highest that was held.
+/// The search ends when the ratio of the lowest missed rate to the highest sustained rate is at most this.
 const PRECISION: f64 = 1.05;
 /// Maximum number of steps of the search.
 const MAX_STEPS: usize = 12;
 
-/// What to measure.
+/// Settings of the measurement.
 #[derive(Debug, Clone)]
 pub struct Setup {
-    /// The only rate to measure; without one, the highest is searched.
+    /// The only rate to measure. If absent, the highest sustainable rate is searched.
     pub rate: Option<f64>,
     /// Length of each load.
     pub load_for: Duration,
-    /// Connections.
+    /// Number of connections.
     pub clients: u32,
     /// Folder for temporary histories.
     pub folder: PathBuf,
 }
 
-/// The figures.
+/// Results of the measurement.
 #[derive(Debug, Serialize)]
 pub struct LoadReport {
-    /// Every load, in the order in which they were measured.
+    /// All loads, in the order in which they were measured.
     pub steps: Vec<Step>,
-    /// The highest rate that was asked for and held.
+    /// The highest requested rate that was sustained.
     pub highest_per_s: Option<f64>,
-    /// Connections.
+    /// Number of connections.
     pub clients: u32,
     /// The figures of `redis-benchmark`.
     pub redis_benchmark: Vec<RedisRow>,
-    /// Why there are none.
+    /// Why `redis_benchmark` is empty.
     pub redis_missing: Option<String>,
 }
 
-/// Measures. `say` reports progress.
+/// Measures the load generator. `say` reports progress.
 ///
 /// # Errors
 /// If the null system, the folder or the machine fails.
@@ -68,7 +68,7 @@ pub fn measure(setup: &Setup, say: &dyn Fn(&str)) -> Result<LoadReport, String> 
     };
     let highest_per_s = highest(&steps);
     let (redis_benchmark, redis_missing) = match setup.rate {
-        // One rate is measured to see whether it holds, not for a comparison.
+        // A single rate is measured to see whether it can be sustained, not for a comparison.
         Some(_) => (vec![], None),
         None => {
             say("redis-benchmark");
@@ -104,12 +104,12 @@ fn highest(steps: &[Step]) -> Option<f64> {
 }
 
 impl LoadReport {
-    /// Whether every rate that was asked for by name held, or the search reached the target.
+    /// Whether the requested rate was sustained or, without one, the search reached the target.
     pub fn is_met(&self, rate: Option<f64>) -> bool {
         self.highest_per_s.is_some_and(|highest| highest >= rate.unwrap_or(TARGET_PER_S))
     }
 
-    /// The figures as text.
+    /// Formats the figures as text.
     pub fn text(&self) -> String {
         let mut out = format!(
             "the load generator against a null system in another process: open loop, {} connections, recorder and online judge on\n\n",

@@ -1,6 +1,6 @@
-//! A null system: one process that answers every request at once, from memory. What a load on it measures is the load generator.
+//! A null system: one process that answers every request immediately, from memory. A load on it therefore measures the load generator.
 //!
-//! It speaks the client protocol of the bundled server and keeps a register for each key, so that the judge has something to judge.
+//! It speaks the client protocol of the bundled server and stores a register for each key, so that the recorded history can be judged.
 
 use bytes::BytesMut;
 use heckle_server::client_protocol::{
@@ -15,11 +15,11 @@ use std::rc::Rc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Name of the cluster and of its one node.
+/// Name of the cluster.
 pub const CLUSTER: &str = "null";
 /// Name of the node.
 pub const NODE: &str = "n1";
-/// The line on stdout once it listens.
+/// Line printed on stdout once the process listens.
 pub const READY: &str = "ready";
 
 type Registers = Rc<RefCell<HashMap<Vec<u8>, Vec<u8>>>>;
@@ -27,7 +27,7 @@ type Registers = Rc<RefCell<HashMap<Vec<u8>, Vec<u8>>>>;
 /// Serves clients until stdin ends.
 ///
 /// # Errors
-/// If the address cannot be listened on.
+/// If it cannot listen on the address.
 pub fn serve(listen: SocketAddr) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| format!("cannot start: {e}"))?;
     tokio::task::LocalSet::new().block_on(&runtime, async {
@@ -38,7 +38,7 @@ pub fn serve(listen: SocketAddr) -> Result<(), String> {
         loop {
             let (stream, _) = listener.accept().await.map_err(|e| format!("cannot accept a client: {e}"))?;
             let registers = registers.clone();
-            // A client that breaks off or does not speak the protocol only loses its connection.
+            // A client that disconnects or violates the protocol only loses its own connection.
             tokio::task::spawn_local(async move { serve_client(stream, &registers).await });
         }
     })
@@ -63,7 +63,7 @@ async fn serve_client(mut stream: TcpStream, registers: &Registers) -> Option<()
                 ToNode::Request(request) => ToClient::Response(answer(request, registers)).encode(&mut out),
             }
         }
-        // All requests that arrived together are answered together.
+        // Answer together all requests that arrived together.
         stream.write_all_buf(&mut out).await.ok()?;
     }
 }

@@ -1,4 +1,4 @@
-//! The figure of a generator that many people know: `redis-benchmark` against `redis-server`, if both are installed.
+//! Figures of a well-known load generator for comparison: `redis-benchmark` against `redis-server`, if both are installed.
 
 use heckle_engine::orphans::end_with_parent;
 use heckle_loopback::LoopbackClaim;
@@ -10,26 +10,26 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Requests of each test.
+/// Number of requests per test.
 const REQUESTS: &str = "500000";
-/// Connections, which is the default of `redis-benchmark`.
+/// Number of connections: the default of `redis-benchmark`.
 const CLIENTS: &str = "50";
-/// Requests that each connection has in flight: the default, and enough that system calls are shared.
+/// Number of requests in flight per connection: the default, and enough for system calls to be shared.
 const PIPELINES: [&str; 2] = ["1", "16"];
 /// Time limit for the server to answer.
 const READY_TIMEOUT: Duration = Duration::from_secs(10);
 const ASK_EVERY: Duration = Duration::from_millis(10);
 
-/// What `redis-benchmark` reports about one test.
+/// Report of `redis-benchmark` on one test.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RedisRow {
-    /// The command: `SET`, `GET`.
+    /// The command: `SET` or `GET`.
     pub command: String,
-    /// Requests in flight per connection.
+    /// Number of requests in flight per connection.
     pub pipeline: u32,
     /// Requests per second, in a closed loop.
     pub per_s: f64,
-    /// 99th percentile of its latency.
+    /// 99th percentile of latency, in milliseconds.
     pub p99_ms: f64,
 }
 
@@ -47,10 +47,10 @@ impl Drop for Server {
     }
 }
 
-/// Measures SET and GET. The error says what is missing or went wrong.
+/// Measures SET and GET. The error states what is missing or went wrong.
 ///
 /// # Errors
-/// If a program is not installed or does not do its work.
+/// If a program is not installed or fails.
 pub(super) fn measure(folder: &Path) -> Result<Vec<RedisRow>, String> {
     let missing = |program: &str| {
         format!("skipped: there is no program `{program}` on PATH (Debian and Ubuntu: apt-get install redis-server redis-tools)")
@@ -117,7 +117,7 @@ fn answers(addr: SocketAddr) -> bool {
     ask().unwrap_or(false)
 }
 
-/// Reads the table: a line with the names of the columns, then a line for each test, every field in quotation marks.
+/// Parses the table: a line with the column names, then a line per test, with every field in quotation marks.
 fn parse(csv: &str, pipeline: u32) -> Vec<RedisRow> {
     let fields = |line: &str| line.split(',').map(|field| field.trim().trim_matches('"').to_owned()).collect::<Vec<_>>();
     let mut lines = csv.lines().map(fields);

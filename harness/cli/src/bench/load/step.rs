@@ -1,4 +1,4 @@
-//! One load on the null system, at one rate: what was sent, how late, and at what cost.
+//! One load on the null system, at one rate: what was sent, how late, and at what processor cost.
 
 use super::null;
 use crate::clock::RunClock;
@@ -22,11 +22,11 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Load before the window, for connections and caches.
+/// Length of the load before the window, to open connections and warm up caches.
 const WARMUP: Span = Span::ms(500);
 /// Time limit for the null system to listen.
 const READY_TIMEOUT: Duration = Duration::from_secs(10);
-/// Maximum number of open operations: an eighth of a second at half a million a second.
+/// Maximum number of open operations: about an eighth of a second at half a million operations per second.
 const MAX_IN_FLIGHT: u32 = 65_536;
 
 /// The load of a step.
@@ -40,43 +40,43 @@ pub(super) struct StepLoad {
 /// The figures of one step.
 #[derive(Debug, Clone, Serialize)]
 pub struct Step {
-    /// Operations per second that were asked for.
+    /// Requested rate, in operations per second.
     pub asked_per_s: f64,
-    /// Operations per second that were sent in the window.
+    /// Rate at which operations were sent in the window, per second.
     pub issued_per_s: f64,
-    /// Time from when an operation was due to when it was sent, median.
+    /// Median time from when an operation was due until it was sent, in milliseconds.
     pub late_p50_ms: f64,
-    /// The same, 99th percentile.
+    /// 99th percentile of the same time, in milliseconds.
     pub late_p99_ms: f64,
-    /// Time from when an operation was due to its reply, 99th percentile.
+    /// 99th percentile of the time from when an operation was due until its reply, in milliseconds.
     pub latency_p99_ms: f64,
-    /// Operations without an ok.
+    /// Number of operations without an ok.
     pub not_ok: u64,
-    /// Arrivals that were never sent.
+    /// Number of arrivals that were never sent.
     pub unsent: u64,
-    /// Processor time of the thread that sends and receives, per operation.
+    /// Processor time per operation of the thread that sends and receives, in microseconds.
     pub client_us_per_op: f64,
-    /// Processor time of the threads that record, judge and pace, per operation.
+    /// Processor time per operation of the threads that record, judge and pace, in microseconds.
     pub record_us_per_op: f64,
-    /// Processor time of the null system, per operation.
+    /// Processor time per operation of the null system, in microseconds.
     pub null_us_per_op: f64,
 }
 
 impl Step {
-    /// Whether the generator kept its promise: every operation sent and answered, and 99 of 100 within `late`.
+    /// Whether the generator sustained the rate: every operation was sent and answered, and 99 of 100 were sent within `late`.
     pub fn holds(&self, late: Duration) -> bool {
         let issued = self.issued_per_s >= 0.99 * self.asked_per_s;
         issued && self.late_p99_ms < late.as_secs_f64() * 1e3 && self.not_ok == 0 && self.unsent == 0
     }
 }
 
-/// The null system as a child process. Dropping it ends it.
+/// The null system as a child process. Dropping it ends the process.
 struct NullNode {
     child: Child,
 }
 
 impl NullNode {
-    /// Starts it and waits until it listens. If it ends before it is dropped, `stop` ends the load.
+    /// Starts the process and waits until it listens. If it ends before it is dropped, it ends the load through `stop`.
     fn start(listen: SocketAddr, stop: &Stop) -> Result<NullNode, String> {
         let program = std::env::current_exe().map_err(|e| format!("this program cannot find itself: {e}"))?;
         let mut command = Command::new(program);
@@ -89,7 +89,7 @@ impl NullNode {
         let watch = move || {
             let mut lines = BufReader::new(stdout).lines();
             let _ = send.send(lines.next().is_some_and(|line| line.is_ok_and(|line| line == null::READY)));
-            // It prints nothing more: the next thing to read is its end.
+            // It prints nothing more, so the next read returns at its end.
             let _ = lines.next();
             stop.ask(StopReason::Broken("the null system ended before its load did".to_owned()));
         };
@@ -113,18 +113,18 @@ impl Drop for NullNode {
     }
 }
 
-/// The processor time that a process has used, to the clock tick of the kernel.
+/// Returns the processor time used by a process, with the resolution of a kernel clock tick.
 fn processor_time_of(pid: u32) -> Duration {
     let stat = heckle_results::input::kernel(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // The name of the program may contain blanks; fields are counted after it.
+    // The name of the program may contain spaces, so count fields after it.
     let fields: Vec<&str> = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace().collect();
     let ticks = |place: usize| fields.get(place).and_then(|ticks| ticks.parse::<u64>().ok()).unwrap_or(0);
-    // SAFETY: reads a constant of the system.
+    // SAFETY: `sysconf` has no preconditions.
     let per_s = unsafe { libc::sysconf(libc::_SC_CLK_TCK) }.max(1) as f64;
     Duration::from_secs_f64((ticks(11) + ticks(12)) as f64 / per_s)
 }
 
-/// The processor time of this process or of this thread.
+/// Returns the processor time of this process or of this thread.
 fn processor_time(clock: libc::clockid_t) -> Duration {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `now` is a valid place for the result, and both clocks exist on every Linux.
@@ -200,13 +200,13 @@ fn plan(load: StepLoad) -> Result<Plan, String> {
     Plan::resolve(&settings, systems::all())
 }
 
-/// The figures that the history shows.
+/// Computes the figures from the history.
 fn of_history(history: &History, window: (Nanos, Nanos)) -> Step {
     let sent: Vec<&Operation> = history.ops.iter().filter(|op| window.0 <= op.intended && op.intended < window.1).collect();
     let ms = |spans: Vec<u64>, q: f64| quantile(spans, q) / 1e6;
     let late = || sent.iter().map(|op| op.invoked.since(op.intended).0).collect();
     let latency = sent.iter().filter(|op| matches!(op.outcome, Outcome::Ok(_))).map(|op| op.completed.since(op.intended).0).collect();
-    // The window is that of the clock: what was sent in it, whenever it was due.
+    // The window is on the clock: count ops sent within it, whenever they were due.
     let issued = history.ops.iter().filter(|op| window.0 <= op.invoked && op.invoked < window.1).count();
     Step {
         asked_per_s: 0.0,
@@ -222,7 +222,7 @@ fn of_history(history: &History, window: (Nanos, Nanos)) -> Step {
     }
 }
 
-/// Zero if there are no values.
+/// Returns a quantile, or zero if there are no values.
 fn quantile(mut values: Vec<u64>, q: f64) -> f64 {
     if values.is_empty() {
         return 0.0;

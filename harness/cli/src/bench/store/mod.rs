@@ -1,5 +1,5 @@
-//! The node's write-ahead log compared with other stores, with the records that a replica writes, as printed by `heckle bench store`.
-//! Each measurement is a separate process on an empty folder, which kills itself when its last batch is durable. Then this process
+//! Compares the node's write-ahead log with other stores, using the records that a replica writes, for `heckle bench store`. Each
+//! measurement is a separate process on an empty folder, which kills itself once its last batch is durable. This process then
 //! recovers the data and compares it with the expected state. Repetitions of the stores alternate, and medians are reported.
 
 mod syncs;
@@ -14,10 +14,10 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Records per batch: the sizes that occur with one client and with fifty, and somewhat beyond.
+/// Numbers of records per batch: the sizes that occur with one client and with fifty, and a larger one.
 const BATCH_SIZES: [usize; 3] = [1, 8, 64];
 
-/// How to compile in the other stores.
+/// Message that explains how to compile in the other stores.
 pub const STORES_MISSING: &str = "fjall and redb are not compiled in; build with `cargo build --release --features stores`";
 
 /// Settings of the measurement.
@@ -25,7 +25,7 @@ pub const STORES_MISSING: &str = "fjall and redb are not compiled in; build with
 pub struct Setup {
     /// Number of repetitions, over which medians are taken.
     pub repetitions: u32,
-    /// Batches per repetition.
+    /// Number of batches per repetition.
     pub batches: u32,
     /// Parent folder for the data of the stores.
     pub folder: PathBuf,
@@ -35,7 +35,7 @@ pub struct Setup {
 #[derive(Debug, Clone, PartialEq)]
 struct Repetition {
     written: Written,
-    /// Bytes of the blocks of all files after the kill.
+    /// Disk space allocated to all files after the kill, in bytes.
     disk_bytes: u64,
     recovery_ms: f64,
     recovered_records: u64,
@@ -53,10 +53,10 @@ struct Row {
     syncs_per_batch: Result<f64, String>,
 }
 
-/// Measures every store that is compiled in. Reports progress to `tell`.
+/// Measures every store that is compiled in. Reports progress to `progress`.
 ///
 /// # Errors
-/// If a measurement fails, or a store does not contain what was written to it.
+/// If a measurement fails, or a store does not contain the data written to it.
 pub fn measure(setup: &Setup, progress: &dyn Fn(&str)) -> Result<Measurements, String> {
     let scratch = ScratchFolder::new(&setup.folder)?;
     let mut measured = Measurements { setup: setup.clone(), rows: vec![] };
@@ -66,7 +66,7 @@ pub fn measure(setup: &Setup, progress: &dyn Fn(&str)) -> Result<Measurements, S
         let mut rows: Vec<Row> = Candidate::ALL.iter().map(|store| Row::new(*store, per_batch, &expected)).collect();
         for round in 0..setup.repetitions {
             progress(&format!("batches of {per_batch}: repetition {} of {}", round + 1, setup.repetitions));
-            // The stores alternate in going first.
+            // The stores take turns going first.
             let first = round as usize % rows.len();
             rows.rotate_left(first);
             for row in &mut rows {
@@ -101,7 +101,7 @@ fn repetition(store: Candidate, workload: &Workload, folder: &Path, expected: &S
     Ok(Repetition { written, disk_bytes, recovery_ms: recovery.took.as_secs_f64() * 1e3, recovered_records: recovery.records })
 }
 
-/// The command of a child process that writes this workload.
+/// Builds the command of a child process that writes this workload.
 fn child_command(store: Candidate, workload: &Workload, folder: &Path) -> Result<Command, String> {
     let this = std::env::current_exe().map_err(|e| format!("cannot find this program's own file: {e}"))?;
     let mut command = Command::new(this);
@@ -109,7 +109,7 @@ fn child_command(store: Candidate, workload: &Workload, folder: &Path) -> Result
     Ok(command)
 }
 
-/// Parses the figures of a child process, which ends by a signal after it has printed them.
+/// Parses the figures of a child process, which prints them and then ends by a signal.
 fn parse_figures(store: Candidate, out: &std::process::Output) -> Result<Written, String> {
     let failed = |why: &str| format!("{}: {why}; {}", store.name(), String::from_utf8_lossy(&out.stderr).trim());
     if out.status.signal() != Some(libc::SIGKILL) {
@@ -118,7 +118,7 @@ fn parse_figures(store: Candidate, out: &std::process::Output) -> Result<Written
     serde_json::from_slice(&out.stdout).map_err(|e| failed(&format!("its process printed no figures: {e}")))
 }
 
-/// The work of a child process: writes, prints the figures to standard output, and ends as in a crash.
+/// Runs a child process: writes the workload, prints the figures to standard output, and ends as in a crash.
 ///
 /// # Errors
 /// If the store fails.
@@ -127,14 +127,14 @@ pub fn store_child(store: &str, folder: &Path, per_batch: usize, batches: usize)
         let json = serde_json::to_string(written).expect("plain data has a JSON form");
         let mut out = std::io::stdout().lock();
         if writeln!(out, "{json}").and_then(|()| out.flush()).is_ok() {
-            // SAFETY: a signal to this process itself. It does not return.
+            // SAFETY: sends a signal to this process itself, and does not return.
             unsafe { libc::kill(libc::getpid(), libc::SIGKILL) };
         }
     });
     outcome.map_err(|e| e.to_string())
 }
 
-/// Bytes of the blocks of all files. File lengths may include holes.
+/// Returns the disk space allocated to all files, in bytes. File lengths would include holes.
 fn disk_bytes(folder: &Path) -> std::io::Result<u64> {
     let mut sum = 0;
     for entry in std::fs::read_dir(folder)? {
@@ -145,7 +145,7 @@ fn disk_bytes(folder: &Path) -> std::io::Result<u64> {
     Ok(sum)
 }
 
-/// The folder of the stores' data during the measurement, removed when dropped.
+/// The folder for the stores' data during the measurement. It is removed when this is dropped.
 struct ScratchFolder(PathBuf);
 
 impl ScratchFolder {
@@ -156,7 +156,7 @@ impl ScratchFolder {
         Ok(scratch)
     }
 
-    /// Returns an empty folder for the next store, after removing that of the last one.
+    /// Returns an empty folder for the next store, after removing the previous one.
     fn empty(&self) -> Result<PathBuf, String> {
         let folder = self.0.join("data");
         if folder.exists() {

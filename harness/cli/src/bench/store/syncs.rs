@@ -1,6 +1,6 @@
-//! Counts syncs with `strace` at the kernel interface, which all stores use. It has separate passes, since `strace` slows a process
-//! down. It counts every call of every thread that waits for the disk. `sync_file_range` is not included, as it makes nothing
-//! durable.
+//! Counts syncs with `strace` at the kernel interface, which all stores use. Syncs are counted in separate passes, since `strace`
+//! slows down a process. It counts every call of every thread that waits for the disk. `sync_file_range` is not included, as it
+//! makes nothing durable.
 
 use super::{ScratchFolder, child_command};
 use heckle_results::input;
@@ -11,8 +11,8 @@ use std::process::{Command, Stdio};
 
 const SYNC_CALLS: [&str; 5] = ["fsync", "fdatasync", "msync", "syncfs", "sync"];
 
-/// Syncs per batch, or why they cannot be counted here. The syncs of the initial writes are counted in a separate pass and
-/// subtracted.
+/// Returns the syncs per batch, or the reason why they cannot be counted here. The syncs of the initial writes are counted
+/// in a separate pass and subtracted.
 pub(super) fn per_batch(store: Candidate, workload: &Workload, scratch: &ScratchFolder) -> Result<Result<f64, String>, String> {
     let before = Workload { batches: 0, ..workload.clone() };
     let (before, all) = match (count(store, &before, scratch)?, count(store, workload, scratch)?) {
@@ -33,7 +33,7 @@ fn count(store: Candidate, workload: &Workload, scratch: &ScratchFolder) -> Resu
         Err(e) => return Err(format!("cannot run strace: {e}")),
         Ok(out) => out,
     };
-    // Only a child that ran to its end prints figures.
+    // Only a child that ran to completion prints figures.
     if serde_json::from_slice::<serde_json::Value>(&out.stdout).is_err() {
         return Ok(Err(format!("strace cannot watch a process here: {}", String::from_utf8_lossy(&out.stderr).trim())));
     }
@@ -41,7 +41,7 @@ fn count(store: Candidate, workload: &Workload, scratch: &ScratchFolder) -> Resu
     Ok(Ok(log.lines().filter(|line| is_sync(line)).count() as u64))
 }
 
-/// Whether a line of strace is the start of such a call. A call that another thread interrupts has a second line.
+/// Whether a line of `strace` is the start of a sync call. A call interrupted by another thread has a second line.
 fn is_sync(line: &str) -> bool {
     let call = line.trim_start_matches(|c: char| c.is_ascii_digit() || c.is_whitespace());
     call.split_once('(').is_some_and(|(name, _)| SYNC_CALLS.contains(&name))

@@ -20,7 +20,7 @@ struct Medians {
     p50_us: f64,
     p99_us: f64,
     longest_us: f64,
-    /// Bytes written to disk for each byte of records.
+    /// Bytes written to disk per byte of records.
     wrote: Option<f64>,
     disk_mib: f64,
     recovery_ms: f64,
@@ -49,7 +49,7 @@ impl Row {
 }
 
 impl Measurements {
-    /// The table as text.
+    /// Formats the table as text.
     #[must_use]
     pub fn text(&self) -> String {
         let (setup, workload) = (&self.setup, Workload::new(1, 1));
@@ -104,7 +104,7 @@ impl Measurements {
         text
     }
 
-    /// All repetitions and the medians as JSON.
+    /// Returns all repetitions and the medians as JSON.
     #[must_use]
     pub fn json(&self) -> Json {
         let repetition = |r: &Repetition| json!({"written": r.written, "disk_bytes": r.disk_bytes, "recovery_ms": r.recovery_ms, "recovered_records": r.recovered_records});

@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader};
 const LIVE: &str = "plan/20260102T000000Z-0002";
 const HOSTILE: &str = "</script><img src=x onerror=alert(1)>\u{1b}[2J";
 
-/// A run of this process in progress.
+/// Returns the results of a run in progress in this process.
 fn running() -> Results {
     let mut results = Results { harness: alive::this_process(), started_utc: "2026-01-02T00:00:00Z".into(), ..Results::default() };
     results.run_id = "20260102T000000Z-0002".into();
@@ -35,7 +35,7 @@ impl Rig {
     fn write(&self, file: &str, text: &str) {
         let path = self.root.join("runs").join(LIVE).join(file);
         std::fs::create_dir_all(path.parent().expect("a folder")).expect("writable");
-        // Replaced atomically, as a run does, so that a reader sees a whole file.
+        // Replace the file atomically, as a run does, so that a reader sees a complete file.
         let temp = path.with_extension("tmp");
         std::fs::write(&temp, text).and_then(|()| std::fs::rename(&temp, &path)).expect("writable");
     }
@@ -43,7 +43,7 @@ impl Rig {
     fn watch(&self, target: &str) -> Events {
         let mut stream = self.connect();
         write!(stream, "GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("sent");
-        // Long enough for a busy machine; a test that waits this long has failed.
+        // Long enough for a busy machine: a test that waits this long has failed.
         stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a socket");
         Events(BufReader::new(stream))
     }
@@ -52,7 +52,7 @@ impl Rig {
 struct Events(BufReader<TcpStream>);
 
 impl Events {
-    /// The next event: its name and its data. The name is empty at the end of the stream.
+    /// Returns the name and data of the next event. The name is empty at the end of the stream.
     fn next(&mut self) -> (String, serde_json::Value) {
         let (mut name, mut data) = (String::new(), serde_json::Value::Null);
         loop {

@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 const RUN: &str = "plan/20260101T000000Z-0001";
 const SECRET: &str = "the secret outside";
 
-/// A folder of runs next to a secret file, and a server for it.
+/// A folder of runs next to a secret file, and a server for the folder.
 struct Rig {
     root: PathBuf,
     address: SocketAddr,
@@ -65,7 +65,7 @@ impl Rig {
     /// Sends bytes and returns the whole response.
     fn send(&self, bytes: &[u8]) -> String {
         let mut stream = self.connect();
-        // The server may refuse, and close, before it has read everything.
+        // The server may refuse the request and close before it has read everything.
         let _ = stream.write_all(bytes);
         let mut reply = vec![];
         let _ = stream.read_to_end(&mut reply);
@@ -249,10 +249,10 @@ fn bad_requests_get_their_status() {
         assert_eq!(status(&reply), want, "{}", request.chars().take(60).collect::<String>());
         assert_eq!(header(&reply, "Allow").is_some(), want == 405);
     }
-    // A second request on the connection is not read.
+    // A second request on the same connection is not read.
     let two = rig.send(format!("GET /assets/icon.svg HTTP/1.1\r\n{host}GET / HTTP/1.1\r\n{host}").as_bytes());
     assert_eq!(two.matches("HTTP/1.1 ").count(), 1, "{two}");
-    // A request that ends early, and one that never begins.
+    // One request ends early, and one never begins.
     let mut early = rig.connect();
     early.write_all(b"GET / HT").expect("sent");
     early.shutdown(std::net::Shutdown::Write).expect("open");

@@ -1,5 +1,5 @@
-//! The arms of a comparison, from flags, plan or preset: each is applied to the common settings and checked against the others before
-//! the first run. Arms differ only in the settings that they state.
+//! The arms of a comparison, read from flags, plan or preset. Each arm is applied to the common settings and checked against the
+//! others before the first run. Arms differ only in the settings that they state.
 
 use crate::cli::CompareArgs;
 use crate::plan::settings::{ArmSettings, ArmValue, Expect, Settings};
@@ -14,9 +14,9 @@ use std::collections::BTreeMap;
 
 /// Default number of pairs.
 const PAIRS: u32 = 10;
-/// More pairs would take days.
+/// Maximum number of pairs. More would take days.
 const MAX_PAIRS: u32 = 1_000;
-/// More arms do not fit into a table.
+/// Maximum number of arms. More would not fit into a table.
 const MAX_ARMS: usize = 6;
 /// Maximum length of an arm's name, in characters.
 const MAX_NAME: usize = 32;
@@ -26,9 +26,9 @@ const MAX_NAME: usize = 32;
 pub(in crate::verbs) struct ArmPlan {
     /// Its name, which is also the name of the folder of its runs.
     pub(in crate::verbs) name: String,
-    /// The settings that it states, as they were written.
+    /// The settings that it states, exactly as written.
     pub(in crate::verbs) stated: BTreeMap<String, String>,
-    /// The common settings with its own applied.
+    /// The common settings, overridden by its own.
     pub(in crate::verbs) settings: Settings,
 }
 
@@ -37,22 +37,22 @@ pub(in crate::verbs) struct ArmPlan {
 pub(super) struct Experiment {
     /// Its name, which is also the name of its folder.
     pub(super) name: String,
-    /// The seed of the seeds and the order of all runs.
+    /// The seed from which the order and the seeds of all runs are derived.
     pub(super) seed: Seed,
-    /// The arms; the first is the reference.
+    /// The arms. The first one is the reference.
     pub(super) arms: Vec<ArmPlan>,
     /// Number of pairs of runs.
     pub(super) pairs: u32,
-    /// Whether to make all pairs, even if too many were dropped to support any claim.
+    /// Whether to run all pairs, even if too many were dropped to support any claim.
     pub(super) finish: bool,
     /// Whether all arms are the same (`--aa`).
     pub(super) aa: bool,
-    /// The share of the machine that other processes may use.
+    /// Maximum share of the machine that other processes may use.
     pub(super) noise_limit: f64,
     pub(super) late_limit: f64,
     /// The rate of all arms.
     pub(super) rate: Rate,
-    /// Whether arms differ in how they bound state: pruning or time to live.
+    /// Whether arms differ in how they bound state, by pruning or by time to live.
     pub(super) state_differs: bool,
     /// Planned length of a run.
     pub(super) run_for: std::time::Duration,
@@ -65,7 +65,7 @@ pub(super) struct Experiment {
 /// Checks everything that can be checked before the first run.
 ///
 /// # Errors
-/// The setting that is invalid, and valid ones.
+/// The invalid setting, and the valid ones.
 pub(super) fn experiment(args: &CompareArgs) -> Result<Experiment, String> {
     let (base, name, arms) = read_arms(args)?;
     let seed = match args.arms.seed.as_deref().or(base.seed.as_deref()) {
@@ -117,7 +117,7 @@ pub(in crate::verbs) type Stated = BTreeMap<String, String>;
 /// An arm's name and settings.
 pub(in crate::verbs) type Named = (String, Stated);
 
-/// Returns the common settings, the name of the comparison, and the settings of each arm.
+/// Returns the common settings, the name of the comparison, and the name and settings of each arm.
 fn read_arms(args: &CompareArgs) -> Result<(Settings, String, Vec<Named>), String> {
     let flags = args.settings.settings();
     let file = match (&args.plan, &args.preset) {
@@ -138,15 +138,15 @@ fn read_arms(args: &CompareArgs) -> Result<(Settings, String, Vec<Named>), Strin
             );
         }
         (0, true) => arms.push(("a".into(), Stated::new())),
-        // A single arm is compared with the plan as it is.
+        // A single arm is compared with the unmodified plan.
         (1, false) => arms.insert(0, ("as-planned".into(), Stated::new())),
         _ => {}
     }
     Ok((base, name, arms))
 }
 
-/// Drops what a preset says about the load of its workload if a flag names another workload: a rate that suits one is far too low or
-/// too high for another, whose runs would not count.
+/// Drops a preset's load settings if a flag names another workload: a rate that suits one workload may be far too low or too high
+/// for another, whose runs would then not count.
 fn fit_load(mut preset: Settings, flags: &Settings, notify: bool) -> Settings {
     let Some(workload) = flags.load.workload.as_deref().filter(|w| preset.load.workload.as_deref() != Some(w)) else { return preset };
     let rate = preset.load.rate.take();
@@ -158,7 +158,7 @@ fn fit_load(mut preset: Settings, flags: &Settings, notify: bool) -> Settings {
     preset
 }
 
-/// Finds the comparison that `--preset` names.
+/// Finds the comparison named by `--preset`.
 fn preset(name: &str) -> Result<&'static plans::Embedded, String> {
     let all: Vec<&str> = plans::presets().map(|(name, _)| name).collect();
     let found = plans::presets().find(|(preset, _)| *preset == name);
@@ -186,7 +186,7 @@ pub(in crate::verbs) fn parse_arm(text: &str) -> Result<Named, String> {
     Ok((name.trim().to_owned(), stated))
 }
 
-/// Returns name and settings of an `[[arm]]` entry.
+/// Returns the name and settings of an `[[arm]]` entry.
 pub(in crate::verbs) fn arm_from_file(arm: &ArmSettings) -> Named {
     let text = |value: &ArmValue| match value {
         ArmValue::Whole(n) => n.to_string(),
@@ -217,7 +217,7 @@ pub(in crate::verbs) fn arm(base: &Settings, name: String, stated: Stated) -> Re
     Ok(ArmPlan { name, stated, settings })
 }
 
-/// Returns the arms to run: with `--aa` the first one twice, otherwise all, which must differ.
+/// Returns the arms to run: with `--aa` the first one twice, otherwise all of them, which must differ.
 pub(in crate::verbs) fn arms_to_run(mut arms: Vec<ArmPlan>, aa: bool) -> Result<Vec<ArmPlan>, String> {
     if aa {
         let mut again = arms[0].clone();
@@ -266,7 +266,7 @@ fn check_comparable(arms: &[ArmPlan], plans: &[Plan]) -> Result<(), String> {
             ));
         }
     }
-    // One arm may state what is the default of the other.
+    // One arm may state explicitly what is the other's default.
     let nameless = |plan: &Plan| Settings { name: None, ..plan.resolved.clone() };
     for (i, plan) in plans.iter().enumerate() {
         let twin = (0..i).find(|j| nameless(&plans[*j]) == nameless(plan) && arms[*j].settings != arms[i].settings);
@@ -281,7 +281,7 @@ fn check_comparable(arms: &[ArmPlan], plans: &[Plan]) -> Result<(), String> {
 }
 
 impl Experiment {
-    /// Returns the plan of an arm's run in a pair. All arms of a pair share its seed, and so its schedule.
+    /// Returns the plan of an arm's run in a pair. All arms of a pair share its seed, and therefore its schedule.
     ///
     /// # Errors
     /// If the arm's settings are invalid.
@@ -293,13 +293,13 @@ impl Experiment {
         Plan::resolve(&settings, crate::systems::all()).map_err(|e| format!("arm `{}`: {e}", arm.name))
     }
 
-    /// The seed of all runs of a pair.
+    /// Returns the seed of all runs of a pair.
     pub(super) fn pair_seed(&self, pair: u32) -> Seed {
         self.seed.part(&format!("pair/{pair}"))
     }
 
-    /// The order of the arms within a pair, drawn anew for each pair. So a drift of the machine affects all arms alike, which is the
-    /// only assumption of the sign-flip tests.
+    /// Returns the order of the arms within a pair, which is drawn anew for each pair. A drift of the machine thus affects all arms
+    /// alike, which is the only assumption of the sign-flip tests.
     pub(super) fn order(&self, pair: u32) -> Vec<usize> {
         let mut rng = self.seed.stream(&format!("order/{pair}"));
         let mut order: Vec<usize> = (0..self.arms.len()).collect();

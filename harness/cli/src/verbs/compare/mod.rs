@@ -1,7 +1,7 @@
 //! `heckle compare`: runs the same plan in pairs with one setting changed, and reports what differs, by how much, and with what
 //! certainty. See `docs/comparing.md`.
 
-pub(super) mod arms; // `sweep` reads arms the same way
+pub(super) mod arms; // also used by `sweep`, which reads arms in the same way
 mod runner;
 
 use crate::build_info::build_info;
@@ -75,7 +75,7 @@ fn compare(experiment: &Experiment, args: &CompareArgs) -> Result<(CompareFolder
     Ok((folder, comparison))
 }
 
-/// Everything that is fixed before the first run.
+/// Returns the comparison as planned, with everything that is fixed before the first run.
 fn planned_comparison(experiment: &Experiment) -> Comparison {
     let (load, rate_per_s) = match experiment.rate {
         Rate::PerSecond(rate) => (LoadMode::EqualOfferedLoad, Some(rate)),
@@ -112,7 +112,7 @@ fn planned_comparison(experiment: &Experiment) -> Comparison {
     }
 }
 
-/// The stopping rule. It does not depend on the figures.
+/// Describes the stopping rule, which does not depend on the figures.
 fn stop_rule(experiment: &Experiment) -> String {
     let pairs = experiment.pairs;
     let dropped = match (experiment.finish, (pairs as usize) < PAIRS_NEEDED) {
@@ -125,7 +125,7 @@ fn stop_rule(experiment: &Experiment) -> String {
     format!("after {pairs} pairs, whatever they show; a violation ends its arm{dropped}")
 }
 
-/// The command that repeats the comparison, with the seed that was drawn.
+/// Returns the command that repeats the comparison with the same seed.
 fn repeat_command(experiment: &Experiment) -> String {
     let mut words: Vec<String> = std::env::args().skip(1).map(|a| rerun::quote(&a)).collect();
     if !words.iter().any(|w| w == "--seed" || w.starts_with("--seed=")) {

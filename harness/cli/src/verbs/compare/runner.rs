@@ -1,5 +1,5 @@
-//! Makes the runs pair by pair, in an order drawn for each pair, each on a fresh cluster. Until the last run has ended, a run is only
-//! checked for whether it counts, and no effect is computed.
+//! Executes the runs pair by pair, in an order drawn for each pair, each on a fresh cluster. Until the last run has ended, runs are
+//! only checked for whether they count, and no effect is computed.
 
 use super::arms::Experiment;
 use crate::build_info::build_info;
@@ -28,14 +28,14 @@ use std::path::Path;
 pub(super) struct CompletedRuns {
     /// The runs.
     pub(super) made: Vec<MeasuredRun>,
-    /// Whether it ended as planned or was interrupted.
+    /// Whether the comparison ended as planned or was interrupted.
     pub(super) ending: Ending,
 }
 
-/// Makes all runs below `folder`. Adds violations to `comparison` as they occur.
+/// Executes all runs below `folder`. Adds violations to `comparison` as they occur.
 ///
 /// # Errors
-/// If the harness or the machine fails. The comparison ends then, because an arm whose first run fails would fail again.
+/// If the harness or the machine fails. This ends the comparison, because an arm whose first run fails would fail again.
 pub(super) fn run_pairs(experiment: &Experiment, comparison: &mut Comparison, folder: &Path, quiet: bool) -> Result<CompletedRuns, String> {
     let mut made: Vec<MeasuredRun> = vec![];
     let mut announced = false;
@@ -87,7 +87,7 @@ pub(super) fn run_pairs(experiment: &Experiment, comparison: &mut Comparison, fo
     Ok(CompletedRuns { made, ending })
 }
 
-/// Says what the first pair shows about the others.
+/// Describes what the first pair predicts for the others.
 fn pilot_line(pilot: &Pilot, experiment: &Experiment) -> String {
     let mend = if pilot.mend.is_empty() { String::new() } else { format!("\n  to mend it: {}", pilot.mend) };
     let goes_on = match (pilot.hopeless, experiment.finish, experiment.pairs) {
@@ -99,8 +99,7 @@ fn pilot_line(pilot: &Pilot, experiment: &Experiment) -> String {
     format!("the first pair does not count: {}{mend}\n  {goes_on}", pilot.why)
 }
 
-/// Returns a message if too many pairs were dropped to support any claim. A comparison that was planned with too few pairs is made
-/// anyway.
+/// Returns a message if too many pairs were dropped to support any claim. A comparison planned with too few pairs is run anyway.
 fn no_claim_possible(experiment: &Experiment, comparison: &Comparison, made: &[MeasuredRun], done: u32) -> Option<String> {
     let needed = comparison.design.pairs_needed;
     let possible = pairs_possible(comparison, made.iter().map(|m| &m.run), done);
@@ -161,7 +160,7 @@ fn read_figures(folder: &RunFolder, results: &Results) -> Result<RunFigures, Str
     Ok(compute_figures(&history, &measure::analyze(&history), results))
 }
 
-/// One line for a completed run: its own figures, without a comparison.
+/// Formats one line for a completed run, with its own figures but no comparison.
 fn run_line(pairs: u32, made: &MeasuredRun, violated: bool) -> String {
     let run = &made.run;
     let whole = made.taken.readings.get(&Phase::Whole);
@@ -179,9 +178,9 @@ fn run_line(pairs: u32, made: &MeasuredRun, violated: bool) -> String {
     words.join("  ")
 }
 
-/// The planned duration of all runs, in words.
+/// Formats the planned duration of all runs.
 pub(super) fn planned_duration(experiment: &Experiment) -> String {
-    /// Time for start, judgement and plots of a run, in addition to its plan.
+    /// Time for start, judgement and plots of a run, in addition to its planned duration.
     const RUN_OVERHEAD_MS: f64 = 2_500.0;
     let runs = f64::from(experiment.pairs) * experiment.arms.len() as f64;
     let each_ms = experiment.run_for.as_secs_f64() * 1e3 + RUN_OVERHEAD_MS;

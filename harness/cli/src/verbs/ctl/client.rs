@@ -1,6 +1,6 @@
 //! A blocking client that sends one request on one connection, for `heckle ctl`.
 //!
-//! Until the request is written, nothing could have happened. After that, only an answer shows what happened.
+//! Until the request is written, the operation cannot have happened. After that, only an answer shows whether it did.
 
 use bytes::BytesMut;
 use heckle_server::client_protocol::{
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 /// broken connection cannot.
 const NODE_TIMEOUT_PERCENT: u32 = 90;
 
-/// A connection after the node's welcome.
+/// A connection on which the node's welcome has been received.
 pub(super) struct NodeClient {
     addr: SocketAddr,
     stream: TcpStream,
@@ -25,7 +25,7 @@ pub(super) struct NodeClient {
     pub(super) welcome: Welcome,
 }
 
-/// Why there is no answer.
+/// Reason why there is no answer.
 #[derive(Debug)]
 pub(super) enum CallError {
     /// Nothing was sent, so nothing happened.
@@ -38,7 +38,7 @@ impl NodeClient {
     /// Connects and completes the handshake.
     ///
     /// # Errors
-    /// If there is no such node at the address.
+    /// If the expected node is not at the address.
     pub(super) fn connect(addr: SocketAddr, expected: &ExpectedNode, timeout: Duration) -> Result<NodeClient, String> {
         let deadline = Instant::now() + timeout;
         let stream = TcpStream::connect_timeout(&addr, timeout).and_then(|stream| stream.set_nodelay(true).map(|()| stream));

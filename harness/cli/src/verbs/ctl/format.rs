@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 /// Parses a value into bytes.
 ///
 /// # Errors
-/// If the text does not have that form.
+/// If the text does not have the given form.
 pub(super) fn parse_value(text: &str, form: ValueForm) -> Result<Vec<u8>, String> {
     match form {
         ValueForm::Text => Ok(text.as_bytes().to_vec()),
@@ -32,7 +32,7 @@ pub(super) fn format_value(bytes: &[u8], form: ValueForm) -> String {
     }
 }
 
-/// The exit code of an answer. An unmet condition is an answer and not a failure, but scripts need to branch on it.
+/// Returns the exit code of an answer. An unmet condition is an answer, not a failure, but scripts need to branch on it.
 pub(super) fn exit_code(outcome: &Outcome) -> u8 {
     match outcome {
         Outcome::Applied | Outcome::Value { .. } | Outcome::Fate { fate: Fate::Applied } => exit::OK,
@@ -43,7 +43,8 @@ pub(super) fn exit_code(outcome: &Outcome) -> u8 {
     }
 }
 
-/// The data of an answer: the value that was read, or the value that did not match. `None` for a key that was never written.
+/// Returns the data of an answer: the value that was read, or the value that did not match. Returns `None` for a key that
+/// was never written.
 pub(super) fn outcome_value(outcome: &Outcome, form: ValueForm) -> Option<String> {
     match outcome {
         Outcome::Value { value } | Outcome::ConditionNotMet { current: value } => value.as_deref().map(|v| format_value(v, form)),
@@ -106,7 +107,7 @@ fn counted(n: u32, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
-/// The whole answer as JSON. Fields that the history also has use the same names.
+/// Returns the whole answer as JSON. Fields that also occur in the history have the same names.
 pub(super) fn json(node: &str, key: &str, response: &Response, form: ValueForm) -> Json {
     let (outcome, why, value) = match &response.outcome {
         Outcome::Applied => ("applied", None, None),

@@ -1,5 +1,5 @@
 //! `heckle ctl`: sends one request to one node. Data goes to stdout, explanations to stderr, and the exit code shows the outcome: 0
-//! done or read, 2 unknown, 3 condition not met, 4 not done or node not reached, 64 usage error.
+//! done or read, 2 unknown, 3 condition not met, 4 not done or node unreachable, 64 usage error.
 
 mod client;
 mod format;
@@ -55,7 +55,7 @@ fn run_operation(key: &str, call: Result<Call, String>, to: &CtlTarget) -> ExitC
         Ok(client) => client,
         Err(e) => return super::broken("ctl", &e),
     };
-    // Drawn from all 64 bits, so that no other client of the cluster has the same id.
+    // Drawn from all 64 bits, so that no other client of the cluster is likely to have the same id.
     let op = OpId { client: rand::random(), seq: 1 };
     let node = client.welcome.identity.node.clone();
     match client.call(op, key, call) {

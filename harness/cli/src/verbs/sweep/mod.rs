@@ -1,8 +1,8 @@
-//! `heckle sweep`: runs the same plan at several values of one setting and reports the curve, its knee, or the highest rate that holds.
-//! See `docs/sweep.md`.
+//! `heckle sweep`: runs the same plan at several values of one setting and reports the curve, its knee, or the highest sustainable
+//! rate. See `docs/sweep.md`.
 
-mod request; // from flags and plan to a validated sweep
-mod resume; // from the folder of an earlier sweep
+mod request; // turns flags and a plan into a validated sweep
+mod resume; // reads the folder of an earlier sweep
 
 use crate::build_info::build_info;
 use crate::cli::SweepArgs;
@@ -27,7 +27,7 @@ use request::Request;
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// A sweep that can begin: its design, its folder and its results so far.
+/// A sweep that is ready to begin: its design, its folder and its results so far.
 struct Session {
     spec: Spec,
     folder: SweepFolder,
@@ -72,7 +72,7 @@ pub(super) fn main(args: &SweepArgs) -> ExitCode {
     }
 }
 
-/// Creates the folder of a new sweep, with everything that `--resume` needs.
+/// Creates the folder of a new sweep, with all files that `--resume` needs.
 fn begin(request: Request, args: &SweepArgs) -> Result<Session, String> {
     let Request { spec, name, design, budget } = request;
     check_limits(&spec)?;
@@ -113,7 +113,7 @@ fn check_limits(spec: &Spec) -> Result<(), String> {
     Ok(())
 }
 
-/// Makes the runs, draws and stores everything.
+/// Executes the runs, draws the charts and stores everything.
 fn sweep(session: Session, args: &SweepArgs) -> Result<(SweepFolder, Sweep), String> {
     let Session { spec, folder, sweep, budget } = session;
     let (noise_limit, build) = (sweep.design.noise_limit, build_info());
@@ -125,7 +125,7 @@ fn sweep(session: Session, args: &SweepArgs) -> Result<(SweepFolder, Sweep), Str
     Ok((folder, sweep))
 }
 
-/// Runs on real processes.
+/// Executes runs on real processes.
 struct RealRuns<'a> {
     spec: &'a Spec,
     folder: &'a SweepFolder,
@@ -160,7 +160,7 @@ impl Hooks for RealRuns<'_> {
     }
 }
 
-/// The command that repeats the sweep, with the seed that was drawn.
+/// Returns the command that repeats the sweep with the same seed.
 fn repeat_command(spec: &Spec) -> String {
     let mut words: Vec<String> = std::env::args().skip(1).map(|a| rerun::quote(&a)).collect();
     if !words.iter().any(|w| w == "--seed" || w.starts_with("--seed=")) {
@@ -169,7 +169,7 @@ fn repeat_command(spec: &Spec) -> String {
     format!("heckle {}", words.join(" "))
 }
 
-/// Marks a sweep as running in this process again.
+/// Marks a sweep as running in this process.
 fn begin_session(sweep: &mut Sweep) {
     sweep.head.status = Status::Running;
     sweep.sessions += 1;

@@ -1,4 +1,4 @@
-//! From flags, plan or preset to a validated sweep: arms are read as `heckle compare` reads them.
+//! Turns flags, plan or preset into a validated sweep. Arms are read in the same way as for `heckle compare`.
 
 use crate::cli::SweepArgs;
 use crate::plan::file::did_you_mean;
@@ -22,7 +22,7 @@ pub(super) struct Request {
     pub(super) spec: Spec,
     /// Name of the preset or the plan.
     pub(super) name: String,
-    /// The design as it is stored.
+    /// The design in its stored form.
     pub(super) design: Design,
     /// Time limit.
     pub(super) budget: Option<Duration>,
@@ -31,7 +31,7 @@ pub(super) struct Request {
 /// Checks everything that can be checked before the first run.
 ///
 /// # Errors
-/// The mistake, and what would be valid.
+/// The mistake and what would be valid.
 pub(super) fn request(args: &SweepArgs) -> Result<Request, String> {
     let file = match (&args.plan, &args.preset) {
         (Some(plan), _) => plans::read(plan)?,
@@ -63,14 +63,14 @@ pub(super) fn request(args: &SweepArgs) -> Result<Request, String> {
     plan_length(spec, name, args, &flags, &of_file)
 }
 
-/// Whether flags set the setting of the axis.
+/// Whether flags set the axis's own setting.
 fn states(flags: &Settings, key: &str) -> bool {
     let load = toml::Table::try_from(&flags.load).unwrap_or_default();
     let cluster = toml::Table::try_from(&flags.cluster).unwrap_or_default();
     load.contains_key(key) || cluster.contains_key(key)
 }
 
-/// Leaves out arms that cannot run, and decides the length of the points.
+/// Leaves out arms that cannot run, and determines the length of the points.
 fn plan_length(mut spec: Spec, name: String, args: &SweepArgs, flags: &Settings, of_file: &SweepSettings) -> Result<Request, String> {
     spec.leave_out_missing_systems()?;
     if let Some(why) = spec.arms.iter().find_map(|a| a.left_out.clone()).filter(|_| !args.arms.arms.is_empty() || spec.arms.len() == 1) {
@@ -97,7 +97,7 @@ fn plan_length(mut spec: Spec, name: String, args: &SweepArgs, flags: &Settings,
     Ok(Request { spec, name, design, budget: budget.map(|b| b.0) })
 }
 
-/// Applies the arms to the common settings. Without arms the plan itself is the only one.
+/// Applies the arms to the common settings. If there are none, the plan itself is the only arm.
 fn arms(base: &Settings, stated: Vec<Named>) -> Result<Vec<ArmSpec>, String> {
     let stated = if stated.is_empty() { vec![("as-planned".to_owned(), BTreeMap::new())] } else { stated };
     let arms = stated.into_iter().map(|(name, stated)| arm(base, name, stated)).collect::<Result<Vec<ArmPlan>, String>>()?;
@@ -105,7 +105,7 @@ fn arms(base: &Settings, stated: Vec<Named>) -> Result<Vec<ArmSpec>, String> {
     Ok(arms_to_run(arms, false)?.into_iter().map(spec).collect())
 }
 
-/// Finds the sweep that `--preset` names.
+/// Finds the sweep named by `--preset`.
 fn preset(name: &str) -> Result<&'static plans::Embedded, String> {
     let all: Vec<&str> = plans::sweep_presets().map(|(name, _)| name).collect();
     let found = plans::sweep_presets().find(|(preset, _)| *preset == name);

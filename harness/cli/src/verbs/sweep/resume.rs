@@ -1,4 +1,4 @@
-//! Continues a sweep from its folder. Design, seed and the settings of the arms come from there; only the budget may be new.
+//! Continues a sweep from its folder. The design, the seed and the settings of the arms come from there. Only the budget may be new.
 
 use super::{Session, begin_session};
 use crate::cli::SweepArgs;
@@ -18,7 +18,7 @@ use std::time::Duration;
 /// Opens the folder and checks that its sweep can continue here.
 ///
 /// # Errors
-/// The reason why not.
+/// The reason why it cannot continue.
 pub(super) fn session(root: &Path, args: &SweepArgs) -> Result<Session, String> {
     let at = |e: String| format!("--resume {}: {e}", root.display());
     if args.settings.settings() != Settings::default() {

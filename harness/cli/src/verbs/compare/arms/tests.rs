@@ -29,7 +29,7 @@ fn every_preset_makes_sense() {
     }
 }
 
-/// A preset's rate fits its own workload: 20 intents a second leave a mutex idle, so that runs would not count.
+/// A preset's rate suits its own workload only: 20 intents per second would leave a mutex idle, and its runs would not count.
 #[test]
 fn a_preset_with_another_workload_runs_at_the_rate_of_that_workload() {
     let rate = |workload: Option<&str>, rate: Option<Rate>| {

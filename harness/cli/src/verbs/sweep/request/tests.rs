@@ -55,7 +55,7 @@ fn the_length_of_a_point_follows_from_the_budget() {
 #[test]
 fn systems_can_be_arms() {
     let request = request(&args("rate=100,200", &["bundled", "etcd:system=etcd"]));
-    // Without etcd, an arm that names it is an error that says what to install.
+    // If etcd is not installed, an arm that names it is an error that states what to install.
     match request {
         Ok(request) => assert_eq!(request.spec.describe_arms().expect("arms")[1].system, "etcd"),
         Err(e) => assert!(e.contains("etcd"), "{e}"),
