@@ -1,5 +1,5 @@
 //! Run folders: their schema, charts and reports. Everything here is a function of a history and a verdict; only `folder` and
-//! `compare::folder` touch files. Modules in reading order; those of private folders are re-exported below:
+//! `compare::folder` touch files. Modules in reading order, with those of private folders re-exported below:
 #![forbid(unsafe_code)]
 
 pub mod utc; // UTC dates and times, without reading a clock

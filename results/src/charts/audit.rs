@@ -1,5 +1,5 @@
-//! Collects where text is drawn, so that tests find text that is cut off or overlaps other text. Nothing is collected unless
-//! [`record`] asks for it.
+//! Collects the positions of drawn text, so that tests can find text that is cut off or overlaps other text. Nothing is
+//! collected outside of [`record`].
 
 use std::cell::RefCell;
 
@@ -10,7 +10,7 @@ pub struct Sheet {
     pub width: f64,
     /// Height of the picture in pixels.
     pub height: f64,
-    /// Every text, in the order in which they were drawn.
+    /// Every text, in drawing order.
     pub texts: Vec<TextBox>,
 }
 
@@ -29,7 +29,7 @@ pub struct TextBox {
     pub height: f64,
 }
 
-/// Overlaps of at most this many pixels are not seen.
+/// Maximum overlap, in pixels, that is not reported.
 const TOLERANCE: f64 = 1.0;
 
 thread_local! {
@@ -43,7 +43,7 @@ pub fn record<T>(draw: impl FnOnce() -> T) -> (T, Vec<Sheet>) {
     (drawn, SHEETS.take().unwrap_or_default())
 }
 
-/// Begins a picture of this size.
+/// Starts recording a picture of this size.
 pub(crate) fn begin(width: f64, height: f64) {
     SHEETS.with_borrow_mut(|sheets| {
         if let Some(sheets) = sheets {
@@ -67,14 +67,14 @@ impl TextBox {
         meet(self.x, self.width, other.x, other.width) && meet(self.y, self.height, other.y, other.height)
     }
 
-    /// The same text one pixel further is how bold letters are drawn.
+    /// Whether this is the second copy of a bold text, which is drawn twice, one pixel apart.
     fn is_bold_of(&self, other: &TextBox) -> bool {
         self.words == other.words && (self.x - other.x).abs() <= TOLERANCE && (self.y - other.y).abs() <= TOLERANCE
     }
 }
 
 impl Sheet {
-    /// Describes every text that is cut off, and every two texts that overlap.
+    /// Describes every text that is cut off, and every pair of overlapping texts.
     pub fn complaints(&self) -> Vec<String> {
         let mut found = vec![];
         for (i, text) in self.texts.iter().enumerate() {

@@ -1,16 +1,16 @@
-//! Scales: positions of values on an axis, and round numbers for its labels.
+//! Scales: positions of values on an axis, and round numbers for the axis's labels.
 
 /// The mapping of values to positions on an axis.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Scale {
-    /// Linear: equal steps are equal differences.
+    /// Linear: equal steps represent equal differences.
     Linear {
         /// Value at the lower end.
         min: f64,
         /// Value at the upper end.
         max: f64,
     },
-    /// Logarithmic: equal steps are equal ratios.
+    /// Logarithmic: equal steps represent equal ratios.
     Log {
         /// Value at the lower end, above zero.
         min: f64,
@@ -49,7 +49,7 @@ impl Scale {
         Scale::Log { min: down(min), max: up(max * 1.1) }
     }
 
-    /// Returns the position of `value`: 0 at the lower end, 1 at the upper one. Values outside of the scale are clamped.
+    /// Returns the position of `value`: 0 at the lower end, 1 at the upper end. Values outside the scale are clamped.
     pub fn place(self, value: f64) -> f64 {
         let share = match self {
             Scale::Linear { min, max } => (value - min) / (max - min),
@@ -89,7 +89,7 @@ fn power_of_ten(x: f64) -> f64 {
     10f64.powf(x.log10().floor())
 }
 
-/// Returns a step of 1, 2 or 5 times a power of ten that divides `span` into at most about `wanted` parts.
+/// Returns a step of 1, 2 or 5 times a power of ten that divides `span` into about `wanted` parts at most.
 fn round_step(span: f64, wanted: usize) -> f64 {
     let rough = (span / wanted.max(1) as f64).max(1e-9);
     let base = power_of_ten(rough);

@@ -1,7 +1,7 @@
 //! A pixel buffer, and its encoding as a small PNG.
 //!
 //! The PNG has a palette: text and points use few colours, so a chart of a hundred thousand points stays below 150 kB. True
-//! colour would take three times as much.
+//! colour would take three times as much space.
 
 use super::audit;
 use plotters::coord::Shift;
@@ -49,7 +49,7 @@ impl Canvas {
         BitMapBackend::with_buffer(&mut self.rgb, (self.width, self.height)).into_drawing_area()
     }
 
-    /// Blends `colour` into one pixel: `alpha` 0 leaves it as it is, 1 replaces it. Positions outside of the canvas are ignored.
+    /// Blends `colour` into one pixel: an `alpha` of 0 leaves it unchanged, and 1 replaces it. Positions outside the canvas are ignored.
     pub fn blend(&mut self, x: i32, y: i32, colour: RGBColor, alpha: f64) {
         let inside = x >= 0 && y >= 0 && x < self.width as i32 && y < self.height as i32;
         if !inside {
@@ -70,7 +70,7 @@ impl Canvas {
         encoder.set_depth(png::BitDepth::Eight);
         encoder.set_palette(palette);
         encoder.set_compression(png::Compression::High);
-        // Neighbouring palette entries are not similar colours, so pixel differences compress worse than the pixels.
+        // Neighbouring palette entries are not similar colours, so pixel differences compress worse than the pixels themselves.
         encoder.set_filter(png::Filter::NoFilter);
         let mut writer = encoder.write_header().expect("writing to memory does not fail");
         writer.write_image_data(&indices).expect("the buffer has the size of the header");
@@ -93,7 +93,7 @@ impl Canvas {
         }
         let mut by_count: Vec<([u16; 3], u32, [u8; 3])> =
             counts.into_iter().map(|(key, (n, sum))| (key, n, sum.map(|s| ((s + n / 2) / n) as u8))).collect();
-        // Ties are sorted by colour, so that the same chart gives the same bytes.
+        // Break ties by colour, so that the same chart always yields the same bytes.
         by_count.sort_by(|a, b| (b.1, a.0).cmp(&(a.1, b.0)));
         let kept: Vec<[u8; 3]> = by_count.iter().take(MAX_COLOURS).map(|(_, _, mean)| *mean).collect();
         let nearest = |mean: [u8; 3]| -> u8 {

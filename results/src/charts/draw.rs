@@ -1,4 +1,4 @@
-//! Text and shapes, as all charts draw them.
+//! Draws text and shapes for all charts.
 
 use super::audit;
 use super::canvas::Area;
@@ -8,7 +8,7 @@ use plotters::element::{PathElement, Polygon, Rectangle, Text};
 use plotters::prelude::{Color, FontDesc, FontFamily, FontStyle, RGBColor, ShapeStyle, TextStyle};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-/// The direction of hatching. It distinguishes parts of the same colour, also in print and for colour-blind readers.
+/// The direction of hatching. It distinguishes areas of the same colour, including in print and for colour-blind readers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hatch {
     /// Lines from lower left to upper right.
@@ -17,7 +17,7 @@ pub enum Hatch {
     Level,
 }
 
-/// Pixels between the lines of a hatching.
+/// Distance between hatching lines, in pixels.
 const HATCH_SPACING: i32 = 5;
 
 /// Returns a text style of `size` and `colour` with the given alignment.
@@ -28,7 +28,7 @@ pub fn text_style(size: i32, colour: RGBColor, h: HPos, v: VPos) -> TextStyle<'s
 
 /// Draws text.
 pub fn text(area: &Area<'_>, at: (i32, i32), words: &str, style: &TextStyle<'_>) {
-    // The font's box has more space above its letters than below them, so text centred by the box looks too high.
+    // The font's box has more space above the letters than below, so text centred by the box looks too high.
     let lower = if matches!(style.pos.v_pos, VPos::Center) { (style.font.get_size() / 6.0).round() as i32 } else { 0 };
     let at = (at.0, at.1 + lower);
     audit::add(|| text_box(area, at, words, style));
@@ -46,7 +46,7 @@ fn text_box(area: &Area<'_>, at: (i32, i32), words: &str, style: &TextStyle<'_>)
         };
     let y = f64::from(at.1)
         + match style.pos.v_pos {
-            // Where plotters draws the letters relative to the anchor.
+            // The offset of the letters from the anchor, as drawn by plotters.
             VPos::Top => -size * 0.1,
             VPos::Center => -size * 0.5,
             VPos::Bottom => -size * 0.9,
@@ -91,7 +91,7 @@ pub fn width(area: &Area<'_>, words: &str, style: &TextStyle<'_>) -> i32 {
     area.estimate_text_size(words, style).map_or(0, |(w, _)| w as i32)
 }
 
-/// Cuts `words` until they fit into `room` pixels.
+/// Truncates `words` to fit into `room` pixels.
 pub fn fit(area: &Area<'_>, words: &str, style: &TextStyle<'_>, room: i32) -> String {
     let letters = words.chars().count();
     let cut = (1..=letters).rev().map(|n| shorten(words, n)).find(|cut| width(area, cut, style) <= room);

@@ -1,6 +1,6 @@
-//! Starvation and its cause: the successes of the clients of each node, and below, how often the node was outbid at that time.
+//! Starvation and its cause: the successes of the clients of each node above, and below, how often the node was outbid at the same time.
 //!
-//! Nodes that compete are outbid at the same time and succeed rarely. A node that starves is outbid while others succeed.
+//! Competing nodes are outbid at the same time and rarely succeed. A starving node is outbid while others succeed.
 
 use super::Scene;
 use super::axis::{Scale, count};
@@ -11,10 +11,10 @@ use crate::series::NodeSlices;
 use plotters::prelude::{Color, RGBColor};
 use plotters::style::text_anchor::{HPos, VPos};
 
-/// Pixels between the two halves.
+/// Space between the two halves, in pixels.
 const GAP: i32 = 44;
 
-/// Draws the chart; `None` for a history without intents.
+/// Draws the chart. Returns `None` for a history without intents.
 pub(super) fn draw(scene: Scene<'_>) -> Option<Vec<u8>> {
     scene.measured.fairness.as_ref()?;
     let nodes = &scene.series.nodes;

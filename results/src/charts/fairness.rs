@@ -1,8 +1,8 @@
 //! Fairness: the successes of each client over time, and how long intents waited.
 //!
 //! Each row is a client, labelled with its node. A cell is darker the more successes it contains, and pale red if the client had an
-//! intent and no success. Rows of the same node are adjacent, so a node that starves shows as a red block. The lower plot is the
-//! share of intents that succeeded within a time; ticks mark waits that were not observed to end.
+//! intent and no success. Rows of the same node are adjacent, so a starving node shows up as a red block. The lower plot shows the
+//! share of intents that succeeded within a given time. Ticks mark waits whose end was not observed.
 
 use super::axis::{Scale, Tick, digits, duration};
 use super::canvas::{Area, Canvas, HEIGHT};
@@ -15,7 +15,7 @@ use plotters::prelude::{Color, RGBColor, WHITE};
 use plotters::style::text_anchor::{HPos, VPos};
 use std::collections::BTreeMap;
 
-/// Maximum number of rows that can be read. The least served clients are drawn.
+/// Maximum number of readable rows. The least-served clients are drawn.
 const MAX_ROWS: usize = 30;
 /// Lower edge of the heat map.
 const MAP_BOTTOM: i32 = 420;
@@ -23,13 +23,13 @@ const MAP_BOTTOM: i32 = 420;
 const WAITS_TOP: i32 = 520;
 /// Approximate number of successes per cell for a client with an equal share.
 const SUCCESSES_PER_CELL: u64 = 3;
-/// A client with less than this share of the mean is marked.
+/// Share of the mean below which a client is marked as starving.
 const STARVING_BELOW: f64 = 0.25;
 /// Colour of a cell with an intent and no success.
 const NO_SUCCESS: RGBColor = RGBColor(232, 190, 212);
 const PALE: RGBColor = RGBColor(205, 228, 243);
 
-/// Draws the chart; `None` for a history without intents.
+/// Draws the chart. Returns `None` for a history without intents.
 pub(super) fn draw(scene: Scene<'_>) -> Option<Vec<u8>> {
     let fairness = scene.measured.fairness.as_ref()?;
     let rows = rows(fairness);
@@ -58,7 +58,7 @@ pub(super) fn draw(scene: Scene<'_>) -> Option<Vec<u8>> {
     Some(canvas.png())
 }
 
-/// Returns the least served clients, ordered by node and number.
+/// Returns the least-served clients, ordered by node and number.
 fn rows(fairness: &Fairness) -> Vec<&Group> {
     let mut rows: Vec<&Group> = fairness.clients.iter().collect();
     rows.sort_by_key(|g| g.won);
@@ -103,7 +103,7 @@ fn heat_map(area: &Area<'_>, plot: &Plot, scene: Scene<'_>, fairness: &Fairness,
     frame::fault_edges(area, plot, scene);
 }
 
-/// Draws names beside the rows. Starving clients are also labelled inside the row, which begins at column `from`.
+/// Draws names beside the rows. Starving clients are also labelled inside their row, which begins at column `from`.
 fn labels(area: &Area<'_>, plot: &Plot, fairness: &Fairness, rows: &[&Group], height: f64, from: i32) {
     let mean = fairness.clients.iter().map(|g| g.won).sum::<u64>() as f64 / fairness.clients.len().max(1) as f64;
     let size = (height as i32 - 2).clamp(8, SMALL);
@@ -115,7 +115,7 @@ fn labels(area: &Area<'_>, plot: &Plot, fairness: &Fairness, rows: &[&Group], he
         let style = frame::text_style(size, colour, HPos::Right, VPos::Center);
         frame::text(area, (plot.left - 8, middle), &frame::fit(area, &words, &style, plot.left - 12), &style);
         if poor {
-            // On a filled rectangle, since red text on red cells cannot be read.
+            // Drawn on a filled rectangle, since red text on red cells is unreadable.
             let words = format!("starves: {} won", group.won);
             let style = frame::text_style(size, WHITE, HPos::Left, VPos::Center);
             let (left, half) = (from + 8, size / 2 + 3);
@@ -171,7 +171,7 @@ fn waits(area: &Area<'_>, map: &Plot, fairness: &Fairness) {
     points.push((plot.column(longest), plot.row(before)));
     points.dedup();
     frame::line(area, points, BLUE.stroke_width(3));
-    // Overlapping crosses are drawn once.
+    // Overlapping crosses are drawn only once.
     let mut last: Option<i32> = None;
     for time in &curve.censored {
         let x = plot.column(time.as_ms_f64());

@@ -20,7 +20,7 @@ const BOTTOM: i32 = HEIGHT as i32 - 62;
 pub enum Mark {
     /// A dot.
     Dot,
-    /// A triangle that points up, for a lower bound.
+    /// A triangle pointing up, for a lower bound.
     AtLeast,
     /// A cross.
     Cross,
@@ -30,7 +30,7 @@ pub enum Mark {
     Fill,
     /// A hatched square.
     Hatched(Hatch),
-    /// A circle without filling.
+    /// An unfilled circle.
     Hollow,
     /// A circle around a dot.
     Ring,
@@ -65,7 +65,7 @@ impl Plot {
     }
 }
 
-/// Draws the title with the coloured verdict, and below it what the chart shows.
+/// Draws the title with the coloured verdict, and below it a description of the chart.
 pub fn title(area: &Area<'_>, caption: &Caption, shows: &str) {
     style::register_fonts();
     let style = text_style(TITLE, INK, HPos::Left, VPos::Top);
@@ -111,8 +111,7 @@ pub fn over_time(canvas: &mut Canvas, scene: Scene<'_>, shows: &str, y: Scale, y
     plot
 }
 
-/// Draws the same frame down to `bottom`, without lines and labels of the vertical axis, for charts that label their rows
-/// themselves.
+/// Draws the same frame down to `bottom`, but without the lines and labels of the vertical axis, for charts that label their own rows.
 pub fn rows_over_time(canvas: &mut Canvas, scene: Scene<'_>, shows: &str, bottom: i32, y: Scale) -> Plot {
     let area = canvas.area();
     let (top, lanes) = lanes::place(&area, scene, column(scene));
@@ -124,7 +123,7 @@ pub fn rows_over_time(canvas: &mut Canvas, scene: Scene<'_>, shows: &str, bottom
     plot
 }
 
-/// The upper edge of a plot below the fault lanes of this run.
+/// Returns the upper edge of a plot below the fault lanes of this run.
 pub(super) fn plot_top(canvas: &mut Canvas, scene: Scene<'_>) -> i32 {
     lanes::place(&canvas.area(), scene, column(scene)).0
 }
@@ -133,7 +132,7 @@ fn time_scale(scene: Scene<'_>) -> Scale {
     Scale::Linear { min: 0.0, max: scene.history.end.as_secs_f64().max(0.001) }
 }
 
-/// The column of a time in seconds.
+/// Returns a function from a time in seconds to its pixel column.
 fn column(scene: Scene<'_>) -> impl Fn(f64) -> i32 {
     let scale = time_scale(scene);
     move |s| LEFT + (scale.place(s) * f64::from(RIGHT - LEFT)).round() as i32
@@ -177,11 +176,11 @@ fn time_axis(area: &Area<'_>, plot: &Plot, scene: Scene<'_>) {
     for (v, words) in time_ticks(scene.history.end.as_secs_f64().max(0.001), 10) {
         let x = plot.column(v);
         line(area, vec![(x, plot.bottom), (x, plot.bottom + 5)], GREY);
-        // The first label stays clear of those of the vertical axis, and the last one inside the picture.
+        // The first label must not touch those of the vertical axis, and the last one must stay inside the picture.
         let half = width(area, &words, &labels) / 2;
         text(area, (x.clamp(plot.left + half - 4, WIDTH as i32 - 4 - half), plot.bottom + 8), &words, &labels);
     }
-    // The phases of a run, below the times. Figures do not cover the time before and after the load.
+    // Show the phases of the run below the times, since figures do not cover the time before and after the load.
     let Some((start, end)) = scene.history.header.load_window else {
         let words = "time since the start of the run";
         return text(area, (plot.right, plot.bottom + 34), words, &text_style(SMALL, GREY, HPos::Right, VPos::Top));
@@ -205,7 +204,7 @@ fn time_axis(area: &Area<'_>, plot: &Plot, scene: Scene<'_>) {
     }
 }
 
-/// Draws the edges of the fault bands again, for charts whose data cover the bands.
+/// Draws the edges of the fault bands again, for charts whose data covers the bands.
 pub fn fault_edges(area: &Area<'_>, plot: &Plot, scene: Scene<'_>) {
     for fault in &scene.measured.faults {
         for t in [fault.began, fault.end(scene.history.end)] {
@@ -233,17 +232,17 @@ pub(super) fn timeout(area: &Area<'_>, plot: &Plot, scene: Scene<'_>) {
     }
     let words = format!("op timeout {}", super::axis::duration(ms));
     let style = text_style(SMALL, GREY, HPos::Right, VPos::Bottom);
-    // Below the line if the upper edge is too near.
+    // Place the label below the line if the upper edge is too near.
     let at = if row - plot.top > 24 { row - 3 } else { row + 24 };
     text(area, (plot.right - 4, at), &words, &style);
 }
 
-/// Draws the legend: a row of symbols with their meaning, above the data.
+/// Draws the legend: a row of symbols with their meanings, above the data.
 pub fn legend(area: &Area<'_>, entries: &[(Mark, RGBColor, String)]) {
     let of_size = |size: i32| text_style(size, INK, HPos::Left, VPos::Center);
     let total = |size: i32| entries.iter().map(|(.., words)| 25 + width(area, words, &of_size(size)) + size + 8).sum::<i32>();
     let room = area.dim_in_pixel().0 as i32 - 24;
-    // Many entries are smaller, so that none is cut off.
+    // If there are many entries, use a smaller font, so that none is cut off.
     let size = [LABEL, SMALL, SMALL - 3].into_iter().find(|size| total(*size) <= room).unwrap_or(SMALL - 5);
     let (style, gap) = (of_size(size), size + 8);
     let each = room / entries.len().max(1) as i32 - 25 - gap;
@@ -275,7 +274,7 @@ pub fn legend(area: &Area<'_>, entries: &[(Mark, RGBColor, String)]) {
     }
 }
 
-/// Draws a circle without filling.
+/// Draws an unfilled circle.
 pub fn circle(area: &Area<'_>, at: (i32, i32), r: i32, colour: RGBColor) {
     area.draw(&Circle::new(at, r, colour.stroke_width(2))).expect("drawing into memory does not fail");
 }

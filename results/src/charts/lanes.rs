@@ -1,8 +1,8 @@
 //! Fault bars above a plot: one bar per fault, with kind and targets inside or beside it, in as many rows as needed.
 //!
-//! Labels never overlap, and none is missing as long as there is room for a number: if there are too many faults for full labels,
-//! the targets are left out; if that is not enough, every fault has its number, which the tables of the report have too. Above the
-//! bars is a row for the numbers of violations.
+//! Labels never overlap, and none is missing as long as there is room for a number. If there are too many faults for full labels,
+//! the targets are left out. If that is not enough, each fault is labelled with its number, which also appears in the tables of
+//! the report. Above the bars is a row for the numbers of violations.
 
 use super::Scene;
 use super::canvas::{Area, LANES_TOP, LEFT, RIGHT};
@@ -17,7 +17,7 @@ use plotters::style::text_anchor::{HPos, VPos};
 const MAX_LANES: usize = 4;
 /// Height of a row in pixels.
 pub(super) const HEIGHT: i32 = 23;
-/// Maximum length of a label in characters. The table in the report has it in full.
+/// Maximum length of a label, in characters. The table in the report contains the full label.
 const MAX_LABEL: usize = 28;
 
 /// The bar of a fault.
@@ -43,11 +43,11 @@ enum Detail {
     All,
     Kind,
     Number,
-    /// A number where there is room.
+    /// A number, where there is room.
     Room,
 }
 
-/// Assigns each fault to the first row that has room for it and its label. Returns the upper edge of the plot below the rows too.
+/// Assigns each fault to the first row that has room for it and its label. Also returns the upper edge of the plot below the rows.
 pub(super) fn place(area: &Area<'_>, scene: Scene<'_>, column: impl Fn(f64) -> i32) -> (i32, Vec<Bar>) {
     style::register_fonts();
     let try_with = |says| try_place(area, scene, &column, says);
@@ -57,12 +57,12 @@ pub(super) fn place(area: &Area<'_>, scene: Scene<'_>, column: impl Fn(f64) -> i
     (below.map_or(first_row(scene) + 26, |edge| edge + 32), bars)
 }
 
-/// The upper edge of the first row of bars, below the numbers of violations.
+/// Returns the upper edge of the first row of bars, below the numbers of violations.
 fn first_row(scene: Scene<'_>) -> i32 {
     LANES_TOP + if scene.violations.is_empty() { 0 } else { HEIGHT - 3 }
 }
 
-/// What to say about labels that are only numbers.
+/// Returns a remark about labels that are only numbers.
 pub(super) fn remark(bars: &[Bar]) -> &'static str {
     match bars.first().map(|bar| bar.detail) {
         Some(Detail::Number | Detail::Room) => "; faults by number, as in the report",
@@ -70,7 +70,7 @@ pub(super) fn remark(bars: &[Bar]) -> &'static str {
     }
 }
 
-/// Like [`place`] with a fixed level of detail; `None` if labels would overlap.
+/// Like [`place`], with a fixed level of detail. Returns `None` if labels would overlap.
 fn try_place(area: &Area<'_>, scene: Scene<'_>, column: &impl Fn(f64) -> i32, says: Detail) -> Option<Vec<Bar>> {
     let style = text_style(SMALL, INK, HPos::Left, VPos::Center);
     let mut free_from = [i32::MIN; MAX_LANES];
@@ -81,7 +81,7 @@ fn try_place(area: &Area<'_>, scene: Scene<'_>, column: &impl Fn(f64) -> i32, sa
         let words = label_text(fault, says);
         let wide = width(area, &words, &style);
         let inside = wide + 8 <= to - from;
-        // Inside the bar, else right of it, else left of it.
+        // Inside the bar if possible, otherwise to its right, otherwise to its left.
         let (x, left, right) = match (inside, to + 6 + wide <= RIGHT + 20) {
             (true, _) => (from + 4, from, to),
             (false, true) => (to + 6, from, to + 6 + wide),
@@ -104,13 +104,13 @@ fn label_text(fault: &FaultWindow, says: Detail) -> String {
     let label = match says {
         Detail::All => shorten(&fault.label(), MAX_LABEL),
         Detail::Kind => shorten(&fault.kind, MAX_LABEL),
-        // That there was no effect shows in the outline of the bar.
+        // The outline of the bar already shows whether there was no effect.
         Detail::Number | Detail::Room => return fault.id.to_string(),
     };
     if fault.effective { label } else { label + " (no effect)" }
 }
 
-/// Draws the numbers of violations, each above its line, where there is room.
+/// Draws the numbers of violations, each above its line, if there is room.
 fn violations(area: &Area<'_>, scene: Scene<'_>, bottom: i32) {
     let style = text_style(SMALL, VIOLATION, HPos::Left, VPos::Center);
     let scale = super::axis::Scale::Linear { min: 0.0, max: scene.history.end.as_secs_f64().max(0.001) };

@@ -1,8 +1,8 @@
-//! Every operation as a point: the time it was sent, and its latency from the due time.
+//! Every operation as a point: the time at which it was sent, and its latency from the due time.
 //!
 //! A million points do not fit into a thousand columns, so points are counted per cell of the chart, and the darkness of a cell
-//! shows the count on a log scale: single slow operations stay visible beside dense areas. If a cell contains two outcomes, their
-//! colours are mixed by count. Rare outcomes are drawn over frequent ones.
+//! shows the count on a log scale, so that single slow operations stay visible next to dense areas. If a cell contains two
+//! outcomes, their colours are mixed by count. Rare outcomes are drawn over frequent ones.
 
 use super::axis::{Scale, count, duration};
 use super::canvas::Canvas;
@@ -13,7 +13,7 @@ use heckle_history::{Nanos, Operation, Outcome, Seen};
 use plotters::prelude::RGBColor;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-/// Up to this number of operations, each gets its own dot. Beyond it, cells of a few pixels show the density.
+/// Maximum number of operations drawn as separate dots. Beyond it, cells of a few pixels show the density.
 const MAX_DOTS: usize = 30_000;
 /// Minimum distance between marks of rare outcomes, so that a thousand of them do not merge into a black bar.
 const MARK_GRID: i32 = 7;
@@ -67,7 +67,7 @@ fn points(canvas: &mut Canvas, plot: &Plot, scene: Scene<'_>) {
         let at = if dots { at } else { (at.0 & !1, at.1 & !1) };
         cells.entry(at).or_default()[class] += 1;
     }
-    // Drawn in an order that does not depend on the hash, so that the chart is the same every time.
+    // Draw in an order that does not depend on hashes, so that the chart is the same every time.
     let mut cells: Vec<_> = cells.into_iter().collect();
     cells.sort_unstable();
     let fullest = cells.iter().map(|(_, n)| n[0] + n[1]).max().unwrap_or(1);
@@ -78,7 +78,7 @@ fn points(canvas: &mut Canvas, plot: &Plot, scene: Scene<'_>) {
             dot(canvas, (x, y), hue);
             continue;
         }
-        // One operation is pale but visible, the fullest cell is nearly black. A cell is two by two pixels.
+        // A single operation is pale but visible, and the fullest cell is nearly black. A cell is two by two pixels.
         let weight = f64::from(total - 1).ln_1p() / f64::from(fullest - 1).ln_1p().max(1e-9);
         let colour = if weight < 0.5 { mix(PALE, hue, weight * 2.0) } else { mix(hue, NAVY, weight * 2.0 - 1.0) };
         for (dx, dy) in [(0, 0), (1, 0), (0, 1), (1, 1)] {

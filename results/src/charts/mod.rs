@@ -4,7 +4,7 @@
 
 pub mod axis; // scales, and round numbers for labels
 pub mod time_ticks; // labels of a time axis
-pub mod audit; // where text is drawn, for tests
+pub mod audit; // positions of drawn text, for tests
 pub mod canvas; // a pixel buffer, and its encoding as a small PNG
 pub mod style; // colours, sizes and the embedded font
 mod draw; // text and shapes
@@ -44,7 +44,7 @@ impl Caption {
     }
 }
 
-/// The data that charts are drawn from.
+/// The data from which charts are drawn.
 #[derive(Debug, Clone, Copy)]
 pub struct Scene<'a> {
     /// The history.
@@ -55,11 +55,12 @@ pub struct Scene<'a> {
     pub series: &'a Series,
     /// The title of the chart.
     pub caption: &'a Caption,
-    /// When violations and crashes showed, in seconds, with their numbers.
+    /// Times at which violations and crashes became visible, in seconds, with their numbers.
     pub violations: &'a [(f64, u32)],
 }
 
-/// Returns when each violation and crash of `results` showed: when the last of its operations was answered, or the node ended.
+/// Returns the time at which each violation and crash in `results` became visible: when the last of its operations was
+/// answered, or when the node ended.
 pub fn violations(history: &History, results: &Results) -> Vec<(f64, u32)> {
     let shown = |violation: &Violation| {
         let ops = history.ops.iter().filter(|op| violation.ops.contains(&op.op.0));
@@ -79,14 +80,14 @@ pub struct Picture {
     pub name: &'static str,
     /// Its path relative to the run folder, such as `plots/latency-raw.png`.
     pub file: &'static str,
-    /// Its description, for readers who cannot see it.
+    /// Text alternative, for readers who cannot see the picture.
     pub alt: &'static str,
     /// The contents of the file.
     pub png: Vec<u8>,
 }
 
 impl Picture {
-    /// Returns width and height in pixels, from the header of the file.
+    /// Returns the width and height in pixels, read from the header of the file.
     pub fn size(&self) -> (u32, u32) {
         let number = |at: usize| self.png.get(at..at + 4).map_or(0, |b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]));
         (number(16), number(20))
@@ -113,12 +114,12 @@ pub fn draw(scene: Scene<'_>) -> Vec<Picture> {
             recovery::draw(scene),
         ),
     ];
-    // Only if nodes report it: an imported history has no such figures.
+    // Drawn only if nodes report these figures, which an imported history does not have.
     pictures.extend(
         state_size::draw(scene)
             .map(|png| picture("state_size", "plots/state-size.png", "Bytes of protocol state by kind over time, with faults", png)),
     );
-    // Only if clients have intents.
+    // Drawn only if clients have intents.
     if let (Some(shares), Some(duel)) = (fairness::draw(scene), duel::draw(scene)) {
         let alt = "Intents won by each client over time, who starves, and the distribution of waits";
         pictures.push(picture("fairness", "plots/fairness.png", alt, shares));
@@ -128,7 +129,7 @@ pub fn draw(scene: Scene<'_>) -> Vec<Picture> {
     pictures
 }
 
-/// Mixes two colours: 0 is `a`, 1 is `b`.
+/// Mixes two colours. A `share` of 0 gives `a`, and 1 gives `b`.
 fn mix(a: RGBColor, b: RGBColor, share: f64) -> RGBColor {
     let channel = |a: u8, b: u8| (f64::from(a) * (1.0 - share) + f64::from(b) * share).round() as u8;
     RGBColor(channel(a.0, b.0), channel(a.1, b.1), channel(a.2, b.2))

@@ -15,7 +15,7 @@ pub(super) fn draw(scene: Scene<'_>) -> Vec<u8> {
     let mut canvas = Canvas::new();
     let plot = frame::over_time(&mut canvas, scene, &shows, Scale::from_zero(peak), "ops per second", digits);
     let area = canvas.area();
-    // Failures are at the bottom, where heights are easy to compare.
+    // Failures are at the bottom of the stack, where heights are easy to compare.
     type Count = fn(&Slice) -> u64;
     let parts: [(Count, RGBColor, Option<Hatch>); 6] = [
         (|s| s.unknown - s.unknown_applied - s.unknown_not_applied, VERMILLION, None),
@@ -35,7 +35,7 @@ pub(super) fn draw(scene: Scene<'_>) -> Vec<u8> {
             }
             let (low, high) = (plot.row(below as f64 / length), plot.row((below + n) as f64 / length));
             below += n;
-            // Bars touch. A bar that rounds to nothing is still drawn as a line, since a single unknown outcome matters.
+            // Bars touch each other. A bar too small to be visible is still drawn as a line, since even a single unknown outcome matters.
             let corners = [(left, high.min(low - 1)), (right, low)];
             frame::rectangle(&area, corners, colour.filled());
             if let Some(hatch) = hatch {
@@ -53,7 +53,7 @@ pub(super) fn draw(scene: Scene<'_>) -> Vec<u8> {
         entry(Mark::Fill, ORANGE, "failed", ops.failed),
         entry(Mark::Fill, VERMILLION, "unknown", untold),
     ];
-    // Only if fates were queried. Otherwise there is nothing to distinguish.
+    // Only if fates were queried: otherwise there is nothing to distinguish.
     if fates.applied + fates.not_applied > 0 {
         legend.push(entry(Mark::Hatched(Hatch::Rising), VERMILLION, "found applied", fates.applied));
         legend.push(entry(Mark::Hatched(Hatch::Level), VERMILLION, "found not applied", fates.not_applied));

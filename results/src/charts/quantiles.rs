@@ -1,6 +1,6 @@
-//! Percentiles of latency over time, a panel for each kind of operation, since reads and CASes cost differently. Slices hold about
-//! the same number of operations, and enough of them for the percentiles that are drawn. Lines of percentiles never cross: from
-//! below, they are the median, 90, 95 and 99 %. Gaps are time in which nothing was answered.
+//! Percentiles of latency over time, with a panel for each kind of operation, since the costs of reads and CASes differ. Slices
+//! hold about the same number of operations, and enough of them for the percentiles shown. Percentile lines never cross: from the
+//! bottom, they are the median, 90, 95 and 99 %. Gaps are periods in which nothing was answered.
 
 use super::Scene;
 use super::axis::{Scale, duration};
@@ -13,7 +13,7 @@ use plotters::element::Circle;
 use plotters::prelude::{Color, RGBAColor};
 use plotters::style::text_anchor::{HPos, VPos};
 
-/// Height of a panel, and of the space above it for its name and figures.
+/// Height of a panel, and of the space above it for its name and figures, in pixels.
 const PANEL: i32 = 190;
 const NAME: i32 = 34;
 /// Height of the axis with its labels.
@@ -36,7 +36,7 @@ pub(super) fn draw(scene: Scene<'_>) -> Vec<u8> {
     let totals = latency_slices::totals(scene.history);
     let mut kinds: Vec<&String> = by_kind.keys().collect();
     kinds.sort_by_key(|kind| (sort_rank(kind), kind.as_str()));
-    // The sum of one kind is that kind.
+    // With only one kind, the total would repeat it.
     if kinds.len() == 2 {
         kinds.retain(|kind| kind.as_str() != ALL);
     }
@@ -51,7 +51,7 @@ pub(super) fn draw(scene: Scene<'_>) -> Vec<u8> {
     let shows = "latency of ok ops, from when they were due";
     let first = frame::rows_over_time(&mut canvas, scene, shows, bottom, scale);
     let area = canvas.area();
-    // The frame has one plot from top to bottom; the space between the panels is cleared.
+    // The frame has a single plot from top to bottom, so clear the space between the panels.
     for (i, kind) in (0i32..).zip(&kinds) {
         let at = top + i * (PANEL + NAME);
         frame::rectangle(
@@ -78,13 +78,13 @@ pub(super) fn draw(scene: Scene<'_>) -> Vec<u8> {
     canvas.png()
 }
 
-/// The colour on white.
+/// Returns the colour as it appears on white.
 fn flat(colour: RGBAColor) -> plotters::prelude::RGBColor {
     let channel = |c: u8| (f64::from(c) * colour.3 + 255.0 * (1.0 - colour.3)).round() as u8;
     plotters::prelude::RGBColor(channel(colour.0), channel(colour.1), channel(colour.2))
 }
 
-/// The name of a panel, with the figures of the whole run.
+/// Draws the name of a panel, with the figures of the whole run.
 fn name(area: &Area<'_>, plot: &Plot, kind: &str, total: Option<&LatencySlice>) {
     let bold = frame::text_style(SMALL + 2, INK, HPos::Left, VPos::Bottom);
     let words = if kind == ALL { "all kinds" } else { kind };
@@ -105,7 +105,7 @@ fn percentiles(area: &Area<'_>, plot: &Plot, slices: &[LatencySlice]) {
             .expect("drawing into memory does not fail");
     }
     for (_, of, colour, wide) in lines() {
-        // A gap between two slices is a gap in the line.
+        // A gap between two slices becomes a gap in the line.
         let mut stretch: Vec<(i32, i32)> = vec![];
         let mut before: Option<f64> = None;
         let finish = |stretch: &mut Vec<(i32, i32)>| {
@@ -131,7 +131,7 @@ fn percentiles(area: &Area<'_>, plot: &Plot, slices: &[LatencySlice]) {
     }
 }
 
-/// Percentiles do not include unknown outcomes. Marks at the upper edge show where they occurred.
+/// Marks unknown outcomes at the upper edge, since percentiles do not include them.
 fn unanswered(area: &Area<'_>, plot: &Plot, scene: Scene<'_>, kind: &str) {
     let mut last = i32::MIN;
     for op in scene.history.ops.iter().filter(|op| kind == ALL || op.name() == kind) {

@@ -1,5 +1,5 @@
-//! Operations due, sent and answered per second. Where *sent* falls below *due*, the harness or the in-flight limit is the cause;
-//! where *answered* falls below *sent*, the cluster is.
+//! Operations due, sent and answered per second. If *sent* falls below *due*, the cause is the harness or the in-flight limit. If
+//! *answered* falls below *sent*, it is the cluster.
 
 use super::Scene;
 use super::axis::{Scale, digits, duration};
@@ -16,7 +16,7 @@ pub(super) fn draw(scene: Scene<'_>) -> Vec<u8> {
     let mut canvas = Canvas::new();
     let plot = frame::over_time(&mut canvas, scene, &shows, Scale::from_zero(peak), "ops per second", digits);
     let area = canvas.area();
-    // The last slice may be shorter than the others, which would look like a drop.
+    // Leave out the last slice: it may be shorter than the others, which would look like a drop.
     let whole = &slices[..slices.len().saturating_sub(1).max(1).min(slices.len())];
     type Count = fn(&Slice) -> u64;
     let lines: [(Count, _, _); 3] = [(|s| s.due, GREY, 7), (|s| s.invoked, INK, 2), (|s| s.answered, BLUE, 3)];

@@ -10,7 +10,7 @@ use crate::faults::{FaultWindow, Recovery};
 use plotters::prelude::Color;
 use plotters::style::text_anchor::{HPos, VPos};
 
-/// Maximum number of rows that can be read. The slowest faults are drawn.
+/// Maximum number of readable rows. The slowest faults are drawn.
 const MAX_ROWS: usize = 18;
 const TOP: i32 = 118;
 /// Height of a row.

@@ -1,4 +1,4 @@
-//! Bytes of protocol state over time: the fullest node by kind, stacked, and the others as lines.
+//! Bytes of protocol state over time: the fullest node by kind, stacked, and the other nodes as lines.
 
 use super::Scene;
 use super::axis::{Scale, bytes};
@@ -10,7 +10,7 @@ use heckle_history::event::{NodeEvent, STATE};
 use plotters::prelude::{Color, RGBColor};
 use std::collections::BTreeMap;
 
-/// The kinds, the lowest of the stack first: permanent data at the bottom, and data that pruning and expiry remove above it.
+/// The kinds, from the bottom of the stack to the top: permanent data at the bottom, and above it data that pruning and expiry remove.
 const KINDS: [(&str, &str, RGBColor); 5] = [
     ("data", "keys and values", GREY),
     ("promise", "promises", SKY),
@@ -44,7 +44,7 @@ pub(super) fn draw(scene: Scene<'_>) -> Option<Vec<u8>> {
         nodes.entry(event.node).or_default().push(StateSample::of(event));
     }
     let most = |looks: &[StateSample]| looks.iter().map(StateSample::total).max().unwrap_or(0);
-    // The first of several equal nodes, so that the chart is the same every time.
+    // Take the first of several equal nodes, so that the chart is the same every time.
     let (fullest, looks) = nodes.iter().rev().max_by_key(|(_, looks)| most(looks))?;
     let name = scene.history.names.node_name(*fullest);
     let shows = format!("bytes of protocol state: the fullest node, {name}, by kind, and the others as lines");

@@ -1,6 +1,6 @@
 //! Colours, sizes and the font.
 //!
-//! The font is embedded (a subset of DejaVu Sans; its licence is in `assets/`), so that a chart looks the same on a build machine
+//! The font is embedded (a subset of DejaVu Sans; its licence is in `assets/`), so that charts look the same on a build machine
 //! without fonts.
 
 use plotters::prelude::{FontStyle, RGBColor};
@@ -33,8 +33,8 @@ pub const FAULT: RGBColor = RGBColor(88, 92, 100);
 /// Band of a fault through the plot.
 pub const BAND: RGBColor = RGBColor(228, 229, 234);
 
-// After the colours of Okabe and Ito, darkened until each differs from white by a contrast of three and from every other one for
-// colour-blind readers. `tests/palette.rs` measures both, and holds the style sheet of the pages to the same colours.
+// Based on the colours of Okabe and Ito, darkened until each has a contrast of three against white and colour-blind readers can
+// tell it from every other one. `tests/palette.rs` measures both, and checks that the style sheet of the pages uses the same colours.
 /// Ok operations that took effect.
 pub const BLUE: RGBColor = RGBColor(0, 114, 178);
 /// Refused CASes.
@@ -45,7 +45,7 @@ pub const ORANGE: RGBColor = RGBColor(184, 135, 0);
 pub const VERMILLION: RGBColor = RGBColor(184, 60, 0);
 /// Valid results, and recovery.
 pub const GREEN: RGBColor = RGBColor(0, 158, 115);
-/// Violations, and what else is bad about a run.
+/// Violations and other bad findings about a run.
 pub const VIOLATION: RGBColor = RGBColor(142, 0, 79);
 /// The slow end of a scale of blues: high percentiles, full cells.
 pub const NAVY: RGBColor = RGBColor(8, 40, 80);
@@ -54,7 +54,7 @@ pub const NAVY: RGBColor = RGBColor(8, 40, 80);
 pub fn register_fonts() {
     static READY: Once = Once::new();
     READY.call_once(|| {
-        // The error has no details. Every test that draws shows that the file is a font.
+        // The error carries no details. Every test that draws proves that the file is a valid font.
         if register_font(FONT, FontStyle::Normal, FONT_FILE).is_err() {
             panic!("assets/DejaVuSans-subset.ttf is a font");
         }

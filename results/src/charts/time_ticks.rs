@@ -2,11 +2,11 @@
 
 use super::axis::{Scale, Tick, digits, duration};
 
-/// Steps in seconds from which an axis of minutes or hours takes its labels.
+/// Possible distances between labels, in seconds.
 const STEPS_S: [f64; 16] =
     [1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1_800.0, 3_600.0, 7_200.0, 21_600.0, 86_400.0];
 
-/// Returns times in seconds from 0 to `end_s` with their labels, about `wanted` of them.
+/// Returns about `wanted` times from 0 to `end_s`, in seconds, with their labels.
 pub fn time_ticks(end_s: f64, wanted: usize) -> Vec<(f64, String)> {
     if end_s <= 0.0 {
         return vec![(0.0, "0 s".to_owned())];

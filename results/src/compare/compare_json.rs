@@ -96,7 +96,7 @@ pub enum LoadMode {
 }
 
 impl LoadMode {
-    /// Its name in reports.
+    /// Returns its name in reports.
     pub fn words(self) -> &'static str {
         match self {
             LoadMode::EqualOfferedLoad => "equal offered load",
@@ -170,7 +170,7 @@ pub struct Number {
 
 impl From<Reading> for Number {
     fn from(reading: Reading) -> Self {
-        // Six digits: more would exceed the accuracy of the measurement and not survive a round trip.
+        // Round to six digits: more would exceed the accuracy of the measurement and not survive a round trip.
         Number { value: round(reading.number(), 6), at_least: reading.censored() }
     }
 }
@@ -213,7 +213,7 @@ pub enum DropKind {
 }
 
 impl DropKind {
-    /// Its name in reports.
+    /// Returns its name in reports.
     pub fn word(self) -> &'static str {
         match self {
             DropKind::Late => "late",
@@ -280,7 +280,7 @@ impl Comparison {
     /// Parses the text of `compare.json`.
     ///
     /// # Errors
-    /// A message that says what is wrong and where.
+    /// A message that states what is wrong and where.
     pub fn from_json(text: &str) -> Result<Self, String> {
         experiment::parse(text, SCHEMA, |read: &Comparison| &read.schema)
     }

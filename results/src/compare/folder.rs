@@ -26,7 +26,7 @@ impl CompareFolder {
     /// Creates the folder of a new comparison called `name` and writes `comparison` into it, with its id and time filled in.
     ///
     /// # Errors
-    /// From the file system.
+    /// If the file system reports an error.
     pub fn create(out: &Path, name: &str, started: UnixSeconds, nonce: u16, comparison: &mut Comparison) -> io::Result<Self> {
         let (id, root) = dated::create(&out.join(slug(name)), started, nonce, "comparisons")?;
         (comparison.comparison_id, comparison.head.started_utc) = (id, started.iso());
@@ -35,7 +35,8 @@ impl CompareFolder {
         Ok(folder)
     }
 
-    /// Finds the comparison that `asked` names: a folder, an id, or `name/id`. `None` if it names something else, such as a run.
+    /// Finds the comparison named by `asked`: a folder, an id, or `name/id`. Returns `None` if the name refers to something
+    /// else, such as a run.
     ///
     /// # Errors
     /// If `out` cannot be read.
@@ -43,7 +44,7 @@ impl CompareFolder {
         Ok(marked::find(out, FILE, asked)?.map(|root| CompareFolder { root }))
     }
 
-    /// Returns all comparisons below `out`, oldest first; none if `out` does not exist.
+    /// Returns all comparisons below `out`, oldest first. Returns none if `out` does not exist.
     ///
     /// # Errors
     /// If a folder cannot be read.
@@ -54,7 +55,7 @@ impl CompareFolder {
     /// Reads `compare.json`.
     ///
     /// # Errors
-    /// A message that names the file and says what is wrong.
+    /// A message that names the file and states what is wrong.
     pub fn read(&self) -> Result<Comparison, String> {
         let path = self.root.join(FILE);
         let text = input::text(&path, input::SUITE).map_err(|e| format!("cannot read {}: {e}", path.display()))?;
@@ -66,7 +67,7 @@ impl CompareFolder {
         self.root.strip_prefix(out).unwrap_or(&self.root).to_owned()
     }
 
-    /// The path of the folder.
+    /// Returns the path of the folder.
     pub fn root(&self) -> &Path {
         &self.root
     }
@@ -74,7 +75,7 @@ impl CompareFolder {
     /// Replaces `compare.json` atomically.
     ///
     /// # Errors
-    /// From the file system.
+    /// If the file system reports an error.
     pub fn write_comparison(&self, comparison: &Comparison) -> io::Result<()> {
         atomic::replace(&self.root.join(FILE), comparison.to_json().as_bytes())
     }
@@ -82,7 +83,7 @@ impl CompareFolder {
     /// Draws and writes all artifacts, and `compare.json` last. Fills in the list of artifacts.
     ///
     /// # Errors
-    /// From the file system.
+    /// If the file system reports an error.
     pub fn write_all(&self, comparison: &mut Comparison) -> io::Result<()> {
         let pictures = charts::draw(comparison);
         let plots = self.root.join("plots");

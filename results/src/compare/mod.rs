@@ -1,6 +1,6 @@
-//! Compares arms: the same plan with one setting changed, run in pairs. Statistics, decisions and texts are functions of figures;
-//! the harness makes the runs. `docs/comparing.md` explains the methods. Modules in reading order; those of private folders are
-//! re-exported below:
+//! Compares arms: the same plan with one setting changed, run in pairs. Statistics, decisions and texts are functions of figures.
+//! The harness executes the runs. `docs/comparing.md` explains the methods. Modules in reading order, with those of private
+//! folders re-exported below:
 
 mod statistics; // statistics of pairs, and the decisions that follow from them
 mod measured; // the figures of runs, and which runs count

@@ -44,7 +44,7 @@ pub const STATE_ARMS: [SampleArm; 3] = [
     SampleArm { name: "ttl", setting: ("paxos_ttl", "4s"), ratio: 1.01, starved: 0.0 },
 ];
 
-/// Returns the comparison before its first run.
+/// Returns a comparison before its first run.
 pub fn planned_comparison(arms: &[SampleArm], pairs: u32) -> Comparison {
     Comparison {
         comparison_id: "20260131T120000Z-5a3e".into(),
@@ -85,7 +85,7 @@ pub fn planned_comparison(arms: &[SampleArm], pairs: u32) -> Comparison {
     }
 }
 
-/// Returns its runs in random order. The third pair is dropped because of its second arm.
+/// Returns the comparison's runs in random order. The third pair is dropped because of its second arm.
 pub fn measured_runs(arms: &[SampleArm], pairs: u32) -> Vec<MeasuredRun> {
     let mut rng = Seed(7).stream("sample comparison");
     let mut all = vec![];
@@ -167,7 +167,7 @@ fn run_figures(arm: &SampleArm, luck: f64, rng: &mut Pcg64) -> RunFigures {
 
 /// Returns the state of an arm with or without pruning or expiry.
 fn state(arm: &SampleArm, luck: f64) -> Option<StateOverTime> {
-    // Bytes that a new key adds permanently, and bytes that it adds temporarily.
+    // Bytes that a new key adds permanently, bytes that it adds temporarily, and for how long.
     let (stays, passes, lives_s) = match arm.setting {
         ("prune", "off") => (228.0, 0.0, 0.0),
         ("prune", _) => (64.0, 0.0, 0.0),
@@ -191,7 +191,7 @@ fn successes(arm: &SampleArm, rng: &mut Pcg64) -> Successes {
     Successes { slice_s: 0.25, clients: (0..12).map(|c| (c, row(c, rng))).collect() }
 }
 
-/// Returns the whole comparison with its conclusions.
+/// Returns a complete comparison with its conclusions.
 pub fn comparison(arms: &[SampleArm], pairs: u32) -> Comparison {
     conclude(planned_comparison(arms, pairs), measured_runs(arms, pairs), Ending::AsPlanned)
 }

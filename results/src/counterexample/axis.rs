@@ -1,15 +1,15 @@
-//! A time axis without the long pauses: each is cut to the same short length, and its duration is written there.
+//! A time axis without long pauses: each pause is cut to the same short length and labelled with its duration.
 
 use heckle_history::Nanos;
 
-/// A pause longer than this many typical durations is cut.
+/// Number of typical durations beyond which a pause is cut.
 const CUT: u64 = 6;
-/// Shortest distance between two moments in pixels, so that their order can be seen.
+/// Minimum distance between two moments, in pixels, so that their order is visible.
 const LEAST: f64 = 7.0;
-/// Share of the axis that cuts may take.
+/// Maximum share of the axis that cuts may take up.
 const CUT_SHARE: f64 = 0.65;
 
-/// The axis.
+/// A time axis with cut pauses.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Axis {
     /// Moments with their positions, in order.
@@ -27,8 +27,8 @@ pub(super) struct Cut {
 }
 
 impl Axis {
-    /// Places `moments`, which are in order, between `left` and `right`. A cut is `cut_width` wide if there is room. `typical` is
-    /// the usual duration of an op, to which pauses are compared.
+    /// Places the sorted `moments` between `left` and `right`. A cut is `cut_width` wide if there is room. `typical` is the usual
+    /// duration of an op, with which pauses are compared.
     pub(super) fn new(moments: &[Nanos], typical: Nanos, (left, right): (f64, f64), cut_width: f64) -> Axis {
         let gaps: Vec<u64> = moments.windows(2).map(|w| w[1].since(w[0]).0).collect();
         let is_cut = |ns: u64| ns > CUT * typical.0.max(1);
@@ -37,7 +37,7 @@ impl Axis {
         let cut_width = cut_width.min(room * CUT_SHARE / cuts.max(1) as f64);
         let linear: u64 = gaps.iter().filter(|ns| !is_cut(**ns)).sum();
         let least = LEAST.min(room / (2.0 * gaps.len().max(1) as f64));
-        // What is left after the cuts and the least distances is shared in proportion to time.
+        // The space left after the cuts and the minimum distances is divided in proportion to time.
         let fixed = cuts as f64 * cut_width + (gaps.len() - cuts) as f64 * least;
         let per_ns = if linear == 0 { 0.0 } else { (room - fixed).max(0.0) / linear as f64 };
         let mut axis = Axis { places: vec![], cuts: vec![] };
@@ -54,7 +54,7 @@ impl Axis {
         axis
     }
 
-    /// The position of a time. Between two moments it is interpolated; beyond them it is the nearest end.
+    /// Returns the position of a time. It is interpolated between moments, and clamped to the ends of the axis.
     pub(super) fn place(&self, t: Nanos) -> f64 {
         let after = self.places.partition_point(|(at, _)| *at < t);
         match (after.checked_sub(1).map(|i| self.places[i]), self.places.get(after).copied()) {
@@ -65,7 +65,7 @@ impl Axis {
         }
     }
 
-    /// The right end.
+    /// Returns the right end.
     pub(super) fn end(&self) -> f64 {
         self.places.last().map_or(0.0, |(_, x)| *x)
     }

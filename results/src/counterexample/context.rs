@@ -1,6 +1,6 @@
 //! All operations on the key of a violation at that time, in lanes, one per process, sorted by client, with faults, node events and
 //! the initial value of the key. The drawing is part of the page, so it works in print and without scripts. Scripts only add
-//! which operations ended before, and which began after, the one under the pointer.
+//! highlights: the operations that ended before, and those that began after, the one under the pointer.
 
 use super::subject::Subject;
 use crate::charts::axis::duration;
@@ -12,11 +12,11 @@ use heckle_checker::linearizable::reason::value;
 use heckle_history::event::NodeEvent;
 use heckle_history::{Fate, Nanos, Operation, Outcome, ProcessId, Seen, Value};
 
-/// Maximum number of other operations on the key that are drawn; the ones that began last are kept.
+/// Maximum number of other operations on the key to draw. The ones that began last are kept.
 const MAX_OTHER_OPS: usize = 60;
 /// Maximum number of lanes. More would hide the violation.
 const MAX_LANES: usize = 30;
-/// Maximum number of node events that are marked.
+/// Maximum number of node events to mark.
 const MAX_MARKS: usize = 60;
 
 const LEFT: f64 = 150.0;
@@ -38,7 +38,7 @@ pub(super) struct Scene<'a> {
 struct DrawnOp<'a> {
     place: u32,
     op: &'a Operation,
-    /// Whether it is part of the argument.
+    /// Whether the operation is part of the argument.
     named: bool,
 }
 
@@ -177,7 +177,7 @@ impl<'a> Scene<'a> {
             (false, false) => "op open",
         };
         let words = self.words(drawn);
-        // For the comparison in the scripts: an operation without a known end may take effect at any time after its invoke.
+        // For comparisons in the script: an operation without a known end may take effect at any time after its invoke.
         let until = if op.effect_by() == Nanos::NEVER { String::new() } else { op.effect_by().0.to_string() };
         let (id, from) = (op.op.to_string(), op.invoked.0.to_string());
         let attributes = [("class", class), ("data-from", from.as_str()), ("data-until", until.as_str()), ("data-words", words.as_str())];

@@ -1,18 +1,18 @@
-//! A drawing as shapes, before it becomes SVG or PNG. Both are made from the same shapes, so they show the same.
+//! A drawing as shapes, before it becomes SVG or PNG. Both are made from the same shapes, so they look the same.
 
 #[cfg(test)]
 use crate::charts::audit::{Sheet, TextBox};
 use crate::charts::style::{self, FONT};
 use plotters::prelude::{FontDesc, FontFamily, FontStyle};
 
-/// The meaning of a colour. Style sheet and PNG map each to the same one.
+/// The meaning of a colour. Style sheet and PNG map each meaning to the same colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tone {
     /// Primary text.
     Ink,
     /// Secondary text.
     Dim,
-    /// The background, to cut bars.
+    /// The background, used to cut bars.
     Paper,
     /// An op that was answered.
     Answered,
@@ -37,7 +37,7 @@ pub(super) struct Area {
     pub(super) height: f64,
 }
 
-/// A text with its left end on the baseline.
+/// A text, positioned by the left end of its baseline.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Text {
     pub(super) x: f64,
@@ -55,7 +55,7 @@ pub(super) enum Shape {
     Fill(Area, Tone),
     /// The dashed outline of a rectangle.
     Outline(Area, Tone),
-    /// A line through points; dotted or solid.
+    /// A line through points, dotted or solid.
     Line(Vec<(f64, f64)>, Tone, LineStyle),
     /// A text.
     Text(Text),
@@ -63,7 +63,7 @@ pub(super) enum Shape {
     Op(u64, Vec<Shape>),
 }
 
-/// How a line is drawn.
+/// Style of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LineStyle {
     Solid,
@@ -80,7 +80,7 @@ pub(super) struct Drawing {
 
 #[cfg(test)]
 impl Text {
-    /// The box that the letters cover.
+    /// Returns the box that the letters cover.
     pub(super) fn covers(&self) -> TextBox {
         let width = width(&self.words, self.size, self.strong);
         TextBox { words: self.words.clone(), x: self.x, y: self.y - self.size * 0.76, width, height: self.size }
@@ -89,13 +89,13 @@ impl Text {
 
 #[cfg(test)]
 impl Drawing {
-    /// The texts, as an audit reads them.
+    /// Returns the texts in the form required by an audit.
     pub(super) fn sheet(&self) -> Sheet {
         let texts = self.texts().into_iter().map(Text::covers).collect();
         Sheet { width: self.width, height: self.height, texts }
     }
 
-    /// All texts, those of ops included.
+    /// Returns all texts, including those of ops.
     pub(super) fn texts(&self) -> Vec<&Text> {
         fn collect<'a>(shapes: &'a [Shape], out: &mut Vec<&'a Text>) {
             for shape in shapes {
@@ -112,13 +112,13 @@ impl Drawing {
     }
 }
 
-/// A bold letter is at most this much wider.
+/// Maximum ratio of a bold letter's width to a regular one.
 const STRONG: f64 = 1.14;
 
-/// Plotters measures a font by the height of its line, a style sheet by its em.
+/// Ratio of a font's line height to its em. Plotters sizes a font by its line height, a style sheet by its em.
 pub(super) const LINE: f64 = 1.17;
 
-/// Returns the width of `words` in pixels. Pages name the same font first, and most others are narrower.
+/// Returns the width of `words` in pixels. Pages specify the same font first, and most other fonts are narrower.
 pub(super) fn width(words: &str, size: f64, strong: bool) -> f64 {
     style::register_fonts();
     let font = FontDesc::new(FontFamily::Name(FONT), size * LINE, FontStyle::Normal);

@@ -1,4 +1,4 @@
-//! Places the ops, faults and times of an argument. Every text has its own line or is left out, so none can overlap another.
+//! Places the ops, faults and times of an argument. Every text has its own line or is left out, so no two texts can overlap.
 
 use super::axis::{Axis, Cut};
 use super::drawing::{Area, Drawing, LineStyle, Shape, Text, Tone, width, wrap};
@@ -6,12 +6,12 @@ use heckle_checker::explain::argument::{Argument, DrawnFault, DrawnOp, Role, pau
 
 use heckle_history::Nanos;
 
-/// What a drawing is for.
+/// The frame of a drawing.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Frame {
-    /// Its width in pixels.
+    /// Width in pixels.
     pub(super) width: f64,
-    /// Whether it has its own title, because it stands alone.
+    /// Whether the drawing has its own title, because it stands alone.
     pub(super) title: bool,
 }
 
@@ -21,17 +21,17 @@ const WORDS: f64 = 15.0;
 const NOTE: f64 = 12.5;
 const SMALL: f64 = 11.5;
 const BAR: f64 = 13.0;
-/// Narrowest bar: an op of no duration is still an op.
+/// Minimum width of a bar: an op of no duration must still be visible.
 const LEAST_BAR: f64 = 5.0;
 /// Space for the duration of a pause.
 const CUT: f64 = 62.0;
-/// Space to the right of the last moment, into which ops without a known end reach.
+/// Space to the right of the last moment, into which ops without a known end extend.
 const OPEN: f64 = 16.0;
 
 /// Space around a text that covers the edge of a band.
 const HALO: f64 = 2.0;
 
-/// What the marks in the drawing of this argument mean.
+/// Explains the marks in the drawing of this argument.
 pub(super) fn how_to_read(argument: &Argument) -> String {
     let any_op = |is: &dyn Fn(&DrawnOp) -> bool| argument.ops.iter().any(is);
     let sentences = [
@@ -84,7 +84,7 @@ struct Page<'a> {
     argument: &'a Argument,
     frame: Frame,
     axis: Axis,
-    /// Where the next row begins.
+    /// Upper edge of the next row.
     y: f64,
     shapes: Vec<Shape>,
 }
@@ -94,13 +94,13 @@ impl Page<'_> {
         self.frame.width - 2.0 * MARGIN
     }
 
-    /// A text whose line begins at `top`, as near to `x` as its width allows.
+    /// Returns a text whose line begins at `top`, as near to `x` as its width allows.
     fn text(&self, x: f64, top: f64, words: &str, size: f64, strong: bool, tone: Tone) -> Text {
         let last = self.frame.width - MARGIN - width(words, size, strong);
         Text { x: x.min(last).max(MARGIN), y: top + size, size, strong, tone, words: words.to_owned() }
     }
 
-    /// A text of an op. It covers the edges of bands that it crosses, so that it stays readable.
+    /// Returns a text of an op. It covers the edges of bands that it crosses, so that it stays readable.
     fn label(&self, x: f64, words: &str, size: f64, strong: bool, tone: Tone) -> impl Iterator<Item = Shape> + use<> {
         let text = self.text(x, self.y, words, size, strong, tone);
         let (left, right) = (text.x - HALO, text.x + width(words, size, strong) + HALO);
@@ -110,7 +110,7 @@ impl Page<'_> {
         crosses.then_some(Shape::Fill(halo, Tone::Paper)).into_iter().chain([Shape::Text(text)])
     }
 
-    /// Lines of text from the left margin.
+    /// Draws lines of text from the left margin.
     fn paragraph(&mut self, words: &str, size: f64, tone: Tone) {
         for line in wrap(words, size, false, self.room()) {
             self.shapes.push(Shape::Text(self.text(MARGIN, self.y, &line, size, false, tone)));
@@ -126,7 +126,7 @@ impl Page<'_> {
         self.y += 6.0;
     }
 
-    /// The label of a fault, drawn above its band, each on a separate line.
+    /// Draws the label of a fault above its band, on a separate line.
     fn fault_name(&mut self, fault: &DrawnFault) {
         let time = |t| self.argument.time(t);
         let words = format!("fault {}: {}, {} to {}", fault.id, fault.words, time(fault.began), time(fault.ended));
@@ -137,7 +137,7 @@ impl Page<'_> {
         }
     }
 
-    /// The bands of the faults and the marks, from `top` to `bottom`. They are drawn first.
+    /// Returns the bands of the faults and the marks, from `top` to `bottom`. They are drawn first.
     fn bands(&self, top: f64, rows: f64, bottom: f64) -> Vec<Shape> {
         let mut shapes = vec![];
         for fault in &self.argument.faults {
@@ -180,7 +180,7 @@ impl Page<'_> {
             inner.push(Shape::Outline(area, tone));
         }
         if op.role == Role::Lost {
-            // What was acknowledged holds from then on.
+            // An acknowledged effect holds from then on.
             let y = area.y + BAR / 2.0;
             inner.push(Shape::Line(vec![(to, y), (self.frame.width - MARGIN, y)], tone, LineStyle::Dotted));
         }
@@ -195,7 +195,7 @@ impl Page<'_> {
         self.shapes.push(Shape::Op(op.op.0, inner));
     }
 
-    /// What is left out.
+    /// Adds remarks on the ops and faults that were left out.
     fn remarks(&mut self) {
         let (ops, faults) = (self.argument.left_out, self.argument.more_faults);
         let remarks = [(ops, "more ops of the proof are left out"), (faults, "more faults in this time are left out")];
@@ -204,7 +204,7 @@ impl Page<'_> {
         }
     }
 
-    /// The axis: cuts with their durations above it, times below it.
+    /// Draws the axis, with cuts and their durations above it and times below it.
     fn time_axis(&mut self, bottom: f64) {
         let y = bottom + SMALL + 8.0;
         let (left, right) = (MARGIN, self.frame.width - MARGIN);
@@ -228,7 +228,7 @@ impl Page<'_> {
         self.y = y + 8.0 + SMALL + 6.0;
     }
 
-    /// Times below the axis, the important ones first, as many as have room.
+    /// Draws times below the axis, most important first, as many as fit.
     fn times(&mut self, top: f64) {
         let mut taken: Vec<(f64, f64)> = vec![];
         for t in self.important() {
@@ -244,7 +244,7 @@ impl Page<'_> {
         }
     }
 
-    /// Moments by how much a reader needs them.
+    /// Returns the moments, most important to the reader first.
     fn important(&self) -> Vec<Nanos> {
         let lost = self.argument.ops.iter().filter(|o| o.role == Role::Lost).filter_map(|o| o.ended);
         let observer = self.argument.ops.iter().filter(|o| o.role == Role::Observer).map(|o| o.invoked);
@@ -254,7 +254,7 @@ impl Page<'_> {
     }
 }
 
-/// The two strokes of a cut.
+/// Returns the two strokes of a cut.
 fn slashes(x: f64, top: f64, bottom: f64, tone: Tone) -> [Shape; 2] {
     [-2.5, 2.5].map(|d| Shape::Line(vec![(x + d - 2.0, bottom), (x + d + 2.0, top)], tone, LineStyle::Solid))
 }

@@ -1,8 +1,8 @@
-//! The counterexample: the few operations of a violation, drawn so that a reader sees what was lost and why.
+//! The counterexample: the few operations of a violation, drawn to show what was lost and why.
 //!
-//! One bar for each op of the argument, the faults between them as bands, a time axis without the long pauses, and the states step
-//! by step up to the point where no step is possible. The same drawing is part of `report.html`, the page
-//! `violations/1/timeline.html` and the image `violations/1/counterexample.png`; `explain.txt` has it as lines of text. The
+//! One bar for each op of the argument, the faults between them as bands, a time axis without the long pauses, and the states,
+//! step by step, up to the point where no further step is possible. The same drawing is part of `report.html`, the page
+//! `violations/1/timeline.html` and the image `violations/1/counterexample.png`; `explain.txt` contains it as lines of text. The
 //! argument itself comes from [`heckle_checker::explain::argument`]. Modules in reading order:
 
 mod drawing; // shapes, before they become SVG or PNG
@@ -11,7 +11,7 @@ mod layout; // places ops, faults and times
 mod svg; // a drawing as inline SVG
 mod png; // a drawing as an image
 mod steps; // the states step by step, with buttons
-mod subject; // what a counterexample is drawn from
+mod subject; // the data from which a counterexample is drawn
 mod context; // all ops on the key at that time, in lanes
 mod page; // timeline.html
 
@@ -28,7 +28,7 @@ const WIDE: f64 = 860.0;
 const NARROW: f64 = 350.0;
 const IMAGE: f64 = 853.0;
 
-/// Returns the argument of a violation; `None` if the history has none of its ops.
+/// Returns the argument of a violation, or `None` if the history contains none of its ops.
 pub fn of_violation(history: &History, violation: &Violation) -> Option<Argument> {
     let ops: Vec<OpId> = violation.ops.iter().map(|op| OpId(*op)).collect();
     Argument::of(history, &violation.key, &ops, &violation.words)
@@ -45,7 +45,7 @@ pub fn png(argument: &Argument) -> Vec<u8> {
     png::of(&layout::draw(argument, Frame { width: IMAGE, title: true }))
 }
 
-/// Returns the drawing for a page, in two widths of which the style sheet shows one, and the steps.
+/// Returns the drawing for a page, in two widths, one of which the style sheet shows, and the steps.
 pub(crate) fn section(argument: &Argument) -> Html {
     let drawing = |width, class| svg::of(&layout::draw(argument, Frame { width, title: false }), class, &argument.title);
     let both = drawing(WIDE, "a-wide").and(drawing(NARROW, "a-narrow"));

@@ -61,7 +61,7 @@ impl Subject<'_> {
         out
     }
 
-    /// Returns the drawing of a crash, with its sentence.
+    /// Returns the drawing of a crash, with its description.
     pub(crate) fn crash(self, crash: &Crash) -> Html {
         let argument = super::of_crash(self.history, crash);
         Html::element("p", &[("class", "a-title")], argument.title.as_str()).and(section(&argument))
@@ -85,7 +85,7 @@ fn items(lines: &[String]) -> Html {
     lines.iter().map(|line| Html::element("li", &[], line.as_str())).collect()
 }
 
-/// A part that opens on demand.
+/// Returns a collapsible section.
 fn fold(summary: &'static str, inner: Html) -> Html {
     Html::element("details", &[], Html::element("summary", &[], summary).and(inner))
 }

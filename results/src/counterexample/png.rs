@@ -7,10 +7,10 @@ use crate::charts::style::{self, BAND, BLUE, FAULT, FONT, GREY, INK, ORANGE, PAP
 use plotters::prelude::{Color, FontDesc, FontFamily, FontStyle, RGBColor, TextStyle};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-/// Pixels of the image for each pixel of the drawing, so that its text is as large as that of other charts.
+/// Pixels of the image per pixel of the drawing, chosen so that text is as large as in other charts.
 const SCALE: f64 = 1.5;
 
-/// Returns the file.
+/// Returns the contents of the PNG file.
 pub(super) fn of(drawing: &Drawing) -> Vec<u8> {
     style::register_fonts();
     let mut canvas = Canvas::sized(pixels(drawing.width) as u32, pixels(drawing.height) as u32);
@@ -58,7 +58,7 @@ fn draw(area: &Area<'_>, shapes: &[Shape]) {
     }
 }
 
-/// The dots of a dotted line, as the style sheet draws them: 2 pixels in every 6.
+/// Returns the dots of a dotted line, in the style sheet's pattern: 2 pixels out of every 6.
 fn dots(points: &[(f64, f64)]) -> Vec<Vec<(f64, f64)>> {
     let mut dots = vec![];
     for ends in points.windows(2) {

@@ -1,9 +1,9 @@
-//! The states of the key step by step. Without scripts it is a list; a script adds buttons and keys that walk through it.
+//! The states of the key step by step. Without scripts it is a list. A script adds buttons and keys to step through it.
 
 use crate::report::markup::{Html, note};
 use heckle_checker::explain::argument::{Argument, Blocked};
 
-/// Returns the list; empty if the states are not known.
+/// Returns the list, which is empty if the states are not known.
 pub(super) fn of(argument: &Argument) -> Html {
     let walk = &argument.walk;
     if walk.start.is_empty() {

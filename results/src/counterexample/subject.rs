@@ -1,15 +1,15 @@
-//! What a counterexample is drawn from.
+//! The data from which a counterexample is drawn.
 
 use crate::measure::Measured;
 use heckle_history::History;
 
-/// A history in which a violation is drawn.
+/// A history with the data needed to draw a violation in it.
 #[derive(Debug, Clone, Copy)]
 pub struct Subject<'a> {
     /// The history of the run.
     pub history: &'a History,
     /// The measured figures.
     pub measured: &'a Measured,
-    /// Where `report.html` is, relative to the page; empty in that page itself.
+    /// Path of `report.html` relative to the page. Empty in that page itself.
     pub report: &'a str,
 }

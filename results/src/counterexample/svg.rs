@@ -1,9 +1,9 @@
-//! A drawing as inline SVG. Colours come from the style sheet, so that it follows the light or dark setting and print.
+//! A drawing as inline SVG. Colours come from the style sheet, so the drawing follows the light or dark setting and print styles.
 
 use super::drawing::{Area, Drawing, LineStyle, Shape, Tone};
 use crate::report::markup::Html;
 
-/// Returns the drawing. `class` says which of several drawings of the same argument it is.
+/// Returns the drawing. `class` distinguishes several drawings of the same argument.
 pub(super) fn of(drawing: &Drawing, class: &str, label: &str) -> Html {
     let view = format!("0 0 {:.0} {:.0}", drawing.width, drawing.height);
     let (width, height) = (format!("{:.0}", drawing.width), format!("{:.0}", drawing.height));
@@ -41,7 +41,7 @@ fn shape(shape: &Shape) -> Html {
                 (_, true) => "a-strong",
                 (_, false) => "a-ink",
             };
-            // A policy without inline styles leaves only classes, and a style sheet overrides an attribute.
+            // The content security policy forbids inline styles, and the style sheet overrides attributes, so only classes remain.
             let class = format!("{class} a-size-{}", (text.size * 2.0).round());
             let attributes = [("x", x.as_str()), ("y", &y), ("class", &class)];
             Html::element("text", &attributes, text.words.as_str())

@@ -1,8 +1,8 @@
 //! Bottlenecks outside the system under test: the load generator, the relay or the machine; and the figures that they invalidate.
 //!
-//! Each rule checks one figure of the load window against a limit, gives the reason for the limit, and says which figures are
-//! invalid and what to change. No rule affects the verdict on linearizability: it depends on when operations were really sent and
-//! answered, and a late operation is judged by the time at which it was sent.
+//! Each rule checks one figure of the load window against a limit, gives the reason for the limit, and states which figures are
+//! invalid and what to change. No rule affects the verdict on linearizability, which depends only on when operations were
+//! actually sent and answered: a late operation is judged by the time at which it was sent.
 
 use crate::charts::axis::{count, digits, duration};
 use crate::measure::{LATE_AFTER, LATE_RATIO_LIMIT};
@@ -10,25 +10,25 @@ use crate::results_json::{Load, Results};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A sleeping thread must wake up within the time after which an operation counts as late. Otherwise the operations it sends are
-/// late too.
+/// A sleeping thread must wake up within the time after which an operation counts as late. Otherwise the operations that it
+/// sends are late as well.
 pub const WAKEUP_LATE_LIMIT_MS: f64 = LATE_AFTER.0 as f64 / 1e6;
 /// Steal comes in bursts that last for many operations: if it takes 2 % of the time, it determines the 99th percentile.
 pub const STEAL_LIMIT: f64 = 0.02;
-/// The same applies to the quota of a control group, which stops all threads at the same time.
+/// The same limit applies to the quota of a control group, which stops all threads at the same time.
 pub const THROTTLED_LIMIT: f64 = 0.02;
 /// With less than 5 % of the processor time idle, a thread that becomes ready finds no free core.
 pub const BUSY_LIMIT: f64 = 0.95;
-/// If some thread waited for a core more than half of the time, the median includes that wait.
+/// If some thread was waiting for a core for more than half of the time, even the median includes that wait.
 pub const PRESSURE_LIMIT: f64 = 0.5;
-/// A thread that is busy for 90 % of a core has a queue in front of it: the length of an M/M/1 queue is nine then.
+/// A thread that uses 90 % of a core has a queue in front of it: at that load, the mean length of an M/M/1 queue is nine.
 pub const THREAD_LIMIT: f64 = 0.9;
 /// If more than this share of arrivals was never sent, the upper percentiles are too low.
 pub const UNSENT_LIMIT: f64 = 0.01;
 /// Below this share of the target rate, the load differs from the one requested.
 pub const ACHIEVED_LIMIT: f64 = 0.95;
-/// A few arrivals at the edges of the window may be counted outside of it. This allowance keeps them from mattering in a short
-/// window.
+/// Number of arrivals that may be missing without a warning. A few arrivals at the edges of the window may be counted outside
+/// it, which would matter in a short window.
 const EDGE_ALLOWANCE: f64 = 10.0;
 
 /// Strain on the machine and the harness, sampled in the load window only.
@@ -81,13 +81,13 @@ pub struct Bottleneck {
 }
 
 impl Bottleneck {
-    /// The description, the invalid figures and the advice in one sentence.
+    /// Returns the description, the invalid figures and the advice as one sentence.
     pub fn sentence(&self) -> String {
         format!("{}; worthless: {}; change: {}", self.words, self.makes_worthless.join(", "), self.change)
     }
 }
 
-/// The conclusion that holds in spite of all bottlenecks.
+/// The conclusion that holds despite all bottlenecks.
 pub const VERDICT_HOLDS: &str = "the verdict on linearizability stands all the same: it rests on when ops were really sent and answered";
 
 const LATENCY_FIGURES: &str = "latency figures";
@@ -124,7 +124,7 @@ fn late_share(load: &Load) -> Option<Bottleneck> {
     (load.late_ratio > LATE_RATIO_LIMIT).then(found)
 }
 
-/// Checks whether the target rate was reached, whatever the cause. Operations that were never sent appear in no other figure.
+/// Checks whether the target rate was reached, regardless of the cause. Operations that were never sent do not appear in any other figure.
 fn saturation(load: &Load) -> Option<Bottleneck> {
     let change = "a lower --rate, or a larger --max-in-flight; --rate max measures what can be reached";
     let worthless = [LATENCY_FIGURES, "the run as one at the asked rate"];
@@ -145,7 +145,7 @@ fn saturation(load: &Load) -> Option<Bottleneck> {
     let achieved = match (load.achieved_ratio, load.begun) {
         (Some(ratio), _) => ratio,
         (None, 0) => 0.0,
-        // A closed loop, or a load that was stopped early.
+        // This is a closed loop or a load that was stopped early.
         (None, _) => return None,
     };
     let target = load.target_per_s?;
@@ -175,7 +175,7 @@ fn over_limit(
 }
 
 fn machine_bottlenecks(strain: &Strain, load: &Load) -> Vec<Bottleneck> {
-    // In a closed loop the rate is a result, and the bottleneck determines it.
+    // In a closed loop the rate is a result, so a bottleneck also distorts the rate.
     let worthless = if load.max_rate { &[ACHIEVED_RATE, LATENCY_FIGURES][..] } else { &[LATENCY_FIGURES][..] };
     let machine = [machine_busy(strain, worthless), pressure(strain)];
     saturated_threads(strain, worthless).into_iter().chain(lost_cpu_time(strain)).chain(machine).flatten().collect()

@@ -1,10 +1,10 @@
-//! Latencies in fixed buckets, as Prometheus counts them. Unlike percentiles, bucket counts of several runs and times can be added.
+//! Latencies in fixed buckets, as in Prometheus. Unlike percentiles, bucket counts of several runs and periods can be added.
 
 use heckle_history::Nanos;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Upper bounds of the buckets, in nanoseconds: 100 us to 1 min in steps that are easy to read. A last bucket has no bound.
+/// Upper bounds of the buckets, in nanoseconds: from 100 us to 1 min, in readable steps. The last bucket has no bound.
 pub const BOUNDS_NS: [u64; 18] = [
     100_000,
     200_000,
@@ -45,12 +45,12 @@ impl Buckets {
         self.sum_ns = self.sum_ns.saturating_add(latency.0);
     }
 
-    /// Number of latencies.
+    /// Returns the number of latencies.
     pub fn count(&self) -> u64 {
         self.counts.iter().fold(0, |sum, n| sum.saturating_add(*n))
     }
 
-    /// Upper bounds in nanoseconds with the number of latencies up to each.
+    /// Returns the upper bounds in nanoseconds, each with the number of latencies up to it.
     pub fn cumulative(&self) -> impl Iterator<Item = (u64, u64)> {
         let mut so_far = 0u64;
         BOUNDS_NS.into_iter().enumerate().map(move |(i, bound)| {

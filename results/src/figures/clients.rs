@@ -1,4 +1,4 @@
-//! The share of each client: its operations, and how long it went without one that took effect.
+//! The share of each client: its operations, and the longest time without one that took effect.
 
 use heckle_history::{ClientId, History, Nanos, Outcome, Seen};
 use std::collections::BTreeMap;
@@ -16,14 +16,13 @@ pub struct Client {
     pub not_met: u64,
     /// Number of operations that failed or have an unknown outcome.
     pub unanswered: u64,
-    /// The longest time between two operations that took effect, including the start and end of its load.
+    /// The longest time between two operations that took effect, where the start and end of its load also count.
     pub longest_wait: Nanos,
     /// Start of that time.
     pub wait_from: Nanos,
 }
 
-/// Returns the clients of `history` in the load window, the one with the longest wait first. Empty if the history names no
-/// clients.
+/// Returns the clients of `history` in the load window, longest wait first. Empty if the history does not record clients.
 pub fn of(history: &History, window: crate::measure::Window) -> Vec<Client> {
     let mut clients: BTreeMap<ClientId, (Client, Nanos)> = BTreeMap::new();
     let mut done: Vec<(Nanos, ClientId)> = vec![];

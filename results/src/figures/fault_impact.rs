@@ -16,9 +16,9 @@ pub struct ImpactCounts {
     pub failed: u64,
     /// Number of operations that may have happened, nearly always because of a timeout.
     pub unknown: u64,
-    /// Latency of ok operations from the due time, median.
+    /// Median latency of ok operations from the due time.
     pub p50_ms: f64,
-    /// Latency of ok operations from the due time, 99th percentile.
+    /// 99th percentile of latency of ok operations from the due time.
     pub p99_ms: f64,
 }
 
@@ -27,7 +27,7 @@ pub struct ImpactCounts {
 pub struct FaultImpact {
     /// Index of the fault in [`Measured::faults`].
     pub fault: usize,
-    /// Counts by the node that received the operation; `None` if it is not known.
+    /// Counts by the node that received the operation, or `None` if the node is not known.
     pub nodes: Vec<(Option<NodeIx>, ImpactCounts)>,
 }
 

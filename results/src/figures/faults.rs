@@ -1,10 +1,10 @@
 //! The faults of a history: when each began and ended, whether it took effect, and how long the cluster took to recover.
 //!
-//! **Recovery time** is what a client sees: how long an affected node had operations waiting, from the end of the fault until it
-//! completed an operation that was *sent after the end*. An operation sent before may have been decided before, so its reply
-//! proves nothing, but its client waits. Time in which no operation waited for the node does not count as an outage (see
-//! [`asked`](heckle_checker::checks::asked)). The slowest node counts. A node that received no operations afterwards is left out;
-//! if a node received some and completed none, there is no recovery time.
+//! **Recovery time** is measured as clients experience it: the time for which an affected node had operations waiting, from the
+//! end of the fault until it completed an operation that was *sent after the end*. An operation sent earlier may also have been
+//! decided earlier, so its reply proves nothing, although its client was waiting. Time in which no operation waited for the node
+//! does not count as an outage (see [`asked`](heckle_checker::checks::asked)). The slowest node counts. A node that received no
+//! operations afterwards is left out; if a node received some and completed none, there is no recovery time.
 
 use crate::measure::round;
 use crate::results_json::Fault;
@@ -30,7 +30,7 @@ pub struct FaultWindow {
     pub lifted: Option<Nanos>,
     /// When the end of the fault was confirmed.
     pub healed: Option<Nanos>,
-    /// Evidence that it took effect: the last value of each name.
+    /// Evidence that it took effect, with the last value for each name.
     pub evidence: Map<String, Json>,
     /// Whether any of its events carried evidence: a count above zero, or `true`.
     pub effective: bool,
@@ -57,7 +57,7 @@ impl FaultWindow {
         self.lifted.or(self.healed).unwrap_or(history_end)
     }
 
-    /// Kind and targets as one short label.
+    /// Returns kind and targets as one short label.
     pub fn label(&self) -> String {
         if self.targets.is_empty() { self.kind.clone() } else { format!("{} {}", self.kind, self.targets.join(" ")) }
     }
@@ -89,7 +89,7 @@ fn is_evidence(value: &Json) -> bool {
 /// Returns the faults of `history`, in the order in which they began.
 pub fn fault_windows(history: &History) -> Vec<FaultWindow> {
     let mut found: Vec<FaultWindow> = vec![];
-    // A map by id, since a history may contain any number of faults.
+    // Look up faults by id in a map, since a history may contain any number of them.
     let mut places: HashMap<u64, usize> = HashMap::new();
     for event in &history.faults {
         match places.get(&event.id) {
@@ -121,13 +121,13 @@ pub fn fault_windows(history: &History) -> Vec<FaultWindow> {
 }
 
 fn merge_event(known: &mut FaultWindow, event: &FaultEvent) {
-    // Evidence of a heal shows that the cluster is back, not that the fault took effect.
+    // Evidence of a heal shows that the cluster has recovered, not that the fault took effect.
     known.effective |= event.state != FaultState::Healed && event.evidence.values().any(is_evidence);
-    // The harness knows which figures show the effect. Others above zero do not.
+    // The harness has determined that the figures that show the effect are missing. Others above zero do not count.
     if event.evidence.get(EFFECTIVE).and_then(Json::as_bool) == Some(false) {
         known.effective = false;
     }
-    // A later value replaces an earlier one: evidence is gathered while the fault lasts.
+    // A later value replaces an earlier one, since evidence accumulates while the fault lasts.
     known.evidence.extend(event.evidence.iter().map(|(k, v)| (k.clone(), v.clone())));
     match event.state {
         FaultState::Began => {}
@@ -182,7 +182,7 @@ fn ops_of_nodes(history: &History) -> Vec<NodeOps> {
     by_node.into_iter().map(prepare).collect()
 }
 
-/// Returns the nodes named in the targets, in any notation (`n1`, `n2|n3`, `n1>n2`); all nodes if there is none.
+/// Returns the nodes named in the targets, in any notation (`n1`, `n2|n3`, `n1>n2`), or all nodes if none is named.
 fn affected_nodes(history: &History, disturbance: &FaultWindow) -> Vec<NodeIx> {
     let word = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
     let named = |name: &str| disturbance.targets.iter().any(|t| t.split(|c| !word(c)).any(|w| w == name));

@@ -1,6 +1,6 @@
 //! `latency.hlog`: an HdrHistogram interval log with one histogram per second and kind of operation, in nanoseconds from the due
-//! time. Other HdrHistogram tools can read it, merge intervals and plot. Merging histograms is exact; averaging percentiles is
-//! not.
+//! time. Other HdrHistogram tools can read and plot it, and merge its intervals. Merging histograms is exact, while averaging
+//! percentiles is not.
 
 use crate::measure::Latencies;
 use hdrhistogram::serialization::V2DeflateSerializer;

@@ -1,8 +1,8 @@
 //! Latency over time in slices of about the same number of operations, for all kinds together and for each kind.
 //!
-//! A slice of a fixed duration may hold a few dozen operations, and then its 99th percentile is just its maximum. These slices hold
-//! enough operations for the percentiles that they show; a percentile that would rest on fewer than two operations is left out. A
-//! slice does not reach across a pause without answers, so that an outage is a gap.
+//! A slice of a fixed duration may hold only a few dozen operations, and then its 99th percentile is just its maximum. These slices
+//! hold enough operations for the percentiles that they show. A percentile with fewer than two operations above it is left out. A
+//! slice does not span a pause without answers, so an outage appears as a gap.
 
 use crate::measure::{ALL, round};
 use heckle_history::{History, Nanos, Operation, Outcome};
@@ -10,11 +10,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Operations in a slice, at least: two of them are slower than the 99th percentile.
+/// Minimum number of operations in a slice: two of them are slower than the 99th percentile.
 pub const LEAST_OPS: usize = 200;
-/// Slices of a whole run, about.
+/// Approximate number of slices of a whole run.
 const SLICES: usize = 180;
-/// A pause of this share of the run ends a slice, but none shorter than a second does.
+/// Reciprocal of the share of the run from which a pause ends a slice. A pause shorter than a second never does.
 const PAUSE_SHARE: u64 = 30;
 const LEAST_PAUSE: Nanos = Nanos(1_000_000_000);
 
@@ -39,7 +39,7 @@ pub struct LatencySlice {
     pub max_ms: f64,
 }
 
-/// Returns the slices of each kind that has ok operations, and those of [`ALL`], by latency from `start` of an operation.
+/// Returns the slices of each kind that has ok operations, and of [`ALL`]. Latency is measured from `start` of each operation.
 pub fn of(history: &History, start: impl Fn(&Operation) -> Nanos) -> BTreeMap<String, Vec<LatencySlice>> {
     let mut ok: BTreeMap<&str, usize> = BTreeMap::new();
     let answered = || history.ops.iter().filter(|op| matches!(op.outcome, Outcome::Ok(_)));
@@ -58,7 +58,7 @@ pub fn of(history: &History, start: impl Fn(&Operation) -> Nanos) -> BTreeMap<St
     open.into_iter().map(|(kind, slicer)| (kind.to_owned(), slicer.finish())).collect()
 }
 
-/// Returns the percentiles of a whole run from those of its parts: the same figures over all operations of each kind.
+/// Returns the percentiles of the whole run, for comparison with its slices: the same figures over all operations of each kind.
 pub fn totals(history: &History) -> BTreeMap<String, LatencySlice> {
     let mut all: BTreeMap<&str, Draft> = BTreeMap::new();
     for op in history.ops.iter().filter(|op| matches!(op.outcome, Outcome::Ok(_))) {
@@ -74,7 +74,7 @@ pub fn totals(history: &History) -> BTreeMap<String, LatencySlice> {
 struct Draft {
     start: Nanos,
     end: Nanos,
-    /// Microseconds, rounded.
+    /// Latencies in microseconds, rounded.
     took_us: Vec<u32>,
 }
 
@@ -110,7 +110,7 @@ struct Slicer {
     wanted: usize,
     pause: Nanos,
     done: Vec<LatencySlice>,
-    /// A full slice, which takes in a short rest that follows it.
+    /// A full slice, into which a short remainder that follows may be merged.
     full: Option<Draft>,
     open: Draft,
 }
@@ -131,7 +131,7 @@ impl Slicer {
         }
     }
 
-    /// Ends a stretch without pauses. Its rest belongs to the slice before, unless there is none.
+    /// Ends a stretch without pauses. Its remainder is merged into the previous slice, if there is one.
     fn end_stretch(&mut self) {
         let rest = std::mem::take(&mut self.open);
         match self.full.take() {

@@ -1,7 +1,7 @@
 //! Figures from a history. This is the only place that counts latency, rate and outcomes of a run.
 //!
 //! Latency is measured from the time an operation was *due* (`intended`), so that a stalled cluster cannot hide behind operations
-//! that were never sent ("coordinated omission", Gil Tene, *How NOT to measure latency*), and also from the time it was sent.
+//! that were never sent ("coordinated omission", Gil Tene, *How NOT to measure latency*), as well as from the time it was sent.
 //! Percentiles cover only ok operations: the latency of an unknown outcome is censored, so those are counted separately. Counts
 //! cover the whole history and the load window. Latency, rate and the system's figures cover the load window, without warm-up and
 //! final reads.
@@ -21,11 +21,11 @@ use std::collections::{BTreeMap, BinaryHeap};
 
 /// An operation sent this long after it was due is late.
 pub const LATE_AFTER: Nanos = Nanos::from_ms(5);
-/// Above this share of late operations the load was not what the plan requested, and performance gates are void.
+/// Share of late operations above which the load was not the one requested by the plan, and performance gates are void.
 pub const LATE_RATIO_LIMIT: f64 = 0.01;
 /// The key in [`Measured::latency_ms`] for all kinds of operations together.
 pub const ALL: &str = "all";
-/// The keys for operations that used consensus and for those that bypassed it. Present if a run has both.
+/// The keys for operations that used consensus and for those that bypassed it. They are present if a run has both.
 pub const PATHS: [&str; 2] = ["paxos", "cheap"];
 
 /// Position of a key of [`Measured::latency_ms`] in a table: the kinds of each path, then the sum for the path, with [`ALL`]
@@ -72,7 +72,7 @@ pub struct Measured {
     pub faults: Vec<FaultWindow>,
     /// The load window.
     pub window: Window,
-    /// Time of the last event of the history.
+    /// Time of the last event in the history.
     pub end: Nanos,
 }
 
@@ -86,8 +86,8 @@ pub struct Window {
 }
 
 impl Window {
-    /// Returns the load window of the header, cut at the end of the history (for a run that was stopped early). Without one, the
-    /// window extends from the first invoke to just after the last.
+    /// Returns the load window of the header, truncated at the end of the history for a run that was stopped early. Without one,
+    /// the window extends from the first invoke to just after the last.
     pub fn of(history: &History) -> Self {
         match (history.header.load_window, history.ops.first(), history.ops.last()) {
             (Some((start, end)), _, _) => Window { start: Nanos(start), end: Nanos(end.min(history.end.0).max(start)) },
@@ -107,8 +107,7 @@ impl Window {
     }
 }
 
-/// Computes counts, latency, rate, faults and the system's figures of `history`. The system's figures need the details of the
-/// history.
+/// Computes counts, latency, rate, faults and the system's figures of `history`. The system's figures require the details of the history.
 pub fn analyze(history: &History) -> Measured {
     let window = Window::of(history);
     let (begins, late) = (begins(history), late(history));
@@ -128,9 +127,9 @@ pub fn analyze(history: &History) -> Measured {
 }
 
 impl Results {
-    /// Copies the measured figures into the results. Keeps the target load (`target_per_s`, `max_rate`, `unsent`), the samples of
-    /// the machine, and the figures reported by nodes (syncs and state bytes). `history` is the measured history, needed for its
-    /// names.
+    /// Copies the measured figures into the results. Preserves the target load (`target_per_s`, `max_rate`, `unsent`), the
+    /// samples of the machine, and the figures reported by nodes (syncs and state bytes). `history` is the measured history,
+    /// which supplies names.
     pub fn set_measured(&mut self, measured: &Measured, history: &History) {
         self.fairness = measured.fairness.as_ref().map(|f| Fairness::of(f, history));
         self.history = HistoryInfo::of(history);
@@ -139,7 +138,7 @@ impl Results {
         self.fates = measured.fates;
         let before = std::mem::take(&mut self.load);
         let (target_per_s, max_rate, unsent) = (before.target_per_s, before.max_rate, before.unsent);
-        // A load that was stopped early stopped sending before its history ended, so its rate cannot be compared with the target.
+        // If the load was stopped early, sending stopped before the history ended, so its rate cannot be compared with the target.
         let cut = before.aborted.is_some() || history.header.load_window.is_some_and(|(_, end)| measured.window.end.0 < end);
         let asked = target_per_s.filter(|t| *t > 0.0 && measured.load.begun > 0 && !cut);
         let achieved_ratio = asked.map(|t| round(measured.load.begun_per_s / t, 6));
@@ -175,11 +174,11 @@ fn count_fates(history: &History) -> FateCounts {
     counts
 }
 
-/// Finds when the effects of unknown writes were observed. Values are unique, so an operation that sees a value sees the effect
-/// of its writer.
+/// Finds when the effects of unknown writes were observed. Values are unique, so an operation that returns a value has observed
+/// the effect of its writer.
 fn late_effects(history: &History) -> LateEffects {
     let unknown = history.ops.iter().filter(|op| op.outcome == Outcome::Unknown);
-    // When each value of an unknown write was first seen.
+    // Time at which each value of an unknown write was first observed.
     let mut shown: FxHashMap<(KeyId, Value), Nanos> = unknown.filter_map(|op| Some(((op.key, op.call.writes()?), Nanos::NEVER))).collect();
     for op in &history.ops {
         let saw = match (op.outcome, op.call) {
@@ -231,8 +230,9 @@ fn load(history: &History, window: Window, begins: &[bool], late: &[bool]) -> Lo
     }
 }
 
-/// Returns for each operation whether it, or the intent that it begins, was sent late although the in-flight limit was not reached. While the limit holds operations back, the cluster causes the delay, and it shows in their latency. Any other
-/// delay is caused by the harness.
+/// Returns for each operation whether it, or the intent that it begins, was sent late although the in-flight limit was not reached. While
+/// the limit holds operations back, the delay is caused by the cluster and is included in their latency. Any other delay is caused by the
+/// harness.
 fn late(history: &History) -> Vec<bool> {
     let limit = history.header.more.get("max_in_flight").and_then(serde_json::Value::as_u64).map(|n| n as usize);
     let is_late = |op: &Operation, place: Option<Nanos>| place.is_some() && op.invoked.since(op.intended) > LATE_AFTER;
@@ -243,22 +243,22 @@ fn late(history: &History) -> Vec<bool> {
     let mut late = vec![false; history.ops.len()];
     for ((op, place), late) in history.ops.iter().zip(places).zip(&mut late) {
         while free_again.peek().is_some_and(|c| c.0 <= op.invoked) {
-            // The limit was reached until this operation ended, which made room.
+            // The limit was reached until this operation ended and freed a slot.
             if free_again.len() >= limit {
                 full_last = free_again.peek().map(|c| c.0);
             }
             free_again.pop();
         }
         let held_back = free_again.len() >= limit || full_last.is_some_and(|t| t >= op.intended);
-        // Only operations that take a slot were due by the clock. A retry is due when the reply to the previous attempt arrives.
+        // Only operations that take up a slot were due by the clock. A retry is due when the reply to the previous attempt arrives.
         *late = is_late(op, place) && !held_back;
         free_again.extend(place.map(Reverse));
     }
     late
 }
 
-/// Returns for each operation until when it occupies a slot of the in-flight limit. An intent keeps its slot over all its
-/// operations, pauses included, so only the first of them occupies one.
+/// Returns for each operation the time until which it occupies a slot of the in-flight limit. An intent keeps its slot
+/// for all its operations, including pauses, so only its first operation occupies one.
 fn slot_ends(history: &History) -> impl Iterator<Item = Option<Nanos>> + '_ {
     let intent = move |at: usize| history.details.get(at).and_then(|d| d.intent);
     let mut ends: BTreeMap<IntentId, Nanos> = BTreeMap::new();
@@ -291,7 +291,7 @@ impl LatencyPair {
                 self.from_invoked.add(op.completed.since(op.invoked));
             }
             Outcome::Unknown | Outcome::Open => self.censored += 1,
-            // The time to prove that nothing happened says nothing about the latency of the service.
+            // The time taken to prove that an op did not happen is not a latency of the service.
             Outcome::Failed => {}
         }
     }
@@ -306,8 +306,8 @@ impl LatencyPair {
     }
 }
 
-/// A latency histogram of three significant digits, so that a bucket at 1 ms is 1 us wide. It also keeps the exact maximum, since
-/// the upper edge of a bucket may exceed the slowest operation.
+/// A latency histogram with three significant digits, so that a bucket at 1 ms is 1 us wide. It also keeps the exact maximum,
+/// since the upper edge of a bucket may exceed the slowest operation.
 #[derive(Debug, Clone)]
 pub(crate) struct Latencies {
     pub(crate) histogram: Histogram<u64>,
@@ -352,7 +352,7 @@ fn latency(history: &History, window: Window) -> BTreeMap<String, Latency> {
 }
 
 fn system_figures(history: &History, window: Window) -> SystemFigures {
-    // An operation that bypasses consensus makes no attempts and would distort the figures of the others.
+    // An operation that bypasses consensus makes no attempts, and would distort the figures of the others.
     let counts = |op: &Operation| !op.path.is_last_write_wins() && window.holds(op.intended);
     let through = || history.details.iter().zip(&history.ops).filter(|(_, op)| counts(op)).map(|(d, _)| d);
     let reported = || through().filter_map(|d| d.diagnostics.as_ref());
@@ -374,7 +374,7 @@ fn system_figures(history: &History, window: Window) -> SystemFigures {
     }
 }
 
-/// Rounds to `digits` decimal places, since people read these files too.
+/// Rounds to `digits` decimal places, since these files are also read by people.
 pub(crate) fn round(x: f64, digits: i32) -> f64 {
     let scale = 10f64.powi(digits);
     (x * scale).round() / scale

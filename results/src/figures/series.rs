@@ -1,6 +1,6 @@
 //! Time series of a run: the contents of `timeseries.json`, which the charts draw.
 //!
-//! The latency of an operation belongs to the slice in which it was *due*: a stall shows where it began, not where it ended.
+//! The latency of an operation belongs to the slice in which it was *due*, so a stall shows up where it began, not where it ended.
 
 use crate::measure::{Latencies, round};
 use crate::results_json::Percentiles;
@@ -119,7 +119,7 @@ fn with_slice_length(history: &History, length: Nanos) -> Series {
     Series { schema: SCHEMA.into(), slice_s: length.as_secs_f64(), slices, nodes }
 }
 
-/// A history can contain any number, so sums saturate.
+/// A history may contain arbitrarily large numbers, so sums saturate.
 fn add_saturating(sum: &mut u64, figure: Option<u64>) {
     *sum = sum.saturating_add(figure.unwrap_or(0));
 }

@@ -1,4 +1,4 @@
-//! The slowest operations of a run, with the reasons that the history gives.
+//! The slowest operations of a run, with the reasons found in the history.
 
 use crate::charts::axis::duration;
 use crate::measure::Measured;
@@ -11,9 +11,9 @@ use std::collections::BinaryHeap;
 pub struct SlowOp {
     /// Its index in the operations of the history.
     pub place: u32,
-    /// Time from its due time to its end.
+    /// Time from when it was due until it ended.
     pub took: Nanos,
-    /// The reasons, the largest first.
+    /// The reasons, largest first.
     pub why: Vec<String>,
 }
 
@@ -44,7 +44,7 @@ pub fn why(history: &History, measured: &Measured, place: u32) -> Vec<String> {
     let ms = |t: Nanos| duration(t.as_ms_f64());
     let mut why: Vec<(u64, String)> = vec![];
     let waited = op.invoked.since(op.intended);
-    // A delay under a tenth of the total explains nothing.
+    // A delay of less than a tenth of the total explains little, so it is left out.
     if waited.0 * 10 > took.0 {
         why.push((waited.0, format!("sent {} after it was due", ms(waited))));
     }
@@ -67,7 +67,7 @@ pub fn why(history: &History, measured: &Measured, place: u32) -> Vec<String> {
         let whose = if node.is_some_and(|n| fault.targets == [n]) { ", which struck its node" } else { "" };
         why.push((b.since(a).0, format!("{} of it under fault {} ({}){whose}", ms(b.since(a)), fault.id, fault.label())));
     }
-    // Reasons may overlap in time, so they are sorted by size, not added up.
+    // Reasons may overlap in time, so sort them by size instead of adding them up.
     why.sort_by_key(|(share, _)| Reverse(*share));
     let mut why: Vec<String> = why.into_iter().map(|(_, words)| words).collect();
     if why.is_empty() {
@@ -83,8 +83,8 @@ fn attempts(reported: &Diagnostics, names: &Names, took: Nanos, why: &mut Vec<(u
     if attempts > 1 {
         let outbid = if outbid > 0 { format!(", outbid {outbid} times") } else { String::new() };
         let waited = if backoff.0 > 0 { format!(", {} of backing off", duration(backoff.as_ms_f64())) } else { String::new() };
-        // The time of each attempt is not recorded. Attempts took at least as long as the backoff, and rank behind reasons with
-        // recorded times.
+        // The time of each attempt is not recorded. Attempts took at least as long as the backoff. They rank behind reasons
+        // with recorded times.
         why.push((backoff.0.max(took.0 / 10), format!("{attempts} rounds{outbid}{waited}")));
     }
     let repairs = figure(Measure::Repairs);

@@ -1,5 +1,5 @@
-//! Figures of each stage of a load that changes over time. The header of the history lists the stages, so that they can be computed
-//! from the history alone.
+//! Figures of each stage of a load that changes over time. The header of the history lists the stages, so the figures can be
+//! computed from the history alone.
 
 use crate::charts::axis::digits;
 use hdrhistogram::Histogram;
@@ -84,7 +84,7 @@ pub struct StageFigures {
 }
 
 impl StageFigures {
-    /// Formats what the stage asked for: `200/s`, `200 to 2,000/s`, `4 to 32 clients`.
+    /// Formats the load requested by the stage: `200/s`, `200 to 2,000/s`, `4 to 32 clients`.
     pub fn asked_words(&self) -> String {
         let values = if self.from == self.to { digits(self.from) } else { format!("{} to {}", digits(self.from), digits(self.to)) };
         match self.unit {
@@ -95,12 +95,12 @@ impl StageFigures {
     }
 }
 
-/// Returns the planned stages in a header; none for a load without stages, or if the list cannot be read.
+/// Returns the planned stages in the header, or none if the load has no stages or the list cannot be read.
 fn planned(history: &History) -> Vec<PlannedStage> {
     history.header.more.get(IN_HEADER).and_then(|list| Vec::deserialize(list).ok()).unwrap_or_default()
 }
 
-/// Counts of one stage while its operations are visited.
+/// Counts of one stage, updated as its operations are visited.
 struct Stage {
     planned: PlannedStage,
     start: Nanos,
@@ -111,12 +111,12 @@ struct Stage {
     failed: u64,
     unknown: u64,
     latency_ns: Histogram<u64>,
-    /// The upper edge of a bucket of the histogram may exceed the slowest operation.
+    /// Exact maximum, since the upper edge of a histogram bucket may exceed the slowest operation.
     slowest: Nanos,
 }
 
 impl Stage {
-    /// A stage of a load that ended at `load_end`.
+    /// Creates the counts of a stage of a load that ended at `load_end`.
     fn new(planned: PlannedStage, load_end: Nanos) -> Self {
         Stage {
             planned,
@@ -145,8 +145,8 @@ impl Stage {
     }
 }
 
-/// Computes the figures of each stage that began before the load ended, at `load_end`. `begins` and `late` say for each operation whether the load
-/// generator began it, and whether it sent it late.
+/// Computes the figures of each stage that began before the load ended, at `load_end`. `begins` and `late` state for each operation whether
+/// the load generator began it, and whether it was sent late.
 pub(crate) fn of(history: &History, load_end: Nanos, begins: &[bool], late: &[bool]) -> Vec<StageFigures> {
     let begun = planned(history).into_iter().filter(|p| p.start_ns < load_end.0);
     let mut stages: Vec<Stage> = begun.map(|p| Stage::new(p, load_end)).collect();
@@ -162,7 +162,7 @@ pub(crate) fn of(history: &History, load_end: Nanos, begins: &[bool], late: &[bo
     (1u32..).zip(stages).map(|(number, stage)| figures(number, &stage)).collect()
 }
 
-/// Finds the stage that holds `t`. Stages follow each other.
+/// Finds the stage that contains `t`. Stages are consecutive.
 fn find(stages: &mut [Stage], t: Nanos) -> Option<&mut Stage> {
     let at = stages.partition_point(|s| s.end <= t);
     stages.get_mut(at).filter(|s| s.start <= t)
@@ -198,7 +198,7 @@ fn figures(number: u32, stage: &Stage) -> StageFigures {
     }
 }
 
-/// Rounds to `digits` decimal places, since people read these files too.
+/// Rounds to `digits` decimal places, since these files are also read by people.
 fn round(x: f64, digits: i32) -> f64 {
     let scale = 10f64.powi(digits);
     (x * scale).round() / scale

@@ -1,7 +1,7 @@
 //! Operation and load counts. Every table and gate takes its totals from here, so that they add up.
 //!
 //! Two totals are never mixed. The *whole run* counts every operation of the history: warm-up, load window, quiet tail and final
-//! reads. The *load window* counts the operations that were due in it; latency, rates and gates are based on those alone.
+//! reads. The *load window* counts the operations that were due in it; latency, rates and gates are based only on those.
 
 use crate::results_json::OpCounts;
 use heckle_history::{IntentId, Operation, Outcome, Seen};
@@ -52,8 +52,8 @@ pub(crate) fn count<'o>(ops: impl Iterator<Item = &'o Operation>) -> WindowCount
     counts
 }
 
-/// Returns for each operation whether the load generator began it (a single operation, or the first attempt of an intent).
-/// Otherwise it is a retry.
+/// Returns for each operation whether the load generator began it (a single operation, or the first attempt of an intent),
+/// as opposed to a retry.
 pub(crate) fn are_first_attempts(intents: impl Iterator<Item = Option<IntentId>>) -> Vec<bool> {
     let mut known = std::collections::BTreeSet::new();
     intents.map(|intent| intent.is_none_or(|id| known.insert(id))).collect()

@@ -1,5 +1,5 @@
-//! Whether the process behind an unfinished run is still alive. A run folder says `running` from the beginning, and a killed
-//! harness cannot correct that. So readers look for the process by id *and* start time, since process ids are reused.
+//! Whether the process behind an unfinished run is still alive. A run folder has the status `running` from the beginning,
+//! and a killed harness cannot correct that. Readers therefore look up the process by id *and* start time, since process ids are reused.
 
 use crate::input;
 use crate::results_json::{Harness, Results, RunVerdict, Status};
@@ -7,10 +7,10 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-/// A run on another machine or in another container counts as alive while its files change at least this often.
+/// Maximum time between file changes for a run on another machine or in another container to count as alive.
 const MAX_QUIET: Duration = Duration::from_secs(600);
 
-/// The reason shown for such a run.
+/// The reason shown for a killed run.
 pub const KILLED: &str = "the harness was killed before the run ended: what it recorded is in the folder, and `heckle check` judges it";
 
 /// Identifies this process in its run folder.
@@ -29,7 +29,7 @@ pub fn update_status(results: &mut Results, folder: &Path) {
     }
 }
 
-/// Whether this process is visibly running.
+/// Whether this process is visible from here and running.
 pub fn is_running(harness: &Harness) -> bool {
     harness.host == host() && start_time(harness.pid) == Some(harness.start_time)
 }
@@ -37,7 +37,7 @@ pub fn is_running(harness: &Harness) -> bool {
 fn is_alive(harness: Option<&Harness>, folder: &Path) -> bool {
     match harness {
         Some(harness) if harness.host == host() => start_time(harness.pid) == Some(harness.start_time),
-        // The process is not visible from here, or an older version did not record it. Then the age of the files decides.
+        // If the process is not visible from here, or an older version did not record it, the age of the files decides.
         Some(_) | None => changed_recently(folder),
     }
 }
@@ -49,7 +49,7 @@ fn changed_recently(folder: &Path) -> bool {
 /// Whether one of these files of a folder changed recently enough for its writer to count as alive.
 pub(crate) fn any_changed_recently(folder: &Path, files: &[&str]) -> bool {
     let changed = files.iter().filter_map(|f| fs::metadata(folder.join(f)).and_then(|m| m.modified()).ok()).max();
-    // A time in the future comes from another machine's clock. Then nothing is known, and the run counts as alive.
+    // A time in the future comes from another machine's clock and proves nothing, so the run counts as alive.
     changed.is_some_and(|at| at.elapsed().map_or(true, |quiet| quiet < MAX_QUIET))
 }
 
@@ -58,17 +58,17 @@ pub(crate) fn process_exists(pid: u32, started: u64) -> bool {
     start_time(pid) == Some(started)
 }
 
-/// The boot id and the process namespace: two processes with equal values can see each other.
+/// Returns the boot id and the process namespace. Two processes with equal values can see each other.
 fn host() -> String {
     let boot = input::kernel("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     let names = fs::read_link("/proc/self/ns/pid").map(|p| p.to_string_lossy().into_owned()).unwrap_or_default();
     format!("{} {names}", boot.trim())
 }
 
-/// Returns the start time of a process, in clock ticks since boot; `None` if it does not exist or is a zombie.
+/// Returns the start time of a process, in clock ticks since boot, or `None` if it does not exist or is a zombie.
 fn start_time(pid: u32) -> Option<u64> {
     let stat = input::kernel(format!("/proc/{pid}/stat"))?;
-    // The command name is in parentheses and may contain anything, so fields are counted from the last parenthesis.
+    // The command name is in parentheses and may contain any character, so count fields from the last parenthesis.
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
     let state = fields.next()?;
     (state != "Z" && state != "X").then(|| fields.nth(18)?.parse().ok()).flatten()

@@ -1,4 +1,4 @@
-//! The last step of a run: writes everything that is derived from its history into its folder.
+//! The last step of a run: writes all files derived from its history into its folder.
 
 use crate::charts::{self, Caption, Scene};
 use crate::report::{self, NodeFiles, PageInput};
@@ -8,7 +8,7 @@ use crate::{hlog, input, junit, measure, prometheus, series, summary};
 use heckle_history::History;
 use std::io;
 
-/// Files that exist when the history has been recorded, by their names among the artifacts.
+/// Files that already exist once the history has been recorded, by their artifact names.
 const RECORDED_FILES: [(&str, &str); 6] = [
     ("history", "history.jsonl.zst"),
     ("plan", "plan.resolved.toml"),
@@ -18,7 +18,7 @@ const RECORDED_FILES: [(&str, &str); 6] = [
     ("log", "heckle.log"),
 ];
 
-/// Maximum number of bytes to read of a node's log or samples, enough for a run of days.
+/// Maximum number of bytes to read from a node's log or samples, enough for a run of several days.
 const MAX_NODE_FILE_BYTES: u64 = 64 << 20;
 
 /// Writes charts, `timeseries.json`, `latency.hlog`, `metrics.prom`, `summary.md`, `junit.xml` and `report.html`, and finally the results, the
@@ -26,16 +26,16 @@ const MAX_NODE_FILE_BYTES: u64 = 64 << 20;
 /// artifacts.
 ///
 /// # Errors
-/// From the file system.
+/// If the file system reports an error.
 pub fn write_all(folder: &RunFolder, history: &History, results: &mut Results, started_unix_s: u64) -> io::Result<()> {
     derive(folder, history, results, started_unix_s)?;
     folder.finish(results)
 }
 
-/// Writes the same files without index line and links, for a history that is checked again.
+/// Writes the same files, but not the index line and the links, for a history that is checked again.
 ///
 /// # Errors
-/// From the file system.
+/// If the file system reports an error.
 pub fn derive(folder: &RunFolder, history: &History, results: &mut Results, started_unix_s: u64) -> io::Result<()> {
     let measured = measure::analyze(history);
     let series = series::of(history);
@@ -70,14 +70,14 @@ pub fn derive(folder: &RunFolder, history: &History, results: &mut Results, star
     folder.write_results(results)
 }
 
-/// Reads the files of a node; they are empty for a system without such files.
+/// Reads the files of a node. They are empty for a system without such files.
 fn node_files(folder: &RunFolder, name: &str) -> NodeFiles {
-    // An imported history may use any node names, even `../..`. Such a name has no folder here.
+    // An imported history may contain any node name, even `../..`. Such a name has no folder here.
     if run_folder::slug(name) != name {
         return NodeFiles { name: name.into(), ..NodeFiles::default() };
     }
     let read = |file: &str| {
-        // Unreadable files are left out: the page is about the run, and the folder has the file.
+        // Unreadable files are left out of the page. They remain in the folder.
         input::beginning(&folder.node(name).join(file), MAX_NODE_FILE_BYTES)
     };
     NodeFiles { name: name.into(), log: read("node.log"), metrics: read("metrics.jsonl") }

@@ -1,21 +1,20 @@
-//! Atomic replacement of files and links. A reader sees the old or the new content, never a mixture, even during a crash or while
-//! another run ends.
+//! Atomic replacement of files and links. A reader sees either the old or the new content, never a mixture, even after a crash or
+//! while another run ends.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Replaces the contents of `path` by `bytes`: writes a temporary file in the same folder, syncs it, renames it over `path` and
-/// syncs the folder.
+/// Replaces the contents of `path` with `bytes`: writes a temporary file in the same folder, syncs it, renames it over `path`
+/// and syncs the folder.
 ///
 /// # Errors
-/// From the file system, with the path.
+/// If the file system reports an error. The message names the path.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let temp = temp_path(path);
     let write = || -> io::Result<()> {
-        // A killed process with the same id may have left a file here. It is removed first, so that a link in its place is never
-        // followed.
+        // A killed process with the same id may have left a file here. Remove it first, so that a link in its place is never followed.
         let _ = fs::remove_file(&temp);
         let mut file = File::create_new(&temp)?;
         file.write_all(bytes)?;
@@ -25,7 +24,7 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
         File::open(parent(path))?.sync_all()
     };
     write().map_err(|e| {
-        // The incomplete file is of no use. The first error is the one to report.
+        // Remove the incomplete file, which is useless. The first error is the one to report.
         let _ = fs::remove_file(&temp);
         at(path, e)
     })
@@ -34,7 +33,7 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// Makes the symbolic link `link` point to `target`, atomically.
 ///
 /// # Errors
-/// From the file system; also if `link` exists and is not a link.
+/// If the file system reports an error, or `link` exists and is not a link.
 pub fn replace_link(link: &Path, target: &Path) -> io::Result<()> {
     if fs::symlink_metadata(link).is_ok_and(|m| !m.file_type().is_symlink()) {
         let what = "it is in the way: a link belongs there, so move it elsewhere";

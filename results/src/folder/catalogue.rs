@@ -1,5 +1,5 @@
-//! Everything that a folder of runs holds: runs, suites, comparisons and sweeps. A run in the folder of a suite, comparison or
-//! sweep is a part of it.
+//! The contents of a folder of runs: runs, suites, comparisons and sweeps. A run in the folder of a suite, comparison or sweep
+//! is part of it.
 
 use crate::alive;
 use crate::atomic;
@@ -31,11 +31,11 @@ pub struct Entry {
     pub path: String,
     /// Name of the plan, suite, comparison or sweep.
     pub name: String,
-    /// When it began.
+    /// Start time.
     pub started_utc: String,
     /// Whether it has ended.
     pub status: Status,
-    /// Its verdict; that of a suite, comparison or sweep follows from its exit code.
+    /// Its verdict. For a suite, comparison or sweep, it follows from the exit code.
     pub verdict: RunVerdict,
     /// Its exit code.
     pub exit_code: i32,
@@ -44,7 +44,7 @@ pub struct Entry {
     /// Path of the suite, comparison or sweep to which it belongs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub part_of: Option<String>,
-    /// The line of a run.
+    /// The index line, for a run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run: Option<RunLine>,
 }
@@ -57,13 +57,13 @@ pub struct Catalogue {
 }
 
 impl Entry {
-    /// When it began, if known.
+    /// Returns the start time, if known.
     pub fn started(&self) -> Option<UnixSeconds> {
         let id = self.path.rsplit('/').next().unwrap_or_default();
         UnixSeconds::from_iso(&self.started_utc).or_else(|| UnixSeconds::from_compact(id))
     }
 
-    /// The facts that a filter looks at.
+    /// Returns the facts that a filter examines.
     pub fn facts(&self) -> Facts<'_> {
         Facts {
             kind: self.kind,
@@ -93,7 +93,7 @@ impl Entry {
 }
 
 impl Catalogue {
-    /// Reads everything below `out`. Links are not followed. If `out` does not exist, there is nothing.
+    /// Reads everything below `out`. Does not follow links. If `out` does not exist, the catalogue is empty.
     ///
     /// # Errors
     /// If a folder cannot be read.
@@ -106,17 +106,17 @@ impl Catalogue {
         Ok(Catalogue { entries })
     }
 
-    /// Returns the entries that a filter shows, oldest first.
+    /// Returns the entries shown by a filter, oldest first.
     pub fn shown<'a>(&'a self, filter: &'a Filter) -> impl DoubleEndedIterator<Item = &'a Entry> {
         self.entries.iter().filter(|e| filter.shows(e.facts()))
     }
 
-    /// Number of entries that a filter selects and does not show, since they are parts of others.
+    /// Returns the number of entries that a filter selects but does not show because they are parts of others.
     pub fn hidden(&self, filter: &Filter) -> usize {
         self.entries.iter().filter(|e| filter.selects(e.facts()) && !filter.shows(e.facts())).count()
     }
 
-    /// The names of all plans, suites, comparisons and sweeps, sorted.
+    /// Returns the names of all plans, suites, comparisons and sweeps, sorted.
     pub fn names(&self) -> Vec<&str> {
         let mut names: Vec<&str> = self.entries.iter().map(|e| e.name.as_str()).filter(|n| !n.is_empty()).collect();
         names.sort_unstable();
@@ -124,12 +124,12 @@ impl Catalogue {
         names
     }
 
-    /// The entry at a path.
+    /// Returns the entry at a path.
     pub fn at(&self, path: &str) -> Option<&Entry> {
         self.entries.iter().find(|e| e.path == path)
     }
 
-    /// The runs in progress, newest first.
+    /// Returns the runs in progress, newest first.
     pub fn running(&self) -> impl Iterator<Item = &Entry> {
         self.entries.iter().rev().filter(|e| e.kind == Kind::Run && e.status == Status::Running && e.verdict != RunVerdict::Error)
     }
@@ -137,7 +137,7 @@ impl Catalogue {
 
 struct Walk<'a> {
     out: &'a Path,
-    /// Lines of indexes, by path below `out`. A suite has its own index.
+    /// Lines of all indexes, by path below `out`. Each suite has its own index.
     lines: BTreeMap<String, RunLine>,
     entries: Vec<Entry>,
 }
@@ -183,8 +183,8 @@ impl Walk<'_> {
     }
 }
 
-/// The fields that the files of suites, comparisons and sweeps have in common. Each is read on its own, so that a field of an
-/// unexpected type does not make the others unreadable.
+/// The fields that the files of suites, comparisons and sweeps have in common. Each is parsed separately, so that a field of
+/// an unexpected type does not make the others unreadable.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Head {
@@ -235,7 +235,7 @@ fn group(folder: &Path, path: &str, file: &str, kind: Kind, part_of: Option<&str
     }
 }
 
-/// The first of a list of sentences, or the only one.
+/// Returns the first of a list of sentences, or the only one.
 fn first_words(words: &Json) -> Option<String> {
     let first = words.as_str().or_else(|| words.get(0).and_then(Json::as_str))?;
     Some(crate::terminal::shorten(first, MAX_REASON))
@@ -258,7 +258,7 @@ fn verdict_of(exit_code: i32) -> RunVerdict {
     }
 }
 
-/// A group of which a run is in progress is in progress too, however long its own files have not changed.
+/// Marks a group as in progress if one of its runs is, even if its own files have not changed for a long time.
 fn revive_groups(entries: &mut [Entry]) {
     let is_running = |e: &&Entry| e.kind == Kind::Run && e.status == Status::Running && e.verdict != RunVerdict::Error;
     let busy: Vec<String> = entries.iter().filter(is_running).filter_map(|e| e.part_of.clone()).collect();

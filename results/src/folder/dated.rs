@@ -1,4 +1,4 @@
-//! Folders named by the time they were made: `<UTC>-<4 hex>`.
+//! Folders named by their creation time: `<UTC>-<4 hex>`.
 
 use super::atomic;
 use crate::utc::UnixSeconds;
@@ -6,14 +6,15 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Maximum number of names to try when several folders are made in the same second with the same nonce.
+/// Maximum number of names to try when several folders are created in the same second with the same nonce.
 const MAX_NAME_TRIES: u16 = 64;
 
-/// Creates a folder below `parent`, which is created as well. `nonce` distinguishes folders of the same second; if the name is
-/// taken, the next free nonce is used. Returns the name and the path. `what` is the plural of what the folder is for.
+/// Creates a folder below `parent`, which is created if necessary. `nonce` distinguishes folders of the same second. If the
+/// name is taken, the next free nonce is used. Returns the name and the path. `what` names the kind of folder, in the plural,
+/// for the error message.
 ///
 /// # Errors
-/// From the file system.
+/// If the file system reports an error.
 pub fn create(parent: &Path, started: UnixSeconds, nonce: u16, what: &str) -> io::Result<(String, PathBuf)> {
     fs::create_dir_all(parent).map_err(|e| atomic::at(parent, e))?;
     for attempt in 0..MAX_NAME_TRIES {

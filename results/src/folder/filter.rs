@@ -1,5 +1,5 @@
 //! Which entries of a list to show: by kind, plan, verdict and time. `heckle list` and the pages of `heckle serve` share these
-//! filters, so that the same words select the same runs in both.
+//! filters, so the same words select the same runs in both.
 
 use crate::results_json::{RunVerdict, Status};
 use crate::utc::UnixSeconds;
@@ -20,10 +20,10 @@ pub enum Kind {
     Sweep,
 }
 
-/// How something ended, or that it has not: the words of the filter `verdict`.
+/// How an entry ended, or that it is still running: the words of the filter `verdict`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
-    /// Everything as it should be.
+    /// Ended as expected.
     Valid,
     /// A violation.
     Invalid,
@@ -39,7 +39,7 @@ pub enum Ended {
     Interrupted,
     /// The harness was killed.
     Killed,
-    /// Over, with an exit code other than 0.
+    /// Ended with an exit code other than 0.
     Failed,
 }
 
@@ -47,7 +47,7 @@ impl Kind {
     /// Every kind.
     pub const ALL: [Kind; 4] = [Kind::Run, Kind::Suite, Kind::Comparison, Kind::Sweep];
 
-    /// Its name in filters.
+    /// Returns its name in filters.
     pub fn word(self) -> &'static str {
         match self {
             Kind::Run => "run",
@@ -72,7 +72,7 @@ impl Ended {
         Ended::Failed,
     ];
 
-    /// Its name in filters.
+    /// Returns its name in filters.
     pub fn word(self) -> &'static str {
         match self {
             Ended::Valid => "valid",
@@ -104,7 +104,7 @@ impl Ended {
     }
 }
 
-/// Finds the item of `all` with this word. Case does not matter, and `-` is as good as `_`.
+/// Finds the item of `all` with this word. Ignores case, and treats `-` and `_` as equal.
 fn by_word<T: Copy>(asked: &str, what: &str, all: &[T], word: fn(T) -> &'static str) -> Result<T, String> {
     let plain = asked.trim().to_ascii_lowercase().replace('-', "_");
     if let Some(found) = all.iter().find(|item| word(**item) == plain) {
@@ -115,7 +115,7 @@ fn by_word<T: Copy>(asked: &str, what: &str, all: &[T], word: fn(T) -> &'static 
     Err(format!("`{}` is no {what}; did you mean `{nearest}`? There are {}", shortened(asked), words.join(", ")))
 }
 
-/// A word from outside, short enough for a message.
+/// Truncates external text to fit into a message.
 fn shortened(words: &str) -> String {
     crate::terminal::shorten(words, 60)
 }
@@ -151,17 +151,17 @@ impl fmt::Display for Ended {
 pub struct Filter {
     /// The kinds to show.
     pub kinds: Vec<Kind>,
-    /// The plans to show, by name; `*` stands for any letters.
+    /// The plans to show, by name. `*` matches any characters.
     pub plans: Vec<String>,
-    /// How they ended.
+    /// The outcomes to show.
     pub verdicts: Vec<Ended>,
-    /// Only what began at this time or later.
+    /// Start time from which entries are shown.
     pub since: Option<UnixSeconds>,
-    /// Whether to show the runs of suites, comparisons and sweeps too.
+    /// Whether to also show the runs of suites, comparisons and sweeps.
     pub all: bool,
 }
 
-/// The facts about an entry that a filter looks at.
+/// The facts about an entry that a filter examines.
 #[derive(Debug, Clone, Copy)]
 pub struct Facts<'a> {
     /// Run, suite, comparison or sweep.
@@ -174,14 +174,14 @@ pub struct Facts<'a> {
     pub verdict: RunVerdict,
     /// Its exit code.
     pub exit_code: i32,
-    /// When it began, if known.
+    /// Start time, if known.
     pub started: Option<UnixSeconds>,
     /// Whether it is a run of a suite, comparison or sweep.
     pub is_part: bool,
 }
 
 impl Filter {
-    /// Whether an entry passes the filter, apart from the question whether it is a part of something.
+    /// Whether an entry passes the filter, regardless of whether it is part of something else.
     pub fn selects(&self, entry: Facts<'_>) -> bool {
         let any = |none: bool, found: bool| none || found;
         any(self.kinds.is_empty(), self.kinds.contains(&entry.kind))
@@ -196,13 +196,13 @@ impl Filter {
     }
 }
 
-/// Whether `text` matches `pattern`, in which `*` stands for any letters.
+/// Whether `text` matches `pattern`, in which `*` matches any characters.
 fn wildcard(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let first = parts.next().unwrap_or_default();
     let Some(mut rest) = text.strip_prefix(first) else { return false };
     let Some(last) = parts.next_back() else { return rest.is_empty() };
-    // The leftmost place of every part leaves the most letters for those after it.
+    // Matching each part as far left as possible leaves the most text for the parts after it.
     for part in parts {
         match rest.find(part) {
             Some(at) => rest = &rest[at + part.len()..],
@@ -216,7 +216,7 @@ fn wildcard(pattern: &str, text: &str) -> bool {
 /// `2026-01-31T12:00`.
 ///
 /// # Errors
-/// A message that says what to write.
+/// A message that states the valid forms.
 pub fn since(text: &str, now: UnixSeconds) -> Result<UnixSeconds, String> {
     let text = text.trim();
     if let Some(at) = UnixSeconds::from_iso(text) {

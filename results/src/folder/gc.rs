@@ -1,5 +1,5 @@
 //! Garbage collection of old runs. The verdict and figures of a run take a few kilobytes and are kept forever; its history,
-//! charts and logs take space. The selection is pure: only [`strip`] and [`size`] touch files.
+//! charts and logs take up most of the space. The selection is pure: only [`strip`] and [`size`] touch files.
 
 use crate::atomic;
 use crate::index::RunLine;
@@ -9,11 +9,11 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-/// Files of a run that are kept: its results, and what is needed to run it again.
+/// Files of a run that are kept: its results, and the files needed to run it again.
 pub const KEPT_FILES: [&str; 8] =
     ["results.json", "plan.resolved.toml", crate::seal::FILE, "schedule.jsonl", "env.json", "rerun.sh", "summary.md", "junit.xml"];
 
-/// A run and the space that it takes.
+/// A run and the space that it takes up.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredRun {
     /// The line of the run.
@@ -25,9 +25,9 @@ pub struct StoredRun {
 /// Limits on what may be removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Number of newest runs that are kept completely.
+    /// Number of newest runs to keep complete.
     pub keep: usize,
-    /// Number of newest failed runs that are kept completely, regardless of the other limits.
+    /// Number of newest failed runs to keep complete, regardless of the other limits.
     pub keep_failed: usize,
     /// Only runs that began before this time are stripped.
     pub before: Option<UnixSeconds>,
@@ -79,7 +79,7 @@ fn is_kept(name: &str) -> bool {
 /// Removes everything from a run folder except [`KEPT_FILES`].
 ///
 /// # Errors
-/// From the file system, with the path; also if the folder is not a run folder.
+/// If the file system reports an error (the message names the path), or the folder is not a run folder.
 pub fn strip(folder: &Path) -> io::Result<()> {
     if !fs::symlink_metadata(folder).is_ok_and(|m| m.is_dir()) {
         return Err(atomic::at(folder, io::Error::new(io::ErrorKind::InvalidInput, "it is a link or no folder, and is left alone")));
@@ -104,7 +104,7 @@ pub fn strip(folder: &Path) -> io::Result<()> {
 /// Parses a size such as `500M`, `20G` or `1000`, in bytes.
 ///
 /// # Errors
-/// A message that says what is wrong.
+/// A message that states what is wrong.
 pub fn parse_size(text: &str) -> Result<u64, String> {
     let text = text.trim();
     let (number, unit) = text.split_at(text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len()));
@@ -194,7 +194,7 @@ mod tests {
         link(&other.join("run"), "p/linked");
         link(&other, "linked-plan");
         link(&other, "p/run/plots");
-        // A forged index with a folder outside, and with one behind a link.
+        // A forged index, with one folder outside and one behind a link.
         let line = |path: &str| serde_json::to_string(&RunLine { path: path.into(), ..RunLine::default() }).unwrap() + "\n";
         fs::write(out.join("runs.jsonl"), line("../other/run") + &line("linked-plan/run")).unwrap();
         let runs = crate::index::read(&out).unwrap();

@@ -1,5 +1,5 @@
-//! `runs.jsonl`: one line per run, appended when it ends, so that lists and trends need not open every folder. The folders are
-//! the source of truth and the index can be rebuilt from them, so a torn or missing line does no harm.
+//! `runs.jsonl`: one line per run, appended when it ends, so that lists and trends do not have to open every folder. The
+//! folders are the source of truth, and the index can be rebuilt from them, so a torn or missing line does no harm.
 
 use crate::alive;
 use crate::atomic;
@@ -15,8 +15,7 @@ use std::path::{Path, PathBuf};
 /// Name of the index file.
 pub const FILE: &str = "runs.jsonl";
 
-/// Maximum depth of a run folder below the folder of all runs: `<plan>/<run>`, or `<comparison>/<time>/<arm>/<run>` and one level
-/// to spare.
+/// Maximum depth of a run folder below the folder of all runs: `<plan>/<run>`, or `<comparison>/<time>/<arm>/<run>` plus one spare level.
 pub(crate) const MAX_DEPTH: usize = 5;
 
 /// The data of a run that lists show.
@@ -101,7 +100,7 @@ impl RunLine {
 /// Appends one line. A single write of less than a page to a file opened for appending does not interleave with other writers.
 ///
 /// # Errors
-/// From the file system.
+/// If the file system reports an error.
 pub fn append(out: &Path, line: &RunLine) -> io::Result<()> {
     let path = out.join(FILE);
     let mut text = serde_json::to_string(line).expect("strings and numbers serialize");
@@ -111,8 +110,8 @@ pub fn append(out: &Path, line: &RunLine) -> io::Result<()> {
 }
 
 /// Returns all runs below `out`, oldest first, from the index. Runs without a line, because the index is missing or damaged or
-/// their harness was killed, are read from their folders. Lines whose folder is gone are dropped; of two lines for the same
-/// folder, the later one counts.
+/// their harness was killed, are read from their folders. Lines whose folder is gone are dropped. If there are two lines for
+/// the same folder, the later one counts.
 ///
 /// # Errors
 /// If `out` exists but cannot be read.
@@ -127,7 +126,7 @@ pub fn read(out: &Path) -> io::Result<Vec<RunLine>> {
     Ok(lines)
 }
 
-/// Returns the lines of the index in `out` by path. A missing or damaged index has none.
+/// Returns the lines of the index in `out` by path. A missing or damaged index has no lines.
 ///
 /// # Errors
 /// If the index exists but cannot be read.
@@ -143,7 +142,7 @@ pub(crate) fn stored_lines(out: &Path) -> io::Result<BTreeMap<String, RunLine>> 
 /// Rebuilds the index from the folders, and returns the number of runs.
 ///
 /// # Errors
-/// From the file system.
+/// If the file system reports an error.
 pub fn rebuild(out: &Path) -> io::Result<usize> {
     let mut lines: Vec<RunLine> = folders(out)?.iter().map(|f| line_of_folder(f, &relative(out, f))).collect();
     lines.sort_by(|a, b| (&a.started_utc, &a.run_id).cmp(&(&b.started_utc, &b.run_id)));
@@ -152,7 +151,7 @@ pub fn rebuild(out: &Path) -> io::Result<usize> {
     Ok(lines.len())
 }
 
-/// Returns every run folder below `out`: each folder that contains a `results.json`. Links are not followed.
+/// Returns every run folder below `out`: each folder that contains a `results.json`. Does not follow links.
 ///
 /// # Errors
 /// If a folder cannot be read. If `out` does not exist, there are no runs.
@@ -189,7 +188,7 @@ pub(crate) fn relative(out: &Path, folder: &Path) -> String {
     folder.strip_prefix(out).unwrap_or(folder).to_string_lossy().into_owned()
 }
 
-/// Returns the line of a run from its folder. A run whose results cannot be read has a line that says so.
+/// Returns the line of a run from its folder. For a run whose results cannot be read, the line states that.
 pub(crate) fn line_of_folder(folder: &Path, path: &str) -> RunLine {
     let read = input::text(&folder.join("results.json"), input::RESULTS).map_err(|e| e.to_string());
     match read.and_then(|text| Results::from_json(&text).map_err(|e| e.to_string())) {

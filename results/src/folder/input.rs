@@ -1,23 +1,23 @@
-//! Bounded reads of files from users, other tools or other runs: regular files only, and never more bytes than a named limit. A
+//! Bounded reads of files from users, other tools or other runs: only regular files, and never more bytes than a named limit. A
 //! device, a pipe or a growing file must not cost unbounded memory or time. `harness/cli/tests/inputs.rs` forbids the unbounded
-//! calls everywhere else. `heckle-history` streams histories.
+//! calls everywhere else. Histories are streamed by `heckle-history`.
 
 use std::fs::{self, File, FileType};
 use std::io::{self, Read};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
-/// Plans, schedules and configurations written by hand. A thousand lines take some tens of kilobytes.
+/// Plans, schedules and configurations written by hand. A thousand lines take up tens of kilobytes.
 pub const PLAN: u64 = 4 << 20;
 /// `schedule.jsonl` of a run, for the largest number of faults that a plan may have.
 pub const SCHEDULE: u64 = 64 << 20;
-/// `results.json`: some kilobytes for a usual run, and a line or two per key with a million keys.
+/// `results.json`: a few kilobytes for a typical run, and a line or two per key for a run with a million keys.
 pub const RESULTS: u64 = 512 << 20;
 /// `suite.json` and `compare.json`: a few lines per run.
 pub const SUITE: u64 = 256 << 20;
-/// `runs.jsonl`: about a kilobyte per run, so some hundred thousand runs.
+/// `runs.jsonl`: about a kilobyte per run, so enough for some hundred thousand runs.
 pub const INDEX: u64 = 256 << 20;
-/// `pids.jsonl`: a line per start of a node.
+/// `pids.jsonl`: one line per start of a node.
 pub const PIDS: u64 = 16 << 20;
 /// `explain.txt` of a violation.
 pub const WORDS: u64 = 64 << 20;
@@ -29,8 +29,8 @@ pub const KERNEL: u64 = 4 << 20;
 /// Reads a text file of at most `max` bytes.
 ///
 /// # Errors
-/// From the file system; also if the file is not a regular file, holds more than `max` bytes, or is not UTF-8. The message does
-/// not contain the path: callers add it, with the purpose of the file.
+/// If the file system reports an error, or the file is not a regular file, holds more than `max` bytes, or is not UTF-8. The
+/// message does not contain the path: callers add it, along with the purpose of the file.
 pub fn text(path: &Path, max: u64) -> io::Result<String> {
     String::from_utf8(bytes(path, max)?).map_err(|e| {
         let at = e.utf8_error().valid_up_to();
@@ -41,7 +41,7 @@ pub fn text(path: &Path, max: u64) -> io::Result<String> {
 /// Reads a file of at most `max` bytes.
 ///
 /// # Errors
-/// As for [`text`].
+/// Same as for [`text`].
 pub fn bytes(path: &Path, max: u64) -> io::Result<Vec<u8>> {
     let (file, size) = regular(path)?;
     if size > max {
@@ -53,8 +53,8 @@ pub fn bytes(path: &Path, max: u64) -> io::Result<Vec<u8>> {
     if bytes.len() as u64 > max { Err(too_large(max)) } else { Ok(bytes) }
 }
 
-/// Returns the first `max` bytes of a file as text, whatever it contains. Empty if the file does not exist or is not a regular
-/// file: meant for optional output.
+/// Returns the first `max` bytes of a file as text, whatever it contains. Returns an empty string if the file does not exist
+/// or is not a regular file. Meant for optional output.
 pub fn beginning(path: &Path, max: u64) -> String {
     let mut bytes = vec![];
     if let Ok((file, _)) = regular(path) {
@@ -74,7 +74,7 @@ pub fn end(path: &Path, max: u64) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Reads a kernel file; `None` if that fails. Some contain the name of a process, which may be any bytes.
+/// Reads a kernel file. Returns `None` if that fails. Some kernel files contain the name of a process, which may be arbitrary bytes.
 pub fn kernel(path: impl AsRef<Path>) -> Option<String> {
     bytes(path.as_ref(), KERNEL).ok().map(|all| String::from_utf8_lossy(&all).into_owned())
 }

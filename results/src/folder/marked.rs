@@ -1,11 +1,12 @@
-//! Folders of experiments, `<out>/<name>/<UTC>-<4 hex>/`: comparisons and sweeps. A file marks each kind.
+//! Folders of experiments, `<out>/<name>/<UTC>-<4 hex>/`: comparisons and sweeps. Each kind is marked by a file.
 
 use crate::atomic;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Finds the folder with the file `mark` that `asked` names: a path, an id, or `name/id`. `None` if it names something else.
+/// Finds the folder with the file `mark` that is named by `asked`: a path, an id, or `name/id`. Returns `None` if the name
+/// refers to something else.
 ///
 /// # Errors
 /// If `out` cannot be read.
@@ -18,7 +19,7 @@ pub fn find(out: &Path, mark: &str, asked: &str) -> io::Result<Option<PathBuf>> 
     Ok(all(out, mark)?.into_iter().find(named))
 }
 
-/// Returns all folders with the file `mark` below `out`, oldest first; none if `out` does not exist.
+/// Returns all folders with the file `mark` below `out`, oldest first. Returns none if `out` does not exist.
 ///
 /// # Errors
 /// If a folder cannot be read.

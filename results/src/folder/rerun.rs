@@ -1,8 +1,8 @@
-//! `rerun.sh`, which runs the same plan and seed again. They determine every choice but not the timing, so this is not a replay.
+//! `rerun.sh`, which runs the same plan and seed again. These determine every random choice but not the timing, so this is not a replay.
 
 use std::fmt::Write;
 
-/// Returns the script. `args` are the flags that no plan can hold; they follow the plan. Arguments given to the script come last.
+/// Returns the script. `args` are the flags that a plan cannot contain. They follow the plan. Arguments given to the script come last.
 pub fn script(seed: &str, args: &[String]) -> String {
     let mut line = format!("exec \"${{HECKLE:-heckle}}\" run \"$here/plan.resolved.toml\" --seed {}", quote(seed));
     for arg in args {

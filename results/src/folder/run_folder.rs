@@ -16,9 +16,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Where run folders are created unless `--out` says otherwise.
+/// Folder in which run folders are created unless `--out` specifies another.
 pub const DEFAULT_OUT: &str = "results/runs";
-/// Maximum number of runs that an error lists.
+/// Maximum number of runs listed in an error message.
 const MAX_CANDIDATES: usize = 5;
 
 /// The folder of one run.
@@ -30,7 +30,7 @@ pub struct RunFolder {
     run_id: String,
 }
 
-/// Why a run cannot be found or read.
+/// Reason why a run cannot be found or read.
 #[derive(Debug, thiserror::Error)]
 pub enum FindError {
     /// No run has that name.
@@ -50,7 +50,7 @@ pub enum FindError {
         asked: String,
         /// The folder that was searched.
         out: String,
-        /// Those runs, newest first.
+        /// The matching runs, newest first.
         known: Vec<String>,
     },
     /// The folder is not a run folder.
@@ -82,10 +82,10 @@ fn candidates(known: &[String]) -> String {
 
 impl RunFolder {
     /// Creates the folder of a new run of `plan` and writes `results` into it as the first file, with `run_id` filled in. `nonce`
-    /// distinguishes runs of the same second; if the name is taken, the next free nonce is used.
+    /// distinguishes runs of the same second. If the name is taken, the next free nonce is used.
     ///
     /// # Errors
-    /// From the file system.
+    /// If the file system reports an error.
     pub fn create(out: &Path, plan: &str, started: UnixSeconds, nonce: u16, results: &mut Results) -> io::Result<Self> {
         let (run_id, root) = dated::create(&out.join(slug(plan)), started, nonce, "runs")?;
         results.run_id.clone_from(&run_id);
@@ -105,14 +105,13 @@ impl RunFolder {
         if !is_run {
             return Err(FindError::NotARun(root.display().to_string()));
         }
-        // Links such as `latest` are resolved, so that the name is the run id.
+        // Resolve links such as `latest`, so that the name is the run id.
         let root = root.canonicalize().map_err(|e| atomic::at(root, e))?;
         let run_id = root.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         Ok(RunFolder { root, out: None, run_id })
     }
 
-    /// Finds the run that `asked` names: a folder, a run id, `plan/run`, an unambiguous prefix of either, `latest` or
-    /// `latest-failed`.
+    /// Finds the run named by `asked`: a folder, a run id, `plan/run`, an unambiguous prefix of either, `latest` or `latest-failed`.
     ///
     /// # Errors
     /// See [`FindError`]. Errors list the candidates.
@@ -157,7 +156,7 @@ impl RunFolder {
     /// Replaces `results.json` atomically.
     ///
     /// # Errors
-    /// From the file system.
+    /// If the file system reports an error.
     pub fn write_results(&self, results: &Results) -> io::Result<()> {
         atomic::replace(&self.results(), results.to_json().as_bytes())
     }
@@ -165,7 +164,7 @@ impl RunFolder {
     /// Reads `results.json`.
     ///
     /// # Errors
-    /// See [`FindError`]. The error for a damaged file carries line and column.
+    /// See [`FindError`]. The error for a damaged file includes line and column.
     pub fn read_results(&self) -> Result<Results, FindError> {
         let path = self.results();
         let text = input::text(&path, input::RESULTS).map_err(|e| atomic::at(&path, e))?;
@@ -177,7 +176,7 @@ impl RunFolder {
     /// Finishes a run: writes the final results, the index line and the links.
     ///
     /// # Errors
-    /// From the file system.
+    /// If the file system reports an error.
     pub fn finish(&self, results: &Results) -> io::Result<()> {
         self.write_results(results)?;
         let Some(out) = &self.out else { return Ok(()) };
@@ -190,7 +189,7 @@ impl RunFolder {
     /// Writes one artifact atomically, creating the folders above it.
     ///
     /// # Errors
-    /// From the file system.
+    /// If the file system reports an error.
     pub fn write(&self, artifact: &str, bytes: &[u8]) -> io::Result<()> {
         let path = self.path(artifact);
         let parent = path.parent().expect("below the run folder");
@@ -198,81 +197,81 @@ impl RunFolder {
         atomic::replace(&path, bytes)
     }
 
-    /// The run id.
+    /// Returns the run id.
     pub fn run_id(&self) -> &str {
         &self.run_id
     }
 
-    /// The path of the folder.
+    /// Returns the path of the folder.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// The folder of all runs, if known.
+    /// Returns the folder of all runs, if known.
     pub fn out(&self) -> Option<&Path> {
         self.out.as_deref()
     }
 
-    /// The path of a file in the folder, from its relative name.
+    /// Returns the path of a file in the folder, from its relative name.
     pub fn path(&self, artifact: &str) -> PathBuf {
         self.root.join(artifact)
     }
 
-    /// The path of `results.json`.
+    /// Returns the path of `results.json`.
     pub fn results(&self) -> PathBuf {
         self.path("results.json")
     }
 
-    /// The path of `plan.resolved.toml`.
+    /// Returns the path of `plan.resolved.toml`.
     pub fn plan(&self) -> PathBuf {
         self.path("plan.resolved.toml")
     }
 
-    /// The path of `env.json`.
+    /// Returns the path of `env.json`.
     pub fn env(&self) -> PathBuf {
         self.path("env.json")
     }
 
-    /// The path of `rerun.sh`.
+    /// Returns the path of `rerun.sh`.
     pub fn rerun(&self) -> PathBuf {
         self.path("rerun.sh")
     }
 
-    /// The path of `history.jsonl.zst`, or of `history.jsonl` if only that exists.
+    /// Returns the path of `history.jsonl.zst`, or of `history.jsonl` if only that exists.
     pub fn history(&self) -> PathBuf {
         let plain = self.path("history.jsonl");
         let packed = self.path("history.jsonl.zst");
         if plain.is_file() && !packed.is_file() { plain } else { packed }
     }
 
-    /// The path of `schedule.jsonl`, the planned faults.
+    /// Returns the path of `schedule.jsonl`, the planned faults.
     pub fn schedule(&self) -> PathBuf {
         self.path("schedule.jsonl")
     }
 
-    /// The path of `heckle.log`.
+    /// Returns the path of `heckle.log`.
     pub fn log(&self) -> PathBuf {
         self.path("heckle.log")
     }
 
-    /// The path of `report.html`.
+    /// Returns the path of `report.html`.
     pub fn report(&self) -> PathBuf {
         self.path("report.html")
     }
 
-    /// The path of `nodes/<name>`.
+    /// Returns the path of `nodes/<name>`.
     pub fn node(&self, name: &str) -> PathBuf {
         self.path("nodes").join(name)
     }
 
-    /// The path of `violations/<id>`.
+    /// Returns the path of `violations/<id>`.
     pub fn violation(&self, id: u32) -> PathBuf {
         self.path("violations").join(id.to_string())
     }
 }
 
 /// Encodes any name as a unique file name: bytes other than letters, digits, `-`, `_` and `.` become `%` and two hex digits, as
-/// does a leading `.`. A name that is too long for a file is cut and gets a hash of the full name.
+/// does a leading `.`. A name that is too long for a file name is truncated, and a hash of the full name is appended.
 pub fn file_name(name: &str) -> String {
     const MAX_LENGTH: usize = 180;
     let plain = |i: usize, b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_') || (b == b'.' && i > 0);

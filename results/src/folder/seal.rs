@@ -1,6 +1,6 @@
 //! Proof that this installation wrote the plan of a run folder. A plan may name a program (`bin`), so rerunning a folder from
-//! elsewhere would run a program of its author's choice. The secret is stored outside all run folders. A folder holds only a hash
-//! of secret and plan, so other folders do not help an attacker to forge the seal of another plan.
+//! another machine could run a program chosen by its author. The secret is stored outside all run folders. A folder holds only a
+//! hash of secret and plan, so an attacker cannot use one folder to forge the seal of another plan.
 
 use sha2::{Digest, Sha256};
 
@@ -9,7 +9,7 @@ pub const FILE: &str = "plan.seal";
 
 /// Returns the seal of the text of a plan.
 pub fn of(secret: &[u8], plan: &str) -> String {
-    // The secret is hashed twice, as in HMAC: a plain hash of secret and text is open to length extension.
+    // The secret is hashed twice, as in HMAC: a plain hash of secret and text would be open to length extension.
     let inner = Sha256::new().chain_update(secret).chain_update([0]).chain_update(plan).finalize();
     let outer = Sha256::new().chain_update(secret).chain_update([1]).chain_update(inner).finalize();
     outer.iter().map(|byte| format!("{byte:02x}")).collect::<String>() + "\n"

@@ -1,11 +1,11 @@
-//! The names of all exported figures. Dashboards depend on them, so a name never changes its meaning.
+//! The names of all exported figures. Dashboards depend on them, so the meaning of a name never changes.
 
-/// How a figure behaves.
+/// Type of a figure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FamilyKind {
-    /// It only grows during a run.
+    /// Only grows during a run.
     Counter,
-    /// It goes up and down.
+    /// Goes up and down.
     Gauge,
     /// Counts by bucket, with their sum.
     Histogram,
@@ -14,7 +14,7 @@ pub enum FamilyKind {
 /// A figure with its labels.
 #[derive(Debug, Clone, Copy)]
 pub struct Family {
-    /// Its name; its unit is at the end.
+    /// Its name, which ends with the unit.
     pub name: &'static str,
     /// Its type, such as counter or gauge.
     pub kind: FamilyKind,
@@ -25,7 +25,7 @@ pub struct Family {
 }
 
 impl FamilyKind {
-    /// The word in the exposition.
+    /// Returns the word used in the exposition.
     pub fn word(self) -> &'static str {
         match self {
             FamilyKind::Counter => "counter",

@@ -1,5 +1,5 @@
-//! The figures of a run as Prometheus text, for dashboards: of a run that is over from its history and results, of a run in progress
-//! from `live.json`.
+//! The figures of a run as Prometheus text, for dashboards: from history and results for a completed run, from `live.json` for a run
+//! in progress.
 
 mod families; // names, types and labels
 mod text; // the text format
@@ -25,10 +25,10 @@ const MAX_FIGURES: usize = 200;
 const STATES: [Status; 4] = [Status::Running, Status::Done, Status::Interrupted, Status::Killed];
 const VERDICTS: [RunVerdict; 5] = [RunVerdict::Valid, RunVerdict::Invalid, RunVerdict::Unknown, RunVerdict::GateMissed, RunVerdict::Error];
 
-/// What a node reported last: its name and its figures.
+/// The last sample of a node: its name and its figures.
 pub type NodeSample = (String, Json);
 
-/// Returns the last sample in the text of a `metrics.jsonl`. A truncated last line is skipped.
+/// Returns the last sample in the text of a `metrics.jsonl`. Skips a truncated last line.
 pub fn last_sample(metrics: &str) -> Option<Json> {
     metrics.lines().rev().take(2).find_map(|line| serde_json::from_str(line).ok())
 }
@@ -42,7 +42,7 @@ pub fn buckets(history: &History) -> BTreeMap<&'static str, Buckets> {
     by_kind
 }
 
-/// Returns the text for a run that is over. Without a history, there are no latencies.
+/// Returns the text for a completed run. Without a history, there are no latencies.
 pub fn of_run(results: &Results, history: Option<&History>, nodes: &[NodeSample]) -> String {
     let mut samples = of_results(results);
     for (op, buckets) in history.map(buckets).unwrap_or_default() {
@@ -120,7 +120,7 @@ fn of_results(results: &Results) -> Samples {
     samples
 }
 
-/// What is known of every run: its labels, state and verdict.
+/// Adds the figures common to all runs: labels, state and verdict.
 fn add_head(samples: &mut Samples, results: &Results) {
     let system = results.plan.labels.get("system").map_or("", String::as_str);
     samples.add("heckle_run_info", &[system, &results.seed, &results.build.git], 1.0);
@@ -157,7 +157,7 @@ fn add_faults(samples: &mut Samples, kinds: impl Iterator<Item = String>) {
     }
 }
 
-/// Adds all numbers of a node's sample, with their paths in it as names.
+/// Adds all numbers in a node's sample, named by their paths in it.
 fn add_nodes(samples: &mut Samples, nodes: &[NodeSample]) {
     for (node, sample) in nodes {
         let mut figures = vec![];
@@ -177,7 +177,7 @@ fn flatten(path: &str, value: &Json, found: &mut Vec<(String, f64)>) {
                 flatten(&if path.is_empty() { name.clone() } else { format!("{path}.{name}") }, value, found);
             }
         }
-        // Lists have no names for their items.
+        // Items of a list have no names.
         Json::Array(_) | Json::String(_) | Json::Null => {}
     }
 }

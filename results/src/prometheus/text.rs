@@ -5,7 +5,7 @@ use crate::buckets::Buckets;
 use heckle_history::printable::needs_escape;
 use std::collections::BTreeMap;
 
-/// Nanoseconds of a second.
+/// Nanoseconds per second.
 const SECOND_NS: f64 = 1e9;
 
 /// Samples of one run.
@@ -21,10 +21,10 @@ impl Samples {
         Samples { plan: plan.to_owned(), run: run.to_owned(), by_family: BTreeMap::new() }
     }
 
-    /// Adds a sample. Its labels have the order of the family. A figure that is no number is left out.
+    /// Adds a sample, with labels in the order of the family. Leaves out a figure that is not a number.
     ///
     /// # Panics
-    /// If there is no such family, or its labels are others.
+    /// If there is no such family, or the number of labels differs.
     pub(super) fn add(&mut self, name: &'static str, labels: &[&str], value: f64) {
         let names = family(name).unwrap_or_else(|| panic!("{name} is not in FAMILIES")).labels;
         assert_eq!(names.len(), labels.len(), "labels of {name}");
@@ -34,7 +34,7 @@ impl Samples {
         }
     }
 
-    /// Adds counts by bucket, cumulative, with sum and count.
+    /// Adds cumulative counts by bucket, with sum and count.
     pub(super) fn add_buckets(&mut self, name: &'static str, op: &str, buckets: &Buckets) {
         for (bound, count) in buckets.cumulative() {
             let bound = (bound as f64 / SECOND_NS).to_string();

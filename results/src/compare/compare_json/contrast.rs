@@ -105,13 +105,13 @@ impl EffectIs {
 }
 
 impl FigureResult {
-    /// Formats a value of the figure; a dash if it is absent.
+    /// Formats a value of the figure, or a dash if it is absent.
     pub fn value_words(&self, value: Option<f64>) -> String {
         let words = |v: f64| figures::find(&self.figure).map_or_else(|| digits(v), |f| f.words(v));
         value.map_or_else(|| "–".into(), words)
     }
 
-    /// Formats an effect or an end of its interval.
+    /// Formats an effect, or an end of its interval.
     pub fn effect_words(&self, effect: f64) -> String {
         let unit = figures::find(&self.figure).map_or(Unit::Plain, Figure::unit);
         match self.effect_is {

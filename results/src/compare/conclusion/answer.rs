@@ -1,15 +1,15 @@
-//! The answer of a comparison, in at most three sentences for a reader who decides and reads no statistics: who waits, how long, and
+//! The answer of a comparison, in at most three sentences for decision-makers who do not read statistics: who waits, how long, and
 //! what a fault costs.
 //!
-//! A sentence claims something only where a primary figure has the decision *changed* or *practically the same*. The figures beside a
-//! claim are medians over the runs that count; those that are no claim say so.
+//! A sentence makes a claim only if the decision on a primary figure is *changed* or *practically the same*. The figures next to a
+//! claim are medians over the runs that count. Figures without a claim are marked as such.
 
 use crate::charts::axis::digits;
 use crate::compare::compare_json::{Comparison, Contrast, FigureResult};
 use crate::compare::decide::{Decision, PAIRS_NEEDED};
 use crate::compare::phases::Phase;
 
-/// The figure without which there is no answer: only comparisons of contending clients have it among the primary ones.
+/// The figure that an answer requires. It is a primary figure only in comparisons of contending clients.
 const NEEDED: &str = "restricted_wait_ms";
 
 /// Returns the sentences. There are none if the comparison has no such figures, compares an arm with itself, or was interrupted.
@@ -34,7 +34,7 @@ fn figure<'a>(contrast: &'a Contrast, name: &str) -> Option<&'a FigureResult> {
     contrast.figures.iter().find(|f| f.figure == name && f.phase == Some(Phase::Whole))
 }
 
-/// Whether the figure of the arm is larger, according to the mean over pairs.
+/// Whether the figure is larger for the arm than for the reference, according to the mean over pairs.
 fn is_more(f: &FigureResult) -> bool {
     match f.effect_is {
         crate::compare::compare_json::EffectIs::Ratio => f.effect.is_some_and(|e| e > 1.0),
@@ -46,7 +46,7 @@ fn from_to(f: &FigureResult) -> String {
     format!("{} → {}", f.value_words(f.reference), f.value_words(f.arm))
 }
 
-/// Joins parts to `a, b and c`.
+/// Joins parts in the form `a, b and c`.
 fn join(parts: &[String]) -> String {
     match parts.split_last() {
         Some((last, before)) if !before.is_empty() => format!("{} and {last}", before.join(", ")),
@@ -56,7 +56,7 @@ fn join(parts: &[String]) -> String {
 
 fn who_waits(comparison: &Comparison, contrasts: &[&Contrast]) -> String {
     let of = |c: &&Contrast| {
-        // Each figure with what less and more of it means.
+        // Each figure, with the words for less and more of it.
         let shown = [
             ("jain", "shares success less equally (Jain’s index", "shares success more equally (Jain’s index"),
             ("starved_clients", "starves fewer clients (", "starves more clients ("),
@@ -98,7 +98,7 @@ fn change_words(f: &FigureResult) -> String {
     format!("{change} ({interval})")
 }
 
-/// Formats what a primary figure that is compared by ratio says about an arm.
+/// Formats the finding about an arm from a primary figure that is compared by ratio.
 fn ratio_words(c: &Contrast, name: &str) -> String {
     let arm = &c.arm;
     let Some(f) = figure(c, name) else { return format!("not known with {arm}") };

@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 /// A run with the data kept from its history.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct MeasuredRun {
-    /// The record of the run. This module fills in its figures.
+    /// The record of the run, whose figures this module fills in.
     pub run: Run,
     /// Figures, waiting times and successes of the run.
     pub taken: RunFigures,
@@ -74,7 +74,7 @@ fn collect_pairs(comparison: &Comparison, made: &[MeasuredRun], reference: &str,
         if runs.iter().all(|(_, m)| m.is_none()) {
             continue;
         }
-        // Both arms may be responsible. Naming only one would make it look worse.
+        // Both arms may be responsible: naming only one would make it look worse.
         let faults: Vec<DroppedPair> = runs
             .iter()
             .filter_map(|(name, m)| {
@@ -106,7 +106,7 @@ fn measure(comparison: &Comparison, made: &[MeasuredRun], contrasts: &mut [Contr
         let pairs = readings(made, c, phase, f.name);
         estimate(&pairs, f.scale, margin(f.scale)).map(|e| (pairs, e))
     };
-    // One family of tests for all contrasts. A disqualified arm keeps its place in it, since the family was fixed beforehand.
+    // One family of tests for all contrasts. A disqualified arm remains part of it, since the family was fixed beforehand.
     let found: Vec<_> = contrasts.iter().flat_map(|c| primary.iter().map(|f| of(c, f, Phase::Whole))).collect();
     let decided = decide(&found.iter().map(|f| f.as_ref().map(|(_, e)| *e)).collect::<Vec<_>>(), ending);
     let mut both = found.into_iter().zip(decided);
@@ -175,7 +175,7 @@ fn rounded_median(of: impl Iterator<Item = f64>) -> Option<f64> {
     median(&of.collect::<Vec<f64>>()).map(|x| round(x, 6))
 }
 
-/// Returns an arm with its settings, such as `fair (queue fair)`, or only its name if that says the same.
+/// Returns an arm with its settings, such as `fair (queue fair)`, or only its name if the name already contains the settings.
 fn arm_with_settings(comparison: &Comparison, arm: &str) -> String {
     let settings = comparison.arms.iter().find(|a| a.name == arm).map(|a| &a.settings);
     let words: Vec<String> = settings.into_iter().flatten().filter(|(_, v)| *v != arm).map(|(k, v)| format!("{k} {v}")).collect();
@@ -217,7 +217,7 @@ fn sentence(comparison: &Comparison, made: &[MeasuredRun], contrast: &Contrast, 
     format!("{what}: {} ({pairs})", primary.join("; "))
 }
 
-/// Names the reason for which most pairs were dropped, with what mends it. Empty if none was dropped.
+/// Returns the reason why most pairs were dropped, and how to fix it. Empty if no pair was dropped.
 fn main_reason<'a>(dropped: impl Iterator<Item = &'a Dropped>) -> String {
     let mut by_kind: BTreeMap<DropKind, (usize, &Dropped)> = BTreeMap::new();
     for d in dropped {
@@ -229,7 +229,7 @@ fn main_reason<'a>(dropped: impl Iterator<Item = &'a Dropped>) -> String {
     format!("; {runs} {}, the first because {}{mend}", kind.word(), first.why)
 }
 
-/// Computes waiting times and intent counts of each arm over its runs in pairs that count.
+/// Computes the waiting times and intent counts of each arm over its runs in pairs that count.
 fn pool_waits(comparison: &mut Comparison, made: &[MeasuredRun], contrasts: &[Contrast]) {
     for arm in &mut comparison.arms {
         let counts = |m: &&MeasuredRun| {
@@ -241,7 +241,7 @@ fn pool_waits(comparison: &mut Comparison, made: &[MeasuredRun], contrasts: &[Co
     }
 }
 
-/// Reduces a curve to as many points as a chart shows: steps of equal height, finer where few intents are left waiting.
+/// Reduces a curve to the points that a chart needs: steps of equal height, finer where few intents are still waiting.
 fn thin_curve(curve: &[(f64, f64)]) -> Vec<[f64; 2]> {
     let mut kept: Vec<[f64; 2]> = vec![];
     for (i, (time, share)) in curve.iter().enumerate() {
@@ -254,7 +254,7 @@ fn thin_curve(curve: &[(f64, f64)]) -> Vec<[f64; 2]> {
     kept
 }
 
-/// Returns the successes of the pair with the median effect on the first primary figure that it has, so that the choice of the
+/// Returns the successes of the pair with the median effect on the first available primary figure, so that the choice of the
 /// pair does not depend on the chart.
 fn success_maps(comparison: &Comparison, made: &[MeasuredRun], contrasts: &[Contrast]) -> Vec<SuccessMap> {
     let Some(contrast) = contrasts.iter().find(|c| !c.pairs.is_empty()) else { return vec![] };

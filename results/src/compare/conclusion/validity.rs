@@ -5,8 +5,8 @@ use crate::compare::compare_json::{Comparison, DropKind, LoadMode, Run, Validity
 use crate::compare::decide::PAIRS_NEEDED;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Minimum share of the offered load that an arm must have begun. It counts intents, not attempts: retries increase just when an
-/// arm cannot handle the load.
+/// Minimum share of the offered load that an arm must have begun. Intents are counted, not attempts, since retries increase
+/// precisely when an arm cannot handle the load.
 const MIN_OFFERED_SHARE: f64 = 0.98;
 
 /// Returns all conditions, the most important first.
@@ -47,7 +47,7 @@ fn dropped(comparison: &Comparison) -> Validity {
     let mut by_arm: BTreeMap<&str, u32> = BTreeMap::new();
     for ((_, arm), kind) in &all {
         *by.entry((arm, *kind)).or_default() += 1;
-        // Noise and lateness come from outside, so they say nothing about the arm in which they occurred.
+        // Noise and lateness have external causes, so they are not evidence about the arm in which they occurred.
         *by_arm.entry(arm).or_default() += u32::from(matches!(kind, DropKind::Inconclusive | DropKind::Broken));
     }
     let words: Vec<String> = by.iter().map(|((arm, kind), n)| format!("{n} {} because of {arm}", kind.word())).collect();
@@ -76,7 +76,7 @@ fn order(comparison: &Comparison) -> Validity {
     let first = |arm: &str| counted_runs(comparison).filter(|r| r.arm == arm && r.place == 1).count();
     let words: Vec<String> = comparison.arms.iter().map(|a| format!("{} {} times", a.name, first(&a.name))).collect();
     let made: BTreeSet<u32> = comparison.runs.iter().map(|r| r.pair).collect();
-    // With a random order this happens once in 2^(n-1) comparisons. Drift and effect cannot be distinguished then.
+    // With a random order this happens once in 2^(n-1) comparisons. In that case, drift and effect cannot be distinguished.
     let one_sided = made.len() >= PAIRS_NEEDED
         && comparison.arms.iter().any(|a| comparison.runs.iter().filter(|r| r.place == 1).all(|r| r.arm == a.name));
     condition("order", !one_sided, format!("drawn within each pair; first of its pair: {}", words.join(", ")))

@@ -12,7 +12,7 @@ use heckle_checker::fairness::starvation::Limits;
 use heckle_history::{History, Measure, Outcome};
 use std::collections::BTreeMap;
 
-/// Minimum number of intents for a percentile: the 99th percentile of fewer is essentially the maximum.
+/// Minimum number of intents for a percentile. With fewer, the 99th percentile is essentially the maximum.
 const MIN_INTENTS_FOR_PERCENTILE: usize = 50;
 
 /// How a figure is formatted.
@@ -20,7 +20,7 @@ const MIN_INTENTS_FOR_PERCENTILE: usize = 50;
 pub enum Show {
     /// Milliseconds.
     Milliseconds,
-    /// A share of 1, shown in percent.
+    /// A fraction of 1, shown as a percentage.
     Share,
     /// A plain number.
     Number,
@@ -166,14 +166,14 @@ pub enum Kind {
     Primary,
     /// Those of workloads whose clients contend: they retry an intent until it succeeds.
     Contention,
-    /// None: it is shown without a claim.
+    /// None: the figure is shown without a claim.
     Exploratory,
 }
 
 /// Whether clients of a workload retry an intent until it succeeds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Clients {
-    /// They retry.
+    /// Clients retry and contend with each other.
     Contend,
     /// Each op is independent.
     Independent,
@@ -198,7 +198,7 @@ pub fn find(name: &str) -> Option<&'static Figure> {
 }
 
 impl Figure {
-    /// How effects on it are formatted.
+    /// Returns how effects on the figure are formatted.
     pub fn unit(&self) -> Unit {
         match self.show {
             Show::Share => Unit::Share,
@@ -318,7 +318,7 @@ fn mean(sum: f64, n: u64) -> Option<Reading> {
     (n > 0).then(|| Reading::Exact(sum / n as f64))
 }
 
-/// Returns the longest time in the window without a finished intent. The start and end of the window count as boundaries.
+/// Returns the longest period of the window in which no intent finished. The start and end of the window count as boundaries.
 fn longest_silence(intents: &[Intent], measured: &Measured) -> Option<f64> {
     let window = measured.window;
     let mut ends: Vec<_> = intents.iter().filter(|i| i.finished && window.holds(i.until)).map(|i| i.until).collect();
@@ -341,16 +341,16 @@ fn successes(intents: &[Intent], measured: &Measured) -> Successes {
     Successes { slice_s, clients: clients.into_iter().collect() }
 }
 
-/// A client that succeeds less than this share of the mean is starved. The check `starvation` uses the same share.
+/// Share of the mean below which a client's successes make it count as starved. The check `starvation` uses the same share.
 const STARVED_SHARE: f64 = 0.25;
 
-/// Counts the clients that starved; `None` without clients.
+/// Counts the clients that starved. Returns `None` if there are no clients.
 fn starved(intents: &[Intent], successes: &Successes, limits: Limits) -> Option<f64> {
     let total = |row: &[u32]| row.iter().map(|n| f64::from(*n)).sum::<f64>();
     let n = successes.clients.len();
     let mean = successes.clients.iter().map(|(_, row)| total(row)).sum::<f64>() / n as f64;
     let waited = |client: u32| intents.iter().any(|i| i.client == client && i.wait_ms() > limits.max_wait_ms);
-    // Without any success, each client that wanted one is starved.
+    // If no client succeeded, every client with an intent is starved.
     let poor = |row: &[u32]| total(row) < STARVED_SHARE * mean || mean == 0.0;
     (n > 0).then(|| successes.clients.iter().filter(|(client, row)| poor(row) || waited(*client)).count() as f64)
 }
@@ -417,7 +417,7 @@ mod tests {
             (&[10, 10, 10][..], &[(0, 4_000)][..], Some(0.0)),
             (&[10, 10, 10], &[(1, 5_001), (1, 6_000)], Some(1.0)),
             (&[20, 20, 2], &[], Some(1.0)),
-            (&[20, 20, 2], &[(2, 9_000)], Some(1.0)), // It counts once.
+            (&[20, 20, 2], &[(2, 9_000)], Some(1.0)), // The client counts only once.
             (&[0, 0], &[], Some(2.0)),
             (&[], &[], None),
         ] {

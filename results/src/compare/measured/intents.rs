@@ -1,9 +1,9 @@
-//! Intents: what clients want, over all their attempts. Waiting times are measured by intent. An operation without an intent
-//! counts as its own intent.
+//! Intents of clients, each covering all of its attempts. Waiting times are measured per intent. An operation without an
+//! intent counts as its own intent.
 //!
 //! An intent is *finished* by its first applied CAS or ok write. A refused CAS is a failed attempt of the intent, and a read only
-//! looks up the current value; for an operation without an intent, both are results. An intent that was not finished when its
-//! last attempt or the run ended has waited *at least* that long.
+//! looks up the current value. For an operation without an intent, both count as success. An intent that was not finished when
+//! its last attempt or the run ended has waited *at least* that long.
 //!
 //! The check `starvation` covers named intents only. Here operations without an intent count too, so that workloads without
 //! intents are compared by the same figures.
@@ -14,11 +14,11 @@ use heckle_history::operation::Detail;
 use heckle_history::{History, Nanos, Operation, Outcome, Seen};
 use rustc_hash::FxHashMap;
 
-/// The field of a history's header that says how long clients retry an intent, in nanoseconds.
+/// The field of a history's header that holds the time for which clients retry an intent, in nanoseconds.
 pub const TIMEOUT_IN_HEADER: &str = "intent_timeout_ns";
 
-/// The wait up to which the restricted mean of a history counts: the intent timeout, and at most half of the load window, so that
-/// half of the intents can be seen waiting that long. It depends on the plan alone, so that it is the same for all arms.
+/// Returns the limit of the restricted mean for a history: the intent timeout, but at most half of the load window, so that waits
+/// up to the limit can be observed for half of the intents. It depends only on the plan, so it is the same for all arms.
 pub fn wait_limit(history: &History) -> Option<Nanos> {
     let timeout = history.header.more.get(TIMEOUT_IN_HEADER).and_then(serde_json::Value::as_u64);
     let half = history.header.load_window.map(|(start, end)| end.saturating_sub(start) / 2);
@@ -41,13 +41,13 @@ pub struct Intent {
 }
 
 impl Intent {
-    /// Returns how long it took, or its lower bound.
+    /// Returns the waiting time in milliseconds, or a lower bound on it.
     pub fn wait_ms(&self) -> f64 {
         self.until.since(self.due).as_ms_f64()
     }
 }
 
-/// Returns the intents that were due in `window`, in the order of their first attempts. Needs the details of the history.
+/// Returns the intents that were due in `window`, in the order of their first attempts. Requires the details of the history.
 pub fn of(history: &History, window: Window) -> Vec<Intent> {
     let mut intents: Vec<Intent> = vec![];
     let mut known: FxHashMap<u64, usize> = FxHashMap::default();
@@ -86,7 +86,7 @@ fn is_success(op: &Operation, of_an_intent: bool) -> bool {
     }
 }
 
-/// Sorted waiting times, each with whether the wait ended: the input of the Kaplan-Meier estimate.
+/// Sorted waiting times, each marked as ended or not: the input of the Kaplan-Meier estimate.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Waits(Vec<Sample>);
 
@@ -103,13 +103,13 @@ impl Waits {
         Waits(waits)
     }
 
-    /// Merges both.
+    /// Merges both sets of waiting times.
     #[must_use]
     pub fn merge(self, other: &Waits) -> Self {
         Waits::new([self.0, other.0.clone()].concat())
     }
 
-    /// Number of waits.
+    /// Returns the number of waits.
     pub fn len(&self) -> usize {
         self.0.len()
     }
@@ -119,7 +119,7 @@ impl Waits {
         self.0.is_empty()
     }
 
-    /// Number of waits that never ended.
+    /// Returns the number of waits that never ended.
     pub fn unfinished(&self) -> usize {
         self.0.iter().filter(|s| !s.ended).count()
     }
@@ -134,16 +134,16 @@ impl Waits {
         self.0.last().map(|s| (s.time.as_ms_f64(), s.ended))
     }
 
-    /// Returns the share of intents finished within a time in milliseconds, with a step at each time at which one ended.
+    /// Returns the curve of the share of intents finished within a time, in milliseconds, with a step whenever an intent ended.
     pub fn curve(&self) -> Vec<(f64, f64)> {
         survival::curve(self.0.clone()).steps.into_iter().map(|(time, waiting)| (time.as_ms_f64(), 1.0 - waiting)).collect()
     }
 
-    /// Returns the time within which the share `q` is finished, in milliseconds. `Err` holds the longest wait if the share is
-    /// never reached.
+    /// Returns the time within which the share `q` of intents finished, in milliseconds. `Err` holds the longest wait if the
+    /// share was never reached.
     ///
     /// # Errors
-    /// None: `Err` is the bound of a censored quantile.
+    /// Not an error: `Err` is the lower bound of a censored quantile.
     pub fn quantile(&self, q: f64) -> Option<Result<f64, f64>> {
         let longest = self.longest()?.0;
         Some(survival::curve(self.0.clone()).quantile(q).map_or(Err(longest), |time| Ok(time.as_ms_f64())))
@@ -155,8 +155,8 @@ mod tests {
     use super::*;
     use crate::measure::Window;
 
-    /// A read, a failed attempt, a successful one and what follows belong to one intent of one client. The next intent never
-    /// ends.
+    /// A read, a failed attempt, a successful attempt and a following operation belong to one intent of one client. The next
+    /// intent never ends.
     #[test]
     fn attempts_belong_to_one_intent_until_one_succeeds() {
         const FILE: &str = r#"{"schema":"heckle.history/1"}
@@ -182,8 +182,7 @@ mod tests {
         Waits::new(ended.into_iter().map(|ms| of(ms, true)).chain(cut.into_iter().map(|ms| of(ms, false))).collect())
     }
 
-    /// The estimator has its own tests. This one shows that unfinished intents are included, and that a bound is returned as a
-    /// bound.
+    /// The estimator has its own tests. This test shows that unfinished intents are included, and that a bound is returned as a bound.
     #[test]
     fn unfinished_intents_make_a_quantile_a_bound() {
         let half = waits(1..=50, [60; 50]);
@@ -195,7 +194,7 @@ mod tests {
         assert_eq!(waits([10, 20], [15, 15]).curve(), [(10.0, 0.25), (20.0, 1.0)]);
     }
 
-    /// Half of the intents take 50 ms or less, the others are cut at 60 ms: they wait on, up to the limit.
+    /// Half of the intents take 50 ms or less, and the others are cut off at 60 ms. Those are assumed to wait up to the limit.
     #[test]
     fn the_restricted_mean_counts_unfinished_waits() {
         let half = waits([40; 50], [60; 50]);

@@ -1,7 +1,7 @@
 //! The phases of a load window: calm, during faults, recovery.
 //!
-//! Recovery is a fixed time after the end of a fault, the same in both arms, and not the time that an arm took to recover. If the
-//! phases depended on the behaviour of an arm, each arm would be measured over times that favour it.
+//! Recovery is a fixed time after the end of a fault, the same in both arms, not the time that an arm took to recover. If phases
+//! depended on an arm's behaviour, each arm would be measured over periods that favour it.
 
 use crate::faults::FaultWindow;
 use crate::measure::Window;
@@ -9,7 +9,7 @@ use heckle_history::Nanos;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// How long after its end a fault is assumed to have an effect.
+/// Time after its end for which a fault is assumed to have an effect.
 pub const RECOVERY: Nanos = Nanos::from_ms(3_000);
 
 /// A phase of the load window.
@@ -30,7 +30,7 @@ impl Phase {
     /// All phases, in the order of reports.
     pub const ALL: [Phase; 4] = [Phase::Whole, Phase::Calm, Phase::Faults, Phase::Recovery];
 
-    /// Its name in reports.
+    /// Returns its name in reports.
     pub fn words(self) -> &'static str {
         match self {
             Phase::Whole => "whole run",

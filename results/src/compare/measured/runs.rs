@@ -1,5 +1,5 @@
-//! Decides which runs count. The rules are fixed: a run is dropped if its figures are meaningless, never because of their values,
-//! and its whole pair is dropped with it.
+//! Decides which runs count. The rules are fixed: a run is dropped, along with its whole pair, if its figures are meaningless,
+//! but never because of their values.
 
 use crate::charts::axis::digits;
 use crate::compare::compare_json::{Comparison, DropKind, Dropped, LoadMode, Run};
@@ -9,8 +9,8 @@ use crate::results_json::{Results, RunVerdict, Status, Verdict};
 /// Default limit on the share of the machine that other processes may use during a run.
 pub const NOISE_LIMIT: f64 = 0.25;
 
-/// Checks that a run needs to pass for its figures to be meaningful. Other checks, such as the one for long outages, are part of
-/// the comparison: dropping the runs in which an arm did badly would favour it.
+/// Checks that a run must pass for its figures to be meaningful. Other checks, such as the one for long outages, are part of the
+/// comparison: dropping the runs in which an arm did badly would favour that arm.
 const REQUIRED_CHECKS: [&str; 4] = ["vacuity", "crash", "panics", "durability"];
 
 /// Whether a run counts in a comparison.
@@ -72,8 +72,8 @@ pub fn eligibility(results: &Results, load: LoadMode, others_cpu: Option<f64>, l
     Eligibility::Counts
 }
 
-/// Returns how many pairs can still count after `done` pairs, for the arm with the most. Below `pairs_needed` no claim is
-/// possible any more.
+/// Returns the number of pairs that can still count after `done` pairs, for the arm with the most. Below `pairs_needed`,
+/// no claim is possible any more.
 pub fn pairs_possible<'a>(comparison: &Comparison, runs: impl Iterator<Item = &'a Run> + Clone, done: u32) -> u32 {
     let arms: Vec<&str> = comparison.arms.iter().map(|a| if a.disqualified.is_none() { a.name.as_str() } else { "" }).collect();
     let Some((reference, others)) = arms.split_first().filter(|(reference, _)| !reference.is_empty()) else { return 0 };
@@ -83,7 +83,7 @@ pub fn pairs_possible<'a>(comparison: &Comparison, runs: impl Iterator<Item = &'
     others.iter().filter(|arm| !arm.is_empty()).map(|arm| counted(arm) + left).max().unwrap_or(0)
 }
 
-/// Describes the first pair, which shows whether the runs of a comparison will count. `None` if all of its runs do.
+/// Describes the first pair, which shows whether the runs of a comparison will count. Returns `None` if all its runs count.
 pub fn pilot<'a>(runs: impl Iterator<Item = &'a Run>) -> Option<Pilot> {
     let (mut all, mut dropped) = (0, vec![]);
     for run in runs.filter(|r| r.pair == 1) {
@@ -105,18 +105,18 @@ pub fn pilot<'a>(runs: impl Iterator<Item = &'a Run>) -> Option<Pilot> {
     Some(Pilot { hopeless, why: words.join("; "), mend: mends.join("; or ") })
 }
 
-/// What the first pair shows.
+/// Findings about the first pair.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pilot {
-    /// Whether none of its runs counts, for reasons that the other pairs will have too.
+    /// Whether none of its runs counts, for reasons that will also apply to the other pairs.
     pub hopeless: bool,
-    /// Which runs do not count, and why.
+    /// The runs that do not count, with reasons.
     pub why: String,
-    /// What to change, with the flags; empty if nothing is known to help.
+    /// The suggested changes, with their flags. Empty if there is no known remedy.
     pub mend: String,
 }
 
-/// Returns why a run is inconclusive, and what mends it.
+/// Returns why a run is inconclusive, and how to fix it.
 fn inconclusive_reason(results: &Results, load: LoadMode) -> Option<(String, String)> {
     if results.linearizability.verdict != Verdict::Valid {
         return Some((
@@ -139,7 +139,7 @@ fn inconclusive_reason(results: &Results, load: LoadMode) -> Option<(String, Str
     Some((format!("{}: {}", check.name, check.words), mend.into()))
 }
 
-/// What gives a run more to judge.
+/// Returns advice for giving a run more to judge.
 fn more_load(load: LoadMode) -> &'static str {
     match load {
         LoadMode::EqualOfferedLoad => "use --rate max, with which clients send without a pause, or a higher --rate",
@@ -184,12 +184,12 @@ mod tests {
     fn dropped_pairs_are_not_replaced() {
         //             a       b       c       possible of 10
         check_possible("...",  "...",  "...",  10);
-        check_possible("x..",  "...",  "...",  9);   // The reference is part of each pair.
+        check_possible("x..",  "...",  "...",  9);   // The reference is part of every pair.
         check_possible("...",  "x..",  "..x",  9);
         check_possible("...",  "x..",  "...",  10);  // The other arm is still compared.
         check_possible("x..",  "xx.",  ".xx",  8);
         check_possible("x..",  ".xx",  "xxx",  7);
-        check_possible("",     "...",  "...",  0);   // Without the reference there is nothing to compare with.
+        check_possible("",     "...",  "...",  0);   // Without the reference, nothing can be compared.
         check_possible("...",  "",     "xxx",  7);
         check_possible("...",  "",     "",     0);
     }
@@ -207,7 +207,7 @@ mod tests {
             worthless.hopeless && worthless.why == "a is inconclusive: too little overlapped; b is inconclusive: too little overlapped"
         );
         assert_eq!(worthless.mend, "use --rate max", "said once");
-        // One of two may be chance, and a crash of the harness is not a matter of the load.
+        // One dropped run of two may be chance, and a crash of the harness is not related to the load.
         assert!(!pilot([run(1, "a", thin), run(1, "b", None)].iter()).expect("dropped").hopeless);
         assert!(!pilot([run(1, "a", thin), run(1, "b", Some(DropKind::Broken))].iter()).expect("dropped").hopeless);
     }
@@ -258,7 +258,7 @@ mod tests {
             eligibility(&good, LoadMode::EqualOfferedLoad, Some(0.3), Limits { noise: 1.0, ..Limits::default() }),
             Eligibility::Counts
         );
-        // In a closed loop no operation is late, since none is due.
+        // In a closed loop no operation is late, since none has a due time.
         let mut closed = good.clone();
         closed.load.late_ratio = 0.5;
         assert_eq!(eligibility(&closed, LoadMode::Saturation, None, Limits::default()), Eligibility::Counts);

@@ -1,6 +1,6 @@
-//! Bytes of protocol state over time: of one run from its history, and of an arm over the runs of its pairs. Keys and values are
-//! left out, since pruning and expiry do not affect them. The history contains the samples that nodes report each second, as in
-//! `nodes/<n>/metrics.jsonl`, with times on the clock of the run.
+//! Bytes of protocol state over time: of one run, from its history, and of an arm, over the runs of its pairs. Keys and values
+//! are left out, since pruning and expiry do not affect them. The history contains the samples that nodes report each second, as
+//! in `nodes/<n>/metrics.jsonl`, with times on the clock of the run.
 
 use crate::measure::{Measured, round};
 use crate::median;
@@ -56,8 +56,8 @@ impl StateSizes {
     /// Checks that each arm in this list has less state at the end of the load than the one before it.
     ///
     /// # Errors
-    /// Names the first arm without a curve, or the first one that does not have less state than the one before it, with the bytes
-    /// of both.
+    /// Names the first arm without a curve, or the first arm whose state is not smaller than that of the arm before it, with the
+    /// bytes of both.
     pub fn check_decreasing(&self, arms: &[&str]) -> Result<(), String> {
         let curve = |arm: &str| self.arms.iter().find(|c| c.arm == arm).ok_or_else(|| format!("arm {arm} has no curve"));
         for two in arms.windows(2) {
@@ -75,17 +75,17 @@ impl StateSizes {
 pub struct StateOverTime {
     /// Start of the load window.
     pub load_from_s: f64,
-    /// Time between values.
+    /// Time between values, in seconds.
     pub step_s: f64,
     /// Bytes on the fullest node.
     pub bytes: Vec<f64>,
-    /// Whether a fault was active.
+    /// Whether a fault was active at each point in time.
     pub struck: Vec<bool>,
     /// The largest value that any node reported.
     pub peak: f64,
 }
 
-/// Computes it from the history of a run; `None` if no node reported its state.
+/// Computes the bytes from the history of a run. Returns `None` if no node reported its state.
 pub fn of(history: &History, measured: &Measured) -> Option<StateOverTime> {
     let window = measured.window;
     let mut nodes: BTreeMap<NodeIx, Vec<(Nanos, f64)>> = BTreeMap::new();
@@ -113,7 +113,7 @@ fn total(event: &NodeEvent) -> f64 {
     KINDS.iter().filter_map(|kind| event.detail.get(*kind)?.as_u64()).sum::<u64>() as f64
 }
 
-/// Interpolates linearly between the samples before and after `t`. After the last sample its value is used.
+/// Interpolates linearly between the samples before and after `t`. After the last sample, uses its value.
 fn interpolate(samples: &[(Nanos, f64)], t: Nanos) -> f64 {
     let at = samples.partition_point(|(seen, _)| *seen <= t);
     let before = samples[at.saturating_sub(1)];
@@ -122,8 +122,8 @@ fn interpolate(samples: &[(Nanos, f64)], t: Nanos) -> f64 {
     if span == 0 { after.1 } else { before.1 + (after.1 - before.1) * (t.since(before.0).0 as f64 / span as f64) }
 }
 
-/// Combines the runs of all arms, named in order, over the pairs in which every arm with a run has one. `runs` are those that
-/// count, each with its pair and the name of its arm.
+/// Combines the runs of all arms, in the given order, over the pairs in which every arm with any runs has one. `runs` are the
+/// runs that count, each with its pair and the name of its arm.
 pub fn pool(arms: &[&str], runs: &[(u32, &str, &StateOverTime)]) -> Option<StateSizes> {
     let there: Vec<&str> = arms.iter().copied().filter(|arm| runs.iter().any(|r| r.1 == *arm)).collect();
     let run = |pair: u32, arm: &str| runs.iter().find(|r| r.0 == pair && r.1 == arm).map(|r| r.2);

@@ -4,8 +4,8 @@
 //! | decision | when |
 //! |---|---|
 //! | no claim | fewer than [`PAIRS_NEEDED`] pairs remain, or the runs were interrupted |
-//! | practically the same | the adjusted probability of so alike pairs under a change of the margin is at most 5 % |
-//! | changed | the adjusted probability of such pairs without a change is at most 5 % |
+//! | practically the same | if the change were as large as the margin, pairs this similar would have an adjusted probability of at most 5 % |
+//! | changed | without a change, such pairs would have an adjusted probability of at most 5 % |
 //! | no difference shown | neither |
 //!
 //! Only primary figures, named beforehand, get a decision. All others are exploratory and support no claim.
@@ -16,7 +16,7 @@ use crate::compare::paired::{Estimate, Method, Scale};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Number of pairs that must remain for a claim.
+/// Minimum number of pairs that must remain for a claim.
 pub const PAIRS_NEEDED: usize = 8;
 /// Upper bound on the probability of any false claim of change in a comparison.
 pub const ALPHA: f64 = 0.05;
@@ -47,7 +47,7 @@ pub enum Decision {
 }
 
 impl Decision {
-    /// Its name in files and reports.
+    /// Returns its name in files and reports.
     pub fn word(self) -> &'static str {
         match self {
             Decision::Changed => "changed",
@@ -75,11 +75,11 @@ pub struct FigureDecision {
 pub enum Ending {
     /// The runs ended by the stop rule that was fixed beforehand.
     AsPlanned,
-    /// A person stopped the runs, perhaps because of the results so far.
+    /// The user stopped the runs, perhaps because of the results so far.
     Interrupted,
 }
 
-/// Decides about the primary figures of all contrasts together; an estimate is `None` if a figure has no pairs.
+/// Decides about the primary figures of all contrasts together; an estimate is `None` for a figure without pairs.
 pub fn decide(estimates: &[Option<Estimate>], ending: Ending) -> Vec<FigureDecision> {
     let of = |p: fn(&Estimate) -> f64| holm::adjust(&estimates.iter().map(|e| e.as_ref().map_or(1.0, p)).collect::<Vec<f64>>());
     let (p, same) = (of(|e| e.p), of(|e| e.p_same));
@@ -99,11 +99,11 @@ pub fn decide(estimates: &[Option<Estimate>], ending: Ending) -> Vec<FigureDecis
 /// How the effect on a figure is formatted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
-    /// A share of 1, in percent; differences in percentage points.
+    /// A fraction of 1, in percent, with differences in percentage points.
     Share,
-    /// Milliseconds; differences with a unit of time.
+    /// Milliseconds, with differences in a unit of time.
     Milliseconds,
-    /// Any other number; differences without a unit.
+    /// Any other number, with differences without a unit.
     Plain,
 }
 
@@ -132,7 +132,7 @@ fn with_sign_by(x: f64, words: fn(f64) -> String) -> String {
     }
 }
 
-/// Formats an interval, such as `−42 % to −18 %`; `None` if an end is missing.
+/// Formats an interval, such as `−42 % to −18 %`. Returns `None` if an end is missing.
 pub fn interval_words(e: &Estimate, scale: Scale, unit: Unit) -> Option<String> {
     let (low, high) = e.interval;
     let words = |x: f64| effect_words(x, e.method, scale, unit);
@@ -142,7 +142,7 @@ pub fn interval_words(e: &Estimate, scale: Scale, unit: Unit) -> Option<String> 
     }
 }
 
-/// Formats a range as `low to high`, with a common unit only once.
+/// Formats a range as `low to high`, stating a common unit only once.
 pub fn range_words(low: &str, high: &str) -> String {
     match (low.rsplit_once(' '), high.rsplit_once(' ')) {
         (Some((number, unit)), Some((_, same))) if unit == same => format!("{number} to {high}"),
@@ -150,7 +150,7 @@ pub fn range_words(low: &str, high: &str) -> String {
     }
 }
 
-/// Describes the result for a figure, to follow its name. `ending` determines the explanation for too few pairs.
+/// Describes the result for a figure, in words that follow its name. `ending` determines the explanation if there are too few pairs.
 pub fn words(e: Option<&Estimate>, decided: &FigureDecision, scale: Scale, unit: Unit, ending: Ending) -> String {
     let Some(e) = e else { return "no claim: no pair has this figure in both runs".into() };
     let interval = interval_words(e, scale, unit);

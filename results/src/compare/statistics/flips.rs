@@ -1,6 +1,6 @@
-//! Sign-flip tests of paired differences, for counts and shares. Zeros are valid values, and the only assumption on the
-//! distribution is that without an effect a difference is as likely as its negation. The runs within a pair are in random order,
-//! so this holds by design.
+//! Sign-flip tests of paired differences, for counts and shares. Zeros are valid values. The only assumption about the
+//! distribution is that, without an effect, a difference is as likely as its negation. The runs within a pair are in random
+//! order, so this holds by design.
 //!
 //! The test is based on the means of subsets of the differences (Hartigan, *Using subsample values as typical values*, JASA
 //! 1969). Flipping the signs of a subset S raises the sum to at least the observed one exactly if the differences in S sum to at
@@ -28,7 +28,7 @@ pub struct SignFlipTest {
 }
 
 impl SignFlipTest {
-    /// Prepares the test; `None` if there are no differences.
+    /// Prepares the test. Returns `None` if there are no differences.
     pub fn of(differences: &[f64]) -> Option<Self> {
         if differences.is_empty() {
             return None;
@@ -69,8 +69,8 @@ impl SignFlipTest {
         self.p_at_least(-margin).max(self.p_at_most(margin))
     }
 
-    /// Returns the interval of differences that the two-sided test at `1 - level` does not reject. A side is open if there are
-    /// too few pairs to reject anything.
+    /// Returns the interval of differences that the two-sided test does not reject at significance `1 - level`. A side is open
+    /// if there are too few pairs to reject anything.
     pub fn interval(&self, level: f64) -> (Option<f64>, Option<f64>) {
         let rejected = ((1.0 - level) / 2.0 * (1 + self.means.len()) as f64 + 1e-9).floor() as usize;
         match rejected.checked_sub(1) {
@@ -112,7 +112,7 @@ fn sampled_subset_means(differences: &[f64]) -> Vec<f64> {
     means
 }
 
-/// The two-sided sign test: the probability of `up` differences above 0 and `down` below if both were equally likely.
+/// Returns the p-value of the two-sided sign test, for `up` differences above 0 and `down` below 0.
 pub fn sign_test(up: u32, down: u32) -> f64 {
     let (n, fewer) = (up + down, up.min(down));
     let mut term = 0.5f64.powi(n as i32);
@@ -161,7 +161,7 @@ mod tests {
         assert_eq!(SignFlipTest::of(&[]), None);
     }
 
-    /// The interval contains what the test does not reject: at its ends, the shifted differences are just at the limit.
+    /// The interval contains exactly the shifts that the test does not reject: at its ends, the shifted differences are just at the limit.
     #[test]
     fn the_interval_matches_the_test() {
         let data = [0.3, 1.2, -0.4, 2.2, 0.9, 1.7, -0.1, 0.6, 1.1, 0.2];

@@ -1,7 +1,7 @@
 //! Multiple testing: Holm's step-down adjustment (*Scandinavian Journal of Statistics* 1979). It bounds the probability of any
 //! false claim by the level, whatever the dependence between figures.
 
-/// Returns the adjusted probabilities in the given order: a claim at level a is made if the adjusted probability is at most a.
+/// Returns the adjusted probabilities in the given order: a claim is made at level a if its adjusted probability is at most a.
 pub fn adjust(p: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..p.len()).collect();
     order.sort_by(|a, b| p[*a].total_cmp(&p[*b]));

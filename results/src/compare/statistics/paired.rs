@@ -1,4 +1,4 @@
-//! Estimates an effect with its interval, and the probabilities for the decision, from pairs of figures.
+//! Estimates an effect and its interval, and the probabilities for the decision, from pairs of figures.
 //!
 //! Times and rates are compared by ratio: the effect is the mean log ratio over pairs, with Student's interval (at ten pairs the
 //! coverage of the percentile bootstrap is too low). Counts and shares, which may be 0, are compared by difference with sign
@@ -72,15 +72,15 @@ pub struct Estimate {
     pub n: usize,
     /// The statistical method.
     pub method: Method,
-    /// Log ratio or difference; absent if there are bounds in both arms.
+    /// Log ratio or difference. Absent if there are bounds in both arms.
     pub effect: Option<f64>,
-    /// Whether the effect is only a bound: the true one is at least as far from 0.
+    /// Whether the effect is only a bound: the true effect is at least as far from 0.
     pub bound: bool,
-    /// The 95 % interval. A side is open if the pairs cannot bound it; both are if there is no interval.
+    /// The 95 % interval. A side is open if the pairs cannot bound it. Both are open if there is no interval.
     pub interval: (Option<f64>, Option<f64>),
     /// Probability of such pairs if there were no effect.
     pub p: f64,
-    /// Probability of pairs this similar if the effect were as large as the margin or larger; 1 if it cannot be computed.
+    /// Probability of pairs this similar if the effect were at least as large as the margin, or 1 if it cannot be computed.
     pub p_same: f64,
     /// Number of reference runs whose figure is only a bound.
     pub censored_reference: usize,
@@ -91,8 +91,8 @@ pub struct Estimate {
 /// Confidence level of all intervals.
 pub const LEVEL: f64 = 0.95;
 
-/// Estimates the effect from `pairs`; `None` if there are none. `margin` is the effect that counts as the same, as a log ratio or
-/// a difference.
+/// Estimates the effect from `pairs`. Returns `None` if there are none. `margin` is the effect that counts as the same, as a log
+/// ratio or a difference.
 pub fn estimate(pairs: &[Pair], scale: Scale, margin: f64) -> Option<Estimate> {
     if pairs.is_empty() {
         return None;
@@ -107,7 +107,7 @@ pub fn estimate(pairs: &[Pair], scale: Scale, margin: f64) -> Option<Estimate> {
     } else if scale == Scale::Index {
         by_t(&numbers().map(|(r, a)| a - r).collect::<Vec<f64>>(), Method::MeanDifference, margin)
     } else {
-        // The logarithm of a ratio does not exist if either value is zero, and a margin for ratios does not apply to differences.
+        // If either value is zero, the logarithm of the ratio does not exist, and a margin for ratios does not apply to differences.
         let margin = (scale != Scale::Ratio).then_some(margin);
         by_sign_flips(&numbers().map(|(r, a)| a - r).collect::<Vec<f64>>(), margin)
     };
@@ -115,7 +115,7 @@ pub fn estimate(pairs: &[Pair], scale: Scale, margin: f64) -> Option<Estimate> {
     Some(estimate)
 }
 
-/// The mean of log ratios or differences, with Student's interval.
+/// Returns the estimate from the mean of log ratios or differences, with Student's interval.
 fn by_t(effects: &[f64], method: Method, margin: f64) -> Estimate {
     let n = effects.len();
     let mean = effects.iter().sum::<f64>() / n as f64;
@@ -187,7 +187,7 @@ fn by_sign(pairs: &[Pair], scale: Scale) -> Estimate {
             Scale::Difference | Scale::Index | Scale::Count => Some(arm - reference),
         }
     });
-    // If only one arm has bounds, using them as values moves the effect towards 0 if that arm is the larger one.
+    // If only one arm has bounds, using them as values moves the effect towards 0, provided that arm is the larger one.
     let mean = effects.sum::<Option<f64>>().map(|sum| sum / pairs.len() as f64);
     let effect = match (bounds(|p| p.reference), bounds(|p| p.arm)) {
         (true, false) => mean.filter(|m| *m < 0.0),
@@ -247,7 +247,7 @@ mod tests {
         assert_near(e.effect.expect("one"), 5.0 / 3.0, 1e-12);
     }
 
-    /// The same data as differences give the same t, and an index that does not move is the same.
+    /// The same data, used as differences, gives the same t, and an index that does not move counts as the same.
     #[test]
     fn an_index_is_compared_by_its_mean_difference() {
         let first: [f64; 10] = [0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0];
@@ -263,7 +263,7 @@ mod tests {
 
     #[test]
     fn bounds_are_compared_by_sign() {
-        // In eight pairs the reference never finished, and in two it did and was slower: ten of ten.
+        // In eight pairs the reference never finished, and in two it finished but was slower: ten of ten.
         let mut data = vec![(AtLeast(10_000.0), Exact(500.0)); 8];
         data.extend([(Exact(900.0), Exact(450.0)); 2]);
         let e = estimate(&pairs(&data), Scale::Ratio, 0.1).expect("ten");
@@ -271,7 +271,7 @@ mod tests {
         assert_eq!((e.censored_reference, e.censored_arm), (8, 0));
         assert_near(e.p, 2.0 / 1_024.0, 1e-12);
         assert_near(e.effect.expect("a bound"), (8.0 * f64::ln(0.05) + 2.0 * f64::ln(0.5)) / 10.0, 1e-12);
-        // Bounds on both sides, and bounds below the value they are compared with, give no information.
+        // Bounds on both sides, and bounds below the value with which they are compared, give no information.
         let open = [(AtLeast(10.0), AtLeast(20.0)), (AtLeast(10.0), Exact(50.0)), (Exact(50.0), AtLeast(10.0))];
         let e = estimate(&pairs(&open), Scale::Ratio, 0.1).expect("three");
         assert_eq!((e.effect, e.p, e.p_same), (None, 1.0, 1.0));

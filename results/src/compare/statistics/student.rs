@@ -15,8 +15,8 @@ const LANCZOS: [f64; 9] = [
     9.984_369_578_019_572e-6,
     1.505_632_735_149_311_6e-7,
 ];
-/// The number of steps until the continued fraction converges is about the square root of its larger argument. This limit is
-/// enough for a million pairs.
+/// Maximum number of steps of the continued fraction. It converges in about the square root of its larger argument, so this
+/// is enough for a million pairs.
 const MAX_STEPS: u32 = 2_000;
 
 /// Returns the natural logarithm of the gamma function for `x` above 0.

@@ -29,7 +29,7 @@ fn caption(comparison: &Comparison) -> Caption {
     Caption { plan: comparison.head.name.clone(), seed: comparison.head.seed.clone(), verdict: None }
 }
 
-/// Returns the colour of the arm at this index; the reference is the first.
+/// Returns the colour of the arm at this index. The reference comes first.
 fn colour(place: usize) -> RGBColor {
     const COLOURS: [RGBColor; 6] = [INK, BLUE, ORANGE, GREEN, SKY, VERMILLION];
     COLOURS[place % COLOURS.len()]

@@ -39,7 +39,7 @@ pub fn page(comparison: &Comparison, pictures: &[Picture]) -> String {
         "Effects",
         "Left of “same” is less than the reference, right of it more. A line that crosses “same” shows no difference; a line inside the grey band shows that there is none that matters.",
     );
-    // Only if arms differ in pruning or expiry. State is then the subject of the comparison, so it comes early.
+    // Present only if arms differ in pruning or expiry. State is then the subject of the comparison, so it comes early.
     if comparison.state.is_some() {
         out += &picture(
             pictures,
@@ -92,7 +92,7 @@ fn class(look: Style) -> &'static str {
     }
 }
 
-/// Formats an HTML table; `numbers` are the columns that are right-aligned. A row may have its own class.
+/// Formats an HTML table. The columns in `numbers` are right-aligned. A row may have its own class.
 fn table(heading: &[String], numbers: &[usize], rows: impl IntoIterator<Item = (&'static str, Vec<String>)>) -> String {
     let cell = |tag: &str, i: usize, words: &str| {
         let class = if numbers.contains(&i) { " class=\"n\"" } else { "" };
@@ -135,7 +135,8 @@ fn head(comparison: &Comparison) -> String {
     out + "</div>\n"
 }
 
-/// Green is for claims. A comparison that shows nothing, or that makes no claim about a primary figure, is no success.
+/// Returns the style of the outcome. Green is reserved for claims: a comparison that shows no difference, or makes no
+/// claim about a primary figure, is not a success.
 fn outcome_style(comparison: &Comparison) -> Style {
     let claims = |c: &Contrast| {
         let primary = || c.figures.iter().filter(|f| f.primary).map(|f| f.decision);
@@ -276,7 +277,7 @@ fn method_section(comparison: &Comparison) -> String {
     )
 }
 
-/// The margin of Jain's index; nothing for a comparison of before there was one.
+/// Describes the margin of Jain's index. Empty for a comparison from before this margin existed.
 fn same_index(margin: f64) -> String {
     if margin > 0.0 { format!(" For Jain’s index it is {}, for a number of clients half of one.", digits(margin)) } else { String::new() }
 }

@@ -1,5 +1,5 @@
-//! A comparison for the terminal: the design before the first run, then tables, and last the verdict, the folder and the next
-//! command.
+//! A comparison for the terminal: the design before the first run, and afterwards tables, followed by the verdict, the folder
+//! and the next command.
 
 use crate::charts::axis::{digits, duration};
 use crate::compare::compare_json::{Comparison, Contrast, FigureResult};
@@ -11,7 +11,7 @@ use crate::results_json::Status;
 use crate::summary::{View, field, title};
 use crate::terminal::{Align, Cell, Colour, Style, clean, shorten, table};
 
-/// Returns the text printed before the first run. `about` says how long it will take.
+/// Returns the text printed before the first run. `about` states how long the comparison will take.
 pub fn announcement(comparison: &Comparison, about: &str) -> String {
     let design = &comparison.design;
     let primary: Vec<&str> = design.primary.iter().filter_map(|name| figures::find(name)).map(|f| f.what).collect();
@@ -35,7 +35,7 @@ pub fn announcement(comparison: &Comparison, about: &str) -> String {
     )
 }
 
-/// Formats a list of comparisons, the newest last: each by its path, with its contents or the reason why it cannot be read.
+/// Formats a list of comparisons, newest last. Each is listed by its path, with its contents or the reason why it cannot be read.
 pub fn list(comparisons: &[(String, Result<Comparison, String>)], width: usize, colour: Colour) -> String {
     if comparisons.is_empty() {
         return "no comparisons yet; `heckle compare` makes one\n".into();
@@ -54,7 +54,7 @@ pub fn list(comparisons: &[(String, Result<Comparison, String>)], width: usize, 
         let arms: Vec<&str> = comparison.arms.iter().map(|a| a.name.as_str()).collect();
         let counted = comparison.contrasts.iter().map(|c| c.pairs.len()).min().unwrap_or(0);
         let state = match (comparison.head.status, comparison.head.exit_code) {
-            // The harness is still running, or was killed.
+            // The harness is still running or was killed.
             (Status::Running, _) => (Style::Dim, "unfinished"),
             (Status::Killed, _) => (Style::Doubt, "killed"),
             (Status::Interrupted, _) => (Style::Doubt, "interrupted"),
@@ -101,7 +101,7 @@ pub fn text(comparison: &Comparison, view: View<'_>) -> String {
     out + &conclusion(comparison, view)
 }
 
-/// Names every pair that does not count, once for each run that is responsible, whatever is left to compare.
+/// Lists every pair that does not count, once for each responsible run, even if nothing is left to compare.
 fn dropped_pairs(comparison: &Comparison, view: View<'_>) -> String {
     let mut all: Vec<_> = comparison.contrasts.iter().flat_map(|c| &c.dropped).collect();
     all.sort_by_key(|d| (d.pair, &d.arm));
@@ -111,8 +111,8 @@ fn dropped_pairs(comparison: &Comparison, view: View<'_>) -> String {
     all.iter().map(|d| field("dropped", Style::Doubt, &clean(&line(d)), view)).collect()
 }
 
-/// Whether a figure is shown in the terminal: the figures that are primary in every comparison in all phases, others over the whole
-/// run.
+/// Whether a figure is shown in the terminal: figures that are primary in every comparison are shown for all phases, others only
+/// over the whole run.
 fn is_shown(f: &&FigureResult) -> bool {
     f.phase == Some(Phase::Whole) || figures::find(&f.figure).is_some_and(|f| f.kind == Kind::Primary)
 }
@@ -143,12 +143,12 @@ fn figure_table(contrast: &Contrast, view: View<'_>) -> String {
             (decision_style(f.decision), f.decision.word().into()),
         ]
     };
-    // Each primary figure with its phases below it, then the others.
+    // Each primary figure, with its phases below it, followed by the others.
     let mut figures: Vec<&FigureResult> = contrast.figures.iter().filter(is_shown).collect();
     let rank = |name: &str| figures::FIGURES.iter().position(|f| f.name == name);
     figures.sort_by_key(|f| (rank(&f.figure), f.phase));
     let rows: Vec<Vec<Cell>> = figures.into_iter().map(row).collect();
-    // The last column has the decisions, which a narrow terminal must not cut.
+    // The last column contains the decisions, which must not be truncated on a narrow terminal.
     table(&heading, &rows, usize::MAX, view.colour)
 }
 

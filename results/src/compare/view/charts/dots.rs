@@ -1,5 +1,5 @@
-//! Every pair that counts, for the three figures that are primary in every comparison: a column per arm, a line per pair. Lines that slope in the same
-//! direction show an effect; crossing lines show noise.
+//! Every pair that counts, for the three figures that are primary in every comparison: a column per arm and a line per pair. Lines that
+//! slope in the same direction show an effect, and crossing lines show noise.
 
 use super::{caption, colour};
 use crate::charts::axis::{Scale, Tick};
@@ -71,7 +71,7 @@ fn panel(area: &Area<'_>, comparison: &Comparison, figure: &Figure, used: &[u32]
             Tick::Minor(v) => (v, false),
         };
         frame::line(area, vec![(left, row(v)), (right, row(v))], if major { GRID } else { FAINT });
-        // A range of less than two decades has too few powers of ten to read a value.
+        // A range of less than two decades contains too few powers of ten for values to be readable.
         let leading = (v / 10f64.powf(v.log10().floor())).round();
         if major || (decades < 2 && (leading == 2.0 || leading == 5.0)) {
             frame::text(area, (left - 8, row(v)), &figure.words(v), &labels);

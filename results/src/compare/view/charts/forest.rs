@@ -1,5 +1,5 @@
-//! The forest plot: a row per figure, a point per effect, a line for its interval. Ratios use a log axis with a band for values
-//! that count as the same. Differences of shares have their own axis below.
+//! The forest plot: a row per figure, a point per effect, and a line for its interval. Ratios use a log axis with a band for
+//! values that count as the same. Differences of shares have their own axis below.
 
 use super::{caption, colour, place};
 use crate::charts::axis::{Scale, Tick, digits};
@@ -20,10 +20,10 @@ const BOTTOM: i32 = HEIGHT as i32 - 46;
 const AXIS: i32 = 44;
 /// Maximum number of readable rows.
 const MAX_ROWS: usize = 30;
-/// Ratios beyond this are drawn at the edge, with an arrow.
+/// Maximum ratio on the axis. Larger ratios are drawn at the edge, with an arrow.
 const MAX_RATIO: f64 = 50.0;
 
-/// Figures compared by ratio, with whether their phases are shown too.
+/// Figures compared by ratio, and whether their phases are shown as well.
 const RATIO_FIGURES: [(&str, bool); 6] = [
     ("restricted_wait_ms", false),
     ("intent_p99_ms", true),
@@ -205,7 +205,7 @@ fn effect(area: &Area<'_>, panel: &Panel, f: &FigureResult, arm: usize, y: i32, 
         }
     }
     match f.effect {
-        // Only a bound: the true effect is farther out.
+        // The effect is only a bound: the true effect is farther out.
         Some(e) if f.bound => arrow(area, (panel.column(e), y), if e < panel.zero { -1 } else { 1 }, arm),
         Some(e) => area.draw(&Circle::new((panel.column(e), y), size, ink.filled())).expect("drawing into memory does not fail"),
         None => {}

@@ -1,5 +1,5 @@
-//! Bytes of protocol state over time, a curve per arm: the median of the pairs, in a band from the minimum to the maximum. Each
-//! curve is labelled with its name, its settings and its final value relative to the reference, so no legend is needed.
+//! Bytes of protocol state over time, with a curve per arm: the median over the pairs, in a band from the minimum to the
+//! maximum. Each curve is labelled with its name, its settings and its final value relative to the reference, so no legend is needed.
 
 use super::{caption, colour, place};
 use crate::charts::axis::{Scale, Tick, bytes, digits, duration};
@@ -14,7 +14,7 @@ use plotters::prelude::Color;
 use plotters::style::text_anchor::{HPos, VPos};
 
 const LEFT: i32 = 92;
-/// Names are to the right of this column.
+/// Right edge of the plot. Names are drawn to the right of it.
 const RIGHT: i32 = WIDTH as i32 - 300;
 const TOP: i32 = 116;
 const BOTTOM: i32 = HEIGHT as i32 - 72;
@@ -91,7 +91,7 @@ fn curve(area: &Area<'_>, plot: &Plot, curve: &StateCurve, step_s: f64, arm: usi
     }
 }
 
-/// Draws names at the ends of their curves, moved apart if curves end close to each other.
+/// Draws names at the ends of their curves, moving them apart if curves end close to each other.
 fn names(area: &Area<'_>, plot: &Plot, comparison: &Comparison, state: &StateSizes) {
     let mut ends: Vec<(&StateCurve, i32)> = state.arms.iter().map(|c| (c, plot.row(c.at_end()))).collect();
     ends.sort_by_key(|(_, row)| *row);
@@ -123,7 +123,7 @@ fn change_from(curve: &StateCurve, reference: &StateCurve) -> Option<String> {
     Some(format!("{} % {}", digits((change.abs() * 100.0).round()), if change < 0.0 { "less" } else { "more" }))
 }
 
-/// Returns the rows closest to `rows`, which are sorted, that leave room for each name between `top` and `bottom`.
+/// Returns the rows closest to the sorted `rows` that leave room for each name between `top` and `bottom`.
 fn spread_rows(rows: &[i32], top: i32, bottom: i32) -> Vec<i32> {
     let mut placed: Vec<i32> = vec![];
     for row in rows {

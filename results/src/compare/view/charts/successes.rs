@@ -1,6 +1,6 @@
-//! Successes of clients over time: a row per client, a column per slice of the load window, darker for more successes. It shows
-//! the pair with the median effect, so the choice does not depend on the chart. Starved clients are pale rows; an outage is a
-//! pale column.
+//! Successes of clients over time: a row per client, a column per slice of the load window, and darker cells for more
+//! successes. The chart shows the pair with the median effect, so the choice does not depend on the chart. Starved clients
+//! appear as pale rows, and an outage as a pale column.
 
 use super::caption;
 use crate::charts::axis::{count, duration};
@@ -103,7 +103,7 @@ fn panel(area: &Area<'_>, map: &SuccessMap, rows: &[Row], most: f64, (top, botto
             let (x0, x1) = (LEFT + (RIGHT - LEFT) * s as i32 / slices, LEFT + (RIGHT - LEFT) * (s as i32 + 1) / slices);
             frame::rectangle(area, [(x0, y0), (x1 - 1, y1 - i32::from(y1 - y0 > 5))], shade(*value, most).filled());
         }
-        // The row with the fewest successes is labelled if it has less than half of an equal share.
+        // Label the row with the fewest successes if it has less than half of an equal share.
         let starved = row.total == fewest && (row.total as f64) < mean / 2.0;
         if y1 - y0 >= 12 || starved {
             let colour = if starved { VERMILLION } else { INK };

@@ -1,6 +1,6 @@
 //! Waiting times of intents over all runs that count: the Kaplan-Meier estimate of the share finished within a time. The vertical
-//! axis counts nines, so that the one in a thousand that starves takes as much space as the nine in ten that do not. If a curve
-//! ends below the top, some intents of that arm never finished.
+//! axis counts nines, so that the one intent in a thousand that starves takes up as much space as the nine in ten that do not. If
+//! a curve ends below the top, some intents of that arm never finished.
 
 use super::{caption, colour};
 use crate::charts::axis::{Scale, Tick, count, duration};
