@@ -17,7 +17,7 @@ impl UnixSeconds {
         format!("{y:04}-{mo:02}-{d:02}T{h:02}:{mi:02}:{s:02}Z")
     }
 
-    /// Parses the time that [`compact`](Self::compact) wrote at the beginning of `text`, such as a run id.
+    /// Parses a time in the form of [`compact`](Self::compact) at the beginning of `text`, such as a run id.
     pub fn from_compact(text: &str) -> Option<Self> {
         let number = |from: usize, to: usize| text.get(from..to)?.parse::<u64>().ok();
         let (year, month, day) = (number(0, 4)?, number(4, 6)?, number(6, 8)?);
@@ -41,7 +41,7 @@ impl UnixSeconds {
         UnixSeconds::from_civil((year, month, day), time)
     }
 
-    /// The inverse of `to_civil`. `None` for what is no date.
+    /// Inverts `to_civil`. Returns `None` for an invalid date or time.
     fn from_civil((year, month, day): (u64, u64, u64), (hour, minute, second): (u64, u64, u64)) -> Option<Self> {
         if !(1970..=9999).contains(&year)
             || !(1..=12).contains(&month)

@@ -1,5 +1,5 @@
-//! The page in a real browser: it runs without errors, and zoom, filter, keys and links work. Needs Chromium on PATH.
-//! Without it the tests say so and check nothing.
+//! The page in a real browser: it runs without errors, and zoom, filters, keys and links work. Needs Chromium on PATH.
+//! Without it, the tests print a notice and check nothing.
 
 use base64::Engine;
 use heckle_history::{History, Names};
@@ -14,7 +14,7 @@ use std::process::Command;
 const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "chrome"];
 const SELF_CHECK: &str = include_str!("browser/self_check.js");
 
-/// The first browser on PATH.
+/// Returns the first browser on PATH.
 fn browser() -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     let found = std::env::split_paths(&path).flat_map(|dir| BROWSERS.map(|name| dir.join(name))).find(|file| file.is_file());
@@ -41,13 +41,13 @@ impl Drop for Folder {
     }
 }
 
-/// The document that the browser made of a page, and its console messages. Its virtual clock advances while it is
-/// idle.
+/// Returns the document that the browser builds from a page, and its console messages. The browser's virtual clock
+/// advances while it is idle.
 fn open(browser: &Path, folder: &Folder, page: &str, fragment: &str) -> (String, Vec<String>) {
     open_with(browser, folder, page, fragment, &["--virtual-time-budget=20000", "--timeout=60000"])
 }
 
-/// The same in wall-clock time, until the page has loaded.
+/// Like [`open`], but in wall-clock time, until the page has loaded.
 fn open_in_real_time(browser: &Path, folder: &Folder, page: &str) -> (String, Vec<String>) {
     open_with(browser, folder, page, "", &[])
 }
@@ -68,7 +68,7 @@ fn open_with(browser: &Path, folder: &Folder, page: &str, fragment: &str, clock:
     (String::from_utf8_lossy(&out.stdout).into_owned(), complaints)
 }
 
-/// The page with an additional script, which its policy must name for it to run.
+/// Returns the page with an additional script, which is allowed by the page's policy.
 fn with_script(page: &str, script: &str) -> String {
     let hash = base64::engine::general_purpose::STANDARD.encode(Sha256::digest(script));
     let named = page.replacen("script-src ", &format!("script-src &#39;sha256-{hash}&#39; "), 1);
@@ -94,7 +94,7 @@ fn page_of(history: &History, results: &Results) -> String {
     report::page(PageInput { history, measured: &measured, results, nodes: &nodes, pictures: &[], rerun: "heckle rerun x" })
 }
 
-/// Opens the page, with and without the checks of `self_check.js`, and expects no errors in either.
+/// Opens the page with and without the checks of `self_check.js`, and expects no errors in either case.
 #[track_caller]
 fn holds(name: &str, history: &History, results: &Results) {
     let Some(browser) = browser() else { return };
@@ -163,13 +163,13 @@ fn a_counterexample_can_be_explored() {
     holds("counterexample", &history, &results);
 }
 
-/// Zooms twenty times by keyboard, and writes into the document how long charts took, pixels included.
+/// Zooms twenty times by keyboard, and writes into the document how long the charts took to draw, including their pixels.
 const ZOOM: &str = r#"(async () => {
   const took = [];
   for (let i = 0; i < 20; i += 1) {
     const began = performance.now();
     H.latency.root.parentElement.dispatchEvent(new KeyboardEvent("keydown", { key: i % 7 === 6 ? "0" : "+", bubbles: true }));
-    // Charts draw in a microtask. Reading a pixel waits until it has been drawn.
+    // Charts draw in a microtask. Reading a pixel waits until the pixel has been drawn.
     for (let turn = 0; turn < 20; turn += 1) await null;
     for (const chart of H.charts) chart.ctx.getImageData(0, 0, 1, 1);
     took.push(performance.now() - began);
@@ -191,12 +191,11 @@ fn a_million_ops_make_a_bounded_page_that_zooms() {
     let (dom, _) = open_in_real_time(&browser, &folder, &with_script(&page, ZOOM));
     let median = dom.split_once("data-zoom=\"").and_then(|(_, rest)| rest.split_once('"')).map(|(ms, _)| ms.parse::<f64>().unwrap());
     let median = median.unwrap_or_else(|| panic!("nothing was zoomed: {}", &dom[..dom.len().min(2_000)]));
-    // The duration depends as much on this machine's load as on the page, so it is printed but not judged. The bound
-    // above keeps it short.
+    // The duration depends as much on this machine's load as on the page, so it is printed but not checked. Only the bound above limits it.
     eprintln!("a zoom of all charts, drawn: median {median} ms");
 }
 
-/// These tests can fail: a page whose scripts break, and one whose policy does not name them.
+/// Shows that these tests can fail: with a page whose scripts break, and with one whose policy does not allow them.
 #[test]
 fn a_broken_page_is_noticed() {
     let Some(browser) = browser() else { return };

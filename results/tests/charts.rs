@@ -1,4 +1,4 @@
-//! Pictures are small and reproducible, drawn for every kind of history, and show what they claim to show.
+//! Pictures are small and reproducible, are drawn for every kind of history, and show what they claim to show.
 
 use heckle_history::{Fate, FigureId, FigureInfo, History, Measure, Nanos, NodeEvent, Outcome, Unit, drawn};
 use heckle_results::charts::{self, Caption, Picture, Scene, style};
@@ -14,7 +14,7 @@ fn draw(history: &History) -> Vec<Picture> {
     charts::draw(Scene { history, measured: &analyze(history), series: &series::of(history), caption: &caption, violations: &[] })
 }
 
-/// Width, height and the pixels of a PNG as RGB.
+/// Decodes a PNG into its width, height and RGB pixels.
 fn decode(picture: &Picture) -> (u32, u32, Vec<[u8; 3]>) {
     let mut decoder = png::Decoder::new(std::io::Cursor::new(&picture.png));
     decoder.set_transformations(png::Transformations::EXPAND);
@@ -36,13 +36,13 @@ const fn rgb(colour: RGBColor) -> [u8; 3] {
     [colour.0, colour.1, colour.2]
 }
 
-/// Pixels of a colour below the legend.
+/// Returns the number of pixels of a colour below the legend.
 fn count(picture: &Picture, colour: [u8; 3]) -> usize {
     let (width, _, pixels) = decode(picture);
     pixels.iter().skip((width * 104) as usize).filter(|p| near(**p, colour)).count()
 }
 
-/// Pixels of any blue: ok ops.
+/// Returns the number of pixels of any blue, the colour of ok ops.
 fn blues(picture: &Picture) -> usize {
     decode(picture).2.iter().filter(|p| p[2].saturating_sub(p[0]) > 60).count()
 }
@@ -107,7 +107,7 @@ fn one_unknown_outcome_among_many_ok_ones_is_seen() {
     assert!(count(&pictures[3], VERMILLION) > 0, "a line in the stack");
 }
 
-/// White stripes in the colour for unknown, and only where a fate was reported.
+/// There are white stripes in the colour for unknown outcomes, but only where a fate was reported.
 #[test]
 fn what_unknown_outcomes_turned_out_to_be_is_hatched() {
     let mut history = sample::history(Sample::default());
@@ -127,7 +127,7 @@ fn what_unknown_outcomes_turned_out_to_be_is_hatched() {
     assert_eq!(hatched[2], plain, "a query without an answer shows nothing");
 }
 
-/// Figures that the sampler records in a history.
+/// Adds figures to a history, as recorded by the sampler.
 fn with_state(mut history: History, accepted: u64) -> History {
     for (name, share) in [("n1", 1), ("n2", 2)] {
         let node = history.names.node(name);
@@ -166,7 +166,7 @@ fn slices_lose_no_op() {
     assert_eq!(read, series);
 }
 
-/// Two clients on two nodes take turns; a third on a third node always loses.
+/// Returns a history in which two clients on two nodes take turns, and a third on a third node wins only if `third_wins`.
 fn contended(third_wins: bool) -> History {
     let mut rows = [String::new(), String::new(), String::new()];
     let mut value = 0;

@@ -1,6 +1,5 @@
-//! Output of a comparison for people and machines: text compared with golden files, pages that load nothing and
-//! escape all markup from outside, pictures that show what they claim to show. `HECKLE_BLESS=1` rewrites the golden
-//! files.
+//! Output of a comparison for people and machines: text that matches golden files, pages that load nothing and escape
+//! all external markup, and pictures that show what they claim to show. `HECKLE_BLESS=1` rewrites the golden files.
 
 use heckle_results::charts::Picture;
 use heckle_results::charts::style;
@@ -33,7 +32,7 @@ fn starving() -> Vec<SampleArm> {
     arms
 }
 
-/// A comparison with markup in every string from outside.
+/// Returns a comparison with markup in every external string.
 fn hostile() -> Comparison {
     const MARKUP: &str = "<script>alert(1)</script>\"'&\u{1b}[2J|`";
     let mut planned = sample::planned_comparison(&LEASE_ARMS, 10);
@@ -69,7 +68,7 @@ fn the_terminal_shows() {
     );
 }
 
-/// The number of pairs that may be dropped is known before the first run.
+/// The number of pairs that may be dropped is stated before the first run.
 #[test]
 fn the_announcement_says_how_many_pairs_may_be_dropped() {
     for (pairs, words) in [
@@ -110,7 +109,7 @@ fn nothing_from_outside_becomes_markup_and_a_page_loads_nothing() {
     for outside in ["http://", "https://", "url(", "@import", "style=\""] {
         assert!(!html.contains(outside), "{outside}");
     }
-    // Red text says why.
+    // Red text states why.
     assert!(html.contains("<p class=\"bad\">DISQUALIFIED: arm read"), "the disqualified arm stands first, in red");
     assert!(html.find("DISQUALIFIED").unwrap() < html.find("p99 intent time").unwrap());
 }
@@ -135,7 +134,7 @@ const fn rgb(colour: plotters::style::RGBColor) -> [u8; 3] {
 }
 const VERMILLION: [u8; 3] = rgb(style::VERMILLION);
 
-/// The mean column of a colour below the legend, and its number of pixels.
+/// Returns the mean column of a colour below the legend, and its number of pixels.
 fn column(picture: &Picture, colour: [u8; 3], left: u32, right: u32) -> (f64, usize) {
     let (width, _, pixels) = pixels(picture);
     let at = |i: usize| (i as u32 % width, i as u32 / width);
@@ -170,7 +169,7 @@ fn every_comparison_can_be_drawn() {
     }
 }
 
-/// Green is for claims: a comparison that can decide nothing is yellow, although it completed.
+/// Green is for claims: a comparison that cannot decide anything is yellow, even though it completed.
 #[test]
 fn a_comparison_without_a_claim_is_not_green() {
     let look = |comparison: &Comparison| {
@@ -192,7 +191,7 @@ fn a_comparison_without_a_claim_is_not_green() {
     assert_eq!(look(&sample::comparison(&LEASE_ARMS, 5)).0, "doubt");
 }
 
-/// A name of 32 letters and a narrow terminal leave all decisions readable.
+/// All decisions stay readable with a name of 32 letters and a narrow terminal.
 #[test]
 fn decisions_are_never_cut() {
     let arms = [LEASE_ARMS[0], SampleArm { name: "a-name-as-long-as-names-can-get-01", ..LEASE_ARMS[1] }];
@@ -211,7 +210,7 @@ fn the_same_comparison_gives_the_same_pictures() {
     assert_eq!(charts::draw(&comparison), charts::draw(&comparison));
 }
 
-/// In the forest plot, an arm with shorter waits is left of the middle, one with longer waits right of it.
+/// In the forest plot, an arm with shorter waits is to the left of the middle, and one with longer waits is to the right.
 #[test]
 fn the_forest_shows_which_way_an_effect_goes() {
     let forest = |ratio: f64| {
@@ -219,7 +218,7 @@ fn the_forest_shows_which_way_an_effect_goes() {
         charts::draw(&sample::comparison(&arms, 10)).into_iter().find(|p| p.name == "forest").unwrap()
     };
     let middle = f64::from(330 + 1280 - 290) / 2.0;
-    // The lower panel, of shares, shows no effect in either; the rows above decide.
+    // The lower panel, for shares, shows no effect in either case, so the rows above decide.
     let (better, n) = column(&forest(0.4), BLUE, 331, 980);
     let (worse, m) = column(&forest(2.5), BLUE, 331, 980);
     assert!(n > 300 && m > 300, "{n} {m}");
@@ -259,7 +258,7 @@ fn a_comparison_is_kept_beside_its_runs() {
     std::fs::remove_dir_all(&out).unwrap();
 }
 
-/// The row of the lowest pixel of a colour in the last columns of the plot, before the names.
+/// Returns the row of the lowest pixel of a colour in the last columns of the plot, before the names.
 fn row_at_end(picture: &Picture, colour: [u8; 3]) -> Option<usize> {
     let (width, _, pixels) = pixels(picture);
     let at = |i: usize| (i % width as usize, i / width as usize);
@@ -267,7 +266,7 @@ fn row_at_end(picture: &Picture, colour: [u8; 3]) -> Option<usize> {
     hits.map(|(i, _)| at(i).1).max()
 }
 
-/// The data and the picture of arms with less and less state. The check fails if names are swapped.
+/// Checks the data and the picture of arms with less and less state. The check fails if names are swapped.
 #[test]
 fn arms_that_differ_in_a_remedy_have_their_state_drawn() {
     let drawn = |arms: &[SampleArm]| {
@@ -281,13 +280,13 @@ fn arms_that_differ_in_a_remedy_have_their_state_drawn() {
     assert_eq!(state.check_decreasing(&["without", "prune", "ttl"]), Ok(()));
     let page = page::page(&comparison, std::slice::from_ref(&picture));
     assert!(page.contains("href=\"#state\"") && page.contains("id=\"state\""), "the page leads to it");
-    // Higher curves have fewer rows above them: ink above blue above orange.
+    // Higher curves have smaller row numbers: ink is above blue, and blue above orange.
     let rows = [rgb(style::INK), BLUE, rgb(style::ORANGE)].map(|colour| row_at_end(&picture, colour).expect("a curve ends there"));
     assert!(rows[0] + 100 < rows[1] && rows[1] < rows[2], "{rows:?}");
     let figure = |name: &str| comparison.contrasts[0].figures.iter().find(|f| f.figure == name).expect("in the table").clone();
     let end = figure("paxos_bytes_end");
     assert!(end.effect.expect("known") < 0.5 && end.value_words(end.reference).ends_with("kB"), "{end:?}");
-    // Swapped names, as a mistake in the harness could produce them.
+    // Swap names, as a mistake in the harness might.
     let swapped = [SampleArm { name: "prune", ..STATE_ARMS[0] }, SampleArm { name: "without", ..STATE_ARMS[1] }, STATE_ARMS[2]];
     let (swapped, _) = drawn(&swapped);
     let why = swapped.state.expect("drawn").check_decreasing(&["without", "prune", "ttl"]).expect_err("the arms are swapped");

@@ -1,6 +1,6 @@
-//! The statistics of a comparison against simulated arms: how often a claim is made without a difference, and how
-//! often a real change is found. `cargo test -p heckle-results --test compare_statistics -- --nocapture` prints the
-//! rates. Seeded, so that the rates are reproducible.
+//! The statistics of a comparison against simulated arms: how often a claim is made although there is no difference,
+//! and how often a real change is found. `cargo test -p heckle-results --test compare_statistics -- --nocapture` prints
+//! the rates. The simulations are seeded, so the rates are reproducible.
 
 use heckle_history::prng::{Pcg64, Seed};
 use heckle_results::compare::decide::{ALPHA, Decision, Ending, decide, margin};
@@ -8,33 +8,32 @@ use heckle_results::compare::paired::{Estimate, Pair, Reading, Scale, estimate};
 use rand::RngExt;
 
 const TRIALS: u32 = 2_000;
-/// Maximum rate of false claims per comparison: 5 % by design, plus room for chance in 2,000 trials (2 % are four
-/// standard errors).
+/// Maximum rate of false claims per comparison: 5 % by design, plus an allowance for chance in 2,000 trials (2 % is four standard errors).
 const FALSE_CLAIMS_AT_MOST: f64 = 0.07;
 
-/// The distribution of one pair's log ratio.
+/// The distribution of the log ratio of one pair.
 #[derive(Debug, Clone, Copy)]
 enum Noise {
     Normal,
     /// Laplace: occasionally a run is far off.
     HeavyTailed,
-    /// Normal, on a machine that gets slower from run to run; the order within a pair is random.
+    /// Normal, on a machine that gets slower from run to run. The order within a pair is random.
     Drifting,
 }
 
 /// The primary figures of a comparison.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Family {
-    /// Those of independent operations: two waits and the unknown rate.
+    /// The figures for independent operations: two waits and the unknown rate.
     Three,
-    /// Those of clients that contend: also the restricted mean wait, the share of intents never finished, Jain's index and the
-    /// number of starved clients. Where an intent never finished, the longest wait is a lower bound.
+    /// The figures for contending clients: in addition, the restricted mean wait, the share of intents that never finished,
+    /// Jain's index and the number of starved clients. If an intent never finished, the longest wait is a lower bound.
     Seven,
 }
 
 /// The scales of the figures, in order.
 const SCALES: [Scale; 7] = [Scale::Ratio, Scale::Ratio, Scale::Difference, Scale::Ratio, Scale::Difference, Scale::Index, Scale::Count];
-/// Places of figures.
+/// Indices of figures.
 const P99: usize = 0;
 const UNKNOWN: usize = 2;
 const RESTRICTED: usize = 3;
@@ -74,7 +73,7 @@ fn normal(rng: &mut Pcg64) -> f64 {
     (-2.0 * (1.0 - u).ln()).sqrt() * (2.0 * std::f64::consts::PI * v).cos()
 }
 
-/// With standard deviation 1.
+/// Draws noise with a standard deviation of 1.
 fn scatter(noise: Noise, rng: &mut Pcg64) -> f64 {
     match noise {
         Noise::Normal | Noise::Drifting => normal(rng),
@@ -85,7 +84,7 @@ fn scatter(noise: Noise, rng: &mut Pcg64) -> f64 {
     }
 }
 
-/// A count with this mean.
+/// Draws a count with this mean.
 fn count(rng: &mut Pcg64, mean: f64) -> f64 {
     // Knuth's Poisson generator.
     let (limit, mut product, mut count) = ((-mean).exp(), rng.random::<f64>(), 0u32);
@@ -96,15 +95,15 @@ fn count(rng: &mut Pcg64, mean: f64) -> f64 {
     f64::from(count)
 }
 
-/// The figures of one run. `wait` is the log of its waits relative to others, `bad` how severe its fault is, `ill`
-/// how much inequality, starvation and unfinished intents it has.
+/// Returns the figures of one run. `wait` is the log of its waits relative to other runs, `bad` the severity of its
+/// fault, and `ill` the amount of inequality, starvation and unfinished intents.
 fn run(wait: f64, bad: f64, ill: f64, rng: &mut Pcg64) -> [Reading; 7] {
     let unfinished = count(rng, ill * bad / 2.0);
     let longest = 300.0 * wait.exp();
     let jain = (1.0 - 0.05 * (1.0 + ill) * (0.4 * normal(rng)).exp()).clamp(1.0 / 12.0, 1.0);
     [
         Reading::Exact(100.0 * wait.exp()),
-        // For a run with unfinished intents, only a lower bound of the longest wait is known.
+        // For a run with unfinished intents, only a lower bound on the longest wait is known.
         if unfinished > 0.0 { Reading::AtLeast(longest) } else { Reading::Exact(longest) },
         Reading::Exact(count(rng, bad) / 4_000.0),
         Reading::Exact(30.0 * (0.8 * wait + 0.05 * normal(rng)).exp()),
@@ -114,7 +113,7 @@ fn run(wait: f64, bad: f64, ill: f64, rng: &mut Pcg64) -> [Reading; 7] {
     ]
 }
 
-/// The estimates of one trial: the figures of each arm, arm by arm.
+/// Returns the estimates of one trial, arm by arm.
 fn trial(world: World, rng: &mut Pcg64) -> Vec<Option<Estimate>> {
     let size = world.figures.size();
     let mut figures = vec![vec![]; size * world.arms];
@@ -180,7 +179,7 @@ fn arms_without_an_effect_are_rarely_declared_different() {
     }
 }
 
-/// The simulation can fail: without Holm's adjustment, the same trials exceed the bound.
+/// Shows that the simulation can fail: without Holm's adjustment, the same trials exceed the bound.
 #[test]
 fn without_looking_at_the_figures_together_there_would_be_too_many() {
     let world = WORLD;
@@ -190,8 +189,8 @@ fn without_looking_at_the_figures_together_there_would_be_too_many() {
     }
 }
 
-/// If pairs were examined one by one, with a stop at the first claim, equal arms would often be declared different.
-/// That is why the number of pairs is fixed in advance, and an interrupted comparison makes no claim.
+/// If pairs were examined one by one, stopping at the first claim, equal arms would often be declared different. The
+/// number of pairs is therefore fixed in advance, and an interrupted comparison makes no claim.
 #[test]
 fn stopping_at_the_first_claim_would_be_wrong_too_often() {
     let mut rng = Seed(2_000).stream("peeking");
@@ -221,9 +220,9 @@ fn a_change_of_a_quarter_is_found() {
     assert!(down >= alone, "a quarter less is farther away than a quarter more: {down}");
 }
 
-/// The effect of a lease on a contended lock is found although seven figures of two arms are tested together: half of
-/// the waiting, and no more inequality, starved clients or unfinished intents. Shares and counts are tested by signs,
-/// which need all ten pairs.
+/// The effect of a lease on a contended lock is found even though seven figures of two arms are tested together: half
+/// the waiting time, and no inequality, starved clients or unfinished intents. Shares and counts are tested by signs,
+/// which requires all ten pairs.
 #[test]
 fn the_effects_of_a_lease_are_found_among_seven_figures() {
     let world = World { arms: 2, ratio: 0.5, figures: Family::Seven, cure: true, ..WORLD };
@@ -258,7 +257,7 @@ fn the_effects_of_a_lease_are_found_among_seven_figures() {
     assert!(quarter[RESTRICTED] >= 0.5 && quarter[STARVED] <= FALSE_CLAIMS_AT_MOST, "{quarter:?}");
 }
 
-/// An arm that differs by exactly the margin is rarely called the same, and equal arms with little noise often are.
+/// An arm that differs by exactly the margin is rarely declared the same, while equal arms with little noise often are.
 #[test]
 fn sameness_is_claimed_of_what_is_the_same() {
     let same = |e: &[Option<Estimate>]| {
@@ -272,7 +271,7 @@ fn sameness_is_claimed_of_what_is_the_same() {
     assert!(right >= 0.9, "{right}");
 }
 
-/// The 95 % interval contains the truth in about 95 % of trials, for ratios and for differences.
+/// The 95 % interval contains the true value in about 95 % of trials, for both ratios and differences.
 #[test]
 fn intervals_cover_the_truth() {
     let world = World { ratio: 1.25, ..WORLD };
@@ -281,7 +280,7 @@ fn intervals_cover_the_truth() {
     };
     let ratio = rate("coverage of the ratio's interval", world, |e| covers(&e[0], 1.25f64.ln()));
     assert!((0.935..=0.965).contains(&ratio), "{ratio}");
-    // Counts are few and discrete, so the interval is wider than necessary, and never narrower.
+    // Counts are small and discrete, so the interval is wider than necessary, but never narrower.
     let difference = rate("coverage of the share's interval", world, |e| covers(&e[2], 0.0));
     assert!(difference >= 0.935, "{difference}");
 }

@@ -1,4 +1,4 @@
-//! Every verdict is explained, and the texts are compared with golden files.
+//! Every verdict has an explanation, which is compared with a golden file.
 
 use heckle_results::conclude::Ending;
 use heckle_results::gates::Expression;
@@ -7,7 +7,7 @@ use heckle_results::sample::{self, Sample};
 use heckle_results::{explain, sample_results, schemas, terminal, terminal_report};
 use std::path::Path;
 
-/// The text for a valid run with a `change`, compared with `golden/NAME.txt`.
+/// Compares the text for a valid run with a `change` with `golden/NAME.txt`.
 #[track_caller]
 fn check_text(name: &str, ending: &Ending, verdict: RunVerdict, change: impl FnOnce(&mut Results)) {
     let mut results = sample_results::valid(&sample::history(Sample::default()));

@@ -10,11 +10,11 @@ use heckle_results::{analyze, junit, sample, sample_results, series};
 use rand::RngExt;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Number of histories that one run of the test draws.
+/// Number of histories drawn by one run of the test.
 const CASES: u64 = 300;
 
-/// Ops of every kind and outcome in a run of 100 ms with a load window somewhere in it, perhaps an empty one; with or
-/// without intents.
+/// Draws a history with ops of every kind and outcome, with or without intents, in a run of 100 ms. It has a load
+/// window somewhere in it, which may be empty.
 fn drawn(rng: &mut Pcg64) -> History {
     let mut names = Names::default();
     let keys = [names.key("k1"), names.key("k2")];
@@ -58,7 +58,7 @@ fn results_of(history: &History) -> Results {
     let mut results = Results::default();
     results.load.target_per_s = Some(500.0);
     results.set_measured(&analyze(history), history);
-    // The file's contents are checked, as a reader gets them.
+    // Check the contents of the file, as parsed by a reader.
     Results::from_json(&results.to_json()).expect("its own text")
 }
 
@@ -86,7 +86,7 @@ fn kinds_add_up(total: &OpCounts, kinds: &BTreeMap<String, OpCounts>) {
     }
 }
 
-/// Every identity that holds for all histories.
+/// Checks every identity that holds for all histories.
 #[track_caller]
 fn check_identities(history: &History, results: &Results) {
     let window = results.window.as_ref().expect("a new file has it");
@@ -122,7 +122,7 @@ fn check_load(history: &History, results: &Results) {
         assert_eq!(load.begun, load.sent);
     }
     if load.window_s > 0.0 {
-        // The rate is rounded to a tenth, the window to a millisecond.
+        // The rate is rounded to a tenth, and the window to a millisecond.
         let rounding = 0.000_51 * load.achieved_per_s + 0.051 * load.window_s;
         assert!((load.achieved_per_s * load.window_s - load.sent as f64).abs() <= rounding, "{load:?}");
     }
@@ -157,7 +157,7 @@ fn sums_of_parts_are_their_totals_whatever_happened() {
     check_identities(&history, &sample_results::valid(&history));
 }
 
-/// A count as printed for people.
+/// Formats a count as shown to users.
 fn grouped(n: u64) -> String {
     let digits = n.to_string();
     let cut = |(i, c): (usize, char)| if i > 0 && (digits.len() - i).is_multiple_of(3) { format!(",{c}") } else { c.to_string() };
@@ -168,7 +168,7 @@ fn words(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Every output shows the totals of `results.json`.
+/// Checks that every output shows the totals of `results.json`.
 #[track_caller]
 fn check_places(results: &Results) {
     let view = View { folder: "results/runs/x", width: 80, colour: Colour::Never };

@@ -1,4 +1,4 @@
-//! No text of any picture is cut off or covers another text, whatever the run was like.
+//! No text in any picture is cut off or covers another text, whatever the run was like.
 
 use heckle_history::{History, Names, Nanos, NodeIx, drawn};
 use heckle_results::charts::audit::{self, Sheet};
@@ -36,12 +36,12 @@ fn caption() -> Caption {
     Caption { plan: "cas-register".into(), seed: "0x7".into(), verdict: Some(RunVerdict::Valid) }
 }
 
-/// A caption as long as one can be.
+/// Returns a caption of maximum length.
 fn long_caption() -> Caption {
     Caption { plan: "a-plan-with-a-name-".repeat(9), seed: "0xffffffffffffffff".into(), verdict: Some(RunVerdict::GateMissed) }
 }
 
-/// The ops of a history spread over this many nodes with long names.
+/// Spreads the ops of a history over this many nodes with long names.
 fn over_nodes(mut history: History, count: u16) -> History {
     let mut names = Names::default();
     for (_, key) in history.names.keys() {
@@ -79,7 +79,7 @@ fn forty_faults() {
     holds("forty faults", &history, &caption(), &[(20.0, 1)]);
     history.faults.iter_mut().for_each(|fault| fault.evidence.clear());
     holds("forty faults without effect", &history, &caption(), &[]);
-    // All at the same time: their bars share rows, and what has no room for its number has none.
+    // Move all faults to the same time, so that their bars share rows and some have no room for a number.
     history.faults.iter_mut().for_each(|fault| fault.t = Nanos(fault.t.0 % 3_000_000_000 + 10_000_000_000));
     history.faults.sort_by_key(|fault| fault.t);
     holds("forty faults at once", &history, &caption(), &[]);

@@ -1,4 +1,4 @@
-//! What people and machines read, against golden files: `HECKLE_BLESS=1 cargo test -p heckle-results` writes them anew.
+//! Output for people and machines, compared with golden files. `HECKLE_BLESS=1 cargo test -p heckle-results` rewrites them.
 
 use heckle_results::report::{self, PageInput};
 use heckle_results::results_json::Results;
@@ -101,7 +101,7 @@ fn a_page_loads_nothing() {
     let history = sample::history(Sample::default());
     let page = page(&history, &sample_results::valid(&history));
     assert!(page.contains("Content-Security-Policy") && page.contains("default-src &#39;none&#39;"));
-    // Our scripts are held to the same in `report::assets`; the library's names its home in its first comment.
+    // Our own scripts are checked for this in `report::assets`. The first comment of the library contains its address.
     let outside_of_scripts: String = page.split("<script>").map(|part| part.rsplit("</script>").next().unwrap_or(part)).collect();
     for outside in ["http://", "https://", "url(", "@import", "style=\"", "onclick", "onload", "onerror"] {
         assert!(!outside_of_scripts.contains(outside), "{outside}");

@@ -1,11 +1,11 @@
-//! One palette for pictures and pages: the same colours in both, distinguishable for colour-blind readers, and visible on their background.
+//! One palette for pictures and pages: the same colours in both, distinguishable by colour-blind readers, and visible on their background.
 
 use heckle_results::charts::style;
 use plotters::style::RGBColor;
 use std::collections::BTreeMap;
 
 const STYLE_SHEET: &str = include_str!("../assets/report/report.css");
-/// Colours that stand for what became of an op or a run, in pictures and in the style sheet.
+/// Colours that represent the outcome of an op or a run, in pictures and in the style sheet.
 const MEANINGS: [(&str, RGBColor); 6] = [
     ("ok", style::BLUE),
     ("notmet", style::SKY),
@@ -15,15 +15,15 @@ const MEANINGS: [(&str, RGBColor); 6] = [
     ("violation", style::VIOLATION),
 ];
 const LIGHT_PAPER: Rgb = [255, 255, 255];
-/// Least distance in Oklab, times a hundred; a difference of about two can just be seen side by side.
+/// Minimum distance in Oklab, times a hundred. Side by side, a difference of about two is just visible.
 const LEAST_DISTANCE: f64 = 8.0;
-/// The contrast that WCAG 2.2 asks of graphics (1.4.11).
+/// The minimum contrast for graphics according to WCAG 2.2 (1.4.11).
 const LEAST_CONTRAST: f64 = 3.0;
 
 type Rgb = [u8; 3];
 type Matrix = [[f64; 3]; 3];
 
-/// Full strength of protanopia and deuteranopia (Machado, Oliveira and Fernandes 2009), and unchanged sight.
+/// Complete protanopia and deuteranopia (Machado, Oliveira and Fernandes 2009), and normal vision.
 const SIGHTS: [(&str, Matrix); 3] = [
     ("usual sight", [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]),
     ("protanopia", [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]),
@@ -41,7 +41,7 @@ fn times(m: &Matrix, v: [f64; 3]) -> [f64; 3] {
     m.map(|row| (row[0] * v[0] + row[1] * v[1] + row[2] * v[2]).clamp(0.0, 1.0))
 }
 
-/// Björn Ottosson's Oklab, in which distances are about as large as they look.
+/// Converts to Björn Ottosson's Oklab, in which distances are approximately perceptual.
 fn oklab([r, g, b]: [f64; 3]) -> [f64; 3] {
     let [l, m, s] = [
         0.4122214708 * r + 0.5363325363 * g + 0.0514459929 * b,
@@ -69,7 +69,7 @@ fn contrast(a: Rgb, b: Rgb) -> f64 {
     a.max(b) / a.min(b)
 }
 
-/// The variables of the style sheet of a report, light and dark.
+/// Returns the variables of the style sheet of a report, for light and dark mode.
 fn sheets() -> [BTreeMap<String, Rgb>; 2] {
     sheets_of(STYLE_SHEET)
 }
@@ -87,7 +87,7 @@ fn sheets_of(sheet: &str) -> [BTreeMap<String, Rgb>; 2] {
     })
 }
 
-/// Describes every two colours that are too near, and every one that is too faint on `paper`.
+/// Describes every pair of colours that are too similar, and every colour that is too faint on `paper`.
 fn complaints(colours: &[(&str, Rgb)], paper: Rgb) -> Vec<String> {
     let mut found = vec![];
     for (i, (name, colour)) in colours.iter().enumerate() {
@@ -147,7 +147,7 @@ fn every_page_has_the_same_words_in_the_same_colour() {
 
 #[test]
 fn a_scale_of_shades_grows_with_the_count() {
-    // On white paper more is darker, on dark paper more is lighter: in both, more contrast.
+    // On white paper, more is darker. On dark paper, more is lighter. In both cases, more means more contrast.
     let [light, dark] = sheets();
     for (sheet, paper) in [(&light, LIGHT_PAPER), (&dark, dark["paper"])] {
         let seen = ["shade-low", "shade-middle", "shade-high"].map(|name| contrast(sheet[name], paper));

@@ -1,4 +1,4 @@
-//! Run folders on a real file system: made, found again, damaged, raced for.
+//! Run folders on a real file system: creating, finding, damaging, and racing for them.
 
 use heckle_results::results_json::{Results, RunVerdict, Status};
 use heckle_results::run_folder::{FindError, RunFolder, slug};
@@ -8,7 +8,7 @@ use heckle_results::{artifacts, atomic, index, sample_results};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A folder of runs that is gone after the test.
+/// A folder of runs that is removed after the test.
 struct Out(PathBuf);
 
 impl Out {
@@ -56,9 +56,9 @@ fn a_new_folder_says_running_before_anything_else() {
     let read = folder.read_results().unwrap();
     assert_eq!((read.status, read.verdict, read.exit_code), (Status::Running, RunVerdict::Unknown, 2));
     assert_eq!((read.run_id.as_str(), read.started_utc.as_str()), (folder.run_id(), "2026-01-01T00:00:00Z"));
-    // One that was killed is still in the list.
+    // A killed run is still in the list.
     assert_eq!(index::read(&out.0).unwrap()[0].status, Status::Running);
-    // A second run of the same second and nonce takes the next name.
+    // A second run with the same second and nonce takes the next name.
     let second = RunFolder::create(&out.0, "lease hot/../x", UnixSeconds(1_767_225_600), 0xabcd, &mut results).unwrap();
     assert_eq!(second.run_id(), "20260101T000000Z-abce");
 }
@@ -163,7 +163,7 @@ fn the_index_is_rebuilt_from_the_folders() {
     let runs = [out.run("alpha", 0, 0), out.run("beta", 1, 3)];
     let before = index::read(&out.0).unwrap();
     assert_eq!(before.iter().map(|l| l.run_id.as_str()).collect::<Vec<_>>(), runs.iter().map(|r| r.run_id()).collect::<Vec<_>>());
-    // A torn line, as a full disk leaves it, and one that is no JSON.
+    // A torn line, as left by a full disk, and a line that is not JSON.
     let path = out.0.join(index::FILE);
     let text = fs::read_to_string(&path).unwrap();
     fs::write(&path, format!("not json\n{}", &text[..text.len() - 20])).unwrap();

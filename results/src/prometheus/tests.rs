@@ -6,7 +6,7 @@ use serde_json::json;
 /// A sample: name, labels, value.
 type Line = (String, BTreeMap<String, String>, f64);
 
-/// Parses an exposition by the rules of the text format, and panics on any violation.
+/// Parses an exposition by the rules of the text format. Panics on any violation.
 fn parse(text: &str) -> Vec<Line> {
     let (mut lines, mut typed, mut helped) = (vec![], BTreeMap::new(), BTreeMap::new());
     assert!(text.ends_with('\n') && !text.contains("\n\n"), "{text}");
@@ -75,7 +75,7 @@ fn sum(lines: &[Line], name: &str, label: &str, value: &str) -> f64 {
         .sum()
 }
 
-/// Buckets are cumulative, the last one has all samples, and the sum fits the bounds.
+/// Checks that buckets are cumulative, that the last one contains all samples, and that the sum fits the bounds.
 fn check_histograms(lines: &[Line]) {
     let mut before: BTreeMap<String, (f64, f64)> = BTreeMap::new();
     for (name, labels, value) in lines.iter().filter(|l| l.0.ends_with("_bucket")) {
@@ -116,7 +116,7 @@ fn a_finished_run_is_valid_text_and_agrees_with_its_history() {
     assert_eq!(sum(&lines, "heckle_node_figure", "figure", "state_bytes.data"), 10.0);
     assert_eq!(lines.iter().filter(|l| l.0 == "heckle_node_figure").count(), 3, "a list and a word are no figures");
     check_histograms(&lines);
-    // A history without a results.json contributes its ops.
+    // A history without a results.json still yields its ops.
     let alone = parse(&of_history(&history));
     assert_eq!(sum(&alone, "heckle_ops_total", "", ""), history.ops.len() as f64);
     check_histograms(&alone);
@@ -155,7 +155,7 @@ fn a_torn_sample_is_skipped() {
     assert_eq!((last_sample(""), last_sample("{")), (None, None));
 }
 
-/// Every expression in a dashboard object.
+/// Collects every expression in a dashboard object.
 fn expressions(value: &Json, found: &mut Vec<String>) {
     match value {
         Json::Object(fields) => {
@@ -171,7 +171,7 @@ fn expressions(value: &Json, found: &mut Vec<String>) {
     }
 }
 
-/// Names of figures in an expression that are not exported, and labels in it that no figure has.
+/// Returns the names in an expression that are not exported figures, and the labels in it that no figure has.
 fn mistakes(expression: &str) -> Vec<String> {
     let mut wrong = vec![];
     let words = || expression.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|w| !w.is_empty());
@@ -199,9 +199,9 @@ fn the_dashboard_asks_for_exported_figures_only() {
     }
     let asked = |family: &&Family| found.iter().any(|e| e.contains(family.name));
     let missing: Vec<&str> = FAMILIES.iter().filter(|f| !asked(f)).map(|f| f.name).collect();
-    // Figures that the dashboard uses as labels, or that need no chart.
+    // These figures are used as labels in the dashboard, or need no chart.
     assert_eq!(missing, ["heckle_run_exit_code", "heckle_run_start_timestamp_seconds"]);
-    // Other tools may read the dashboard: it contains no address and no data source of one installation.
+    // The dashboard must be portable: it contains no address and no data source of a particular installation.
     assert!(!text.contains("http") && dashboard["uid"] == "heckle-run");
     assert_eq!(mistakes("sum by (node) (rate(heckle_ops_totals{plan=\"x\",host=\"y\"}[1m]))"), ["heckle_ops_totals", "host"]);
 }

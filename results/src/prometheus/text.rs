@@ -65,7 +65,7 @@ impl Samples {
     }
 }
 
-/// Escapes the value of a label. The format knows three escapes; other control characters become the replacement character.
+/// Escapes the value of a label. The format has three escapes. Other control characters become the replacement character.
 fn escape(value: &str) -> String {
     let mut out = String::with_capacity(value.len());
     for c in value.chars() {

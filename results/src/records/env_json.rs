@@ -1,5 +1,5 @@
-//! The machine that a run was made on: `env.json`, schema `heckle.env/1`, and the fingerprint that is equal on machines whose
-//! figures are comparable. The harness gathers the data. The file contains no host name, user or address.
+//! The machine on which a run was executed: `env.json`, schema `heckle.env/1`, and a fingerprint that is equal on machines
+//! whose figures are comparable. The harness gathers the data. The file contains no host name, user or address.
 
 use crate::results_json::{BuildInfo, EnvInfo};
 use schemars::JsonSchema;
@@ -100,7 +100,7 @@ impl Env {
         fingerprint(&parts.join("\n"))
     }
 
-    /// The part that `results.json` repeats.
+    /// Returns the part that is repeated in `results.json`.
     pub fn info(&self) -> EnvInfo {
         EnvInfo {
             fingerprint: self.fingerprint.clone(),

@@ -1,4 +1,4 @@
-//! What the results of comparisons and sweeps have in common.
+//! Parts shared by the results of comparisons and sweeps.
 
 use super::results_json::{BuildInfo, EnvInfo, Status};
 use schemars::JsonSchema;
@@ -83,7 +83,7 @@ pub(crate) fn parse<T: DeserializeOwned>(text: &str, schema: &str, schema_of: fn
     }
 }
 
-/// Formats an arm with the settings that it has in addition to those of all arms: `fast (rounds=fast)`.
+/// Formats an arm with the settings that it adds to those common to all arms: `fast (rounds=fast)`.
 pub fn arm_words(name: &str, settings: &BTreeMap<String, String>) -> String {
     let stated: Vec<String> = settings.iter().map(|(k, v)| format!("{k}={v}")).collect();
     if stated.is_empty() { name.to_owned() } else { format!("{name} ({})", stated.join(" ")) }

@@ -1,4 +1,4 @@
-//! Fairness figures of `results.json`, which mirror those of the checker.
+//! Fairness figures in `results.json`, which mirror those of the checker.
 
 use crate::charts::axis::{count, digits, duration};
 use crate::measure::round;
@@ -125,7 +125,7 @@ pub struct Group {
     pub backoff_ms: f64,
 }
 
-/// Maximum number of clients, and of keys, in the file.
+/// Maximum number of clients, and likewise of keys, listed in the file.
 const MAX_LISTED: usize = 64;
 
 impl Fairness {
@@ -174,7 +174,7 @@ impl Fairness {
 }
 
 impl Fairness {
-    /// The figures as one line of text.
+    /// Formats the figures as one line of text.
     pub fn words(&self) -> String {
         let reached = |ms: Option<f64>| ms.map_or("not reached".to_owned(), duration);
         let WaitOwner { client, node, key } = &self.longest_wait;

@@ -66,7 +66,7 @@ impl From<&heckle_checker::Violation> for Violation {
 }
 
 impl Results {
-    /// Records the crashed nodes. Their violations are numbered after those of linearizability.
+    /// Records the crashed nodes. Their violations are numbered after the linearizability violations.
     pub fn set_crashes(&mut self, crashes: &[crash::Crash]) {
         let first = self.linearizability.violations.iter().map(|v| v.id).max().unwrap_or(0) + 1;
         let of = |(id, from): (u32, &crash::Crash)| Crash {

@@ -1,5 +1,5 @@
 //! The state of a run in progress: the types of `live.json`, schema `heckle.live/1`. The run replaces the file about once a second and
-//! removes it at its end. It is for watching: every result is computed from the history.
+//! removes it at its end. It is only for display: all results are computed from the history.
 
 use crate::buckets::Buckets;
 use schemars::JsonSchema;
@@ -10,11 +10,11 @@ use std::collections::BTreeMap;
 pub const SCHEMA: &str = "heckle.live/1";
 /// Name of the file.
 pub const FILE: &str = "live.json";
-/// Maximum size of a file that is read.
+/// Maximum size of a file to read.
 pub const MAX_BYTES: u64 = 512 * 1024;
-/// Maximum number of points: one a second, so the last five minutes.
+/// Maximum number of points: one per second, so they cover the last five minutes.
 pub const MAX_POINTS: usize = 300;
-/// Maximum number of faults, newest last.
+/// Maximum number of faults. The newest is last.
 pub const MAX_FAULTS: usize = 100;
 
 /// The state of a run in progress.
@@ -154,7 +154,7 @@ impl LiveOps {
         }
     }
 
-    /// The counts since `before`.
+    /// Returns the counts since `before`.
     pub fn since(self, before: LiveOps) -> LiveOps {
         LiveOps {
             invoked: self.invoked.saturating_sub(before.invoked),
@@ -165,27 +165,27 @@ impl LiveOps {
         }
     }
 
-    /// Operations that have ended.
+    /// Returns the number of operations that have ended.
     pub fn ended(self) -> u64 {
         [self.applied, self.condition_not_met, self.failed, self.unknown].into_iter().fold(0, u64::saturating_add)
     }
 }
 
 impl LiveRun {
-    /// The text of the file, on one line.
+    /// Returns the text of the file, on one line.
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).expect("numbers and strings serialize")
     }
 
-    /// Parses the text of the file. A file of another version, or one that no run wrote, is `None`.
+    /// Parses the text of the file. Returns `None` for a file of another version, or one not written by a run.
     pub fn from_json(text: &str) -> Option<Self> {
-        // Every field has a default, so the schema must be there in so many words. It is the first field that a run writes.
+        // Every field has a default, so require the schema explicitly. It is the first field that a run writes.
         let is_one = text.strip_prefix("{\"schema\":\"").is_some_and(|rest| rest.starts_with(&format!("{SCHEMA}\"")));
         let run: LiveRun = serde_json::from_str(text).ok().filter(|_| is_one)?;
         (run.points.len() <= MAX_POINTS && run.faults.len() <= MAX_FAULTS).then_some(run)
     }
 
-    /// Operations of all kinds.
+    /// Returns the counts of operations of all kinds.
     pub fn all_ops(&self) -> LiveOps {
         self.ops.values().fold(LiveOps::default(), |sum, ops| sum.plus(*ops))
     }

@@ -264,7 +264,7 @@ impl Default for Results {
 macro_rules! words {
     ($type:ty { $($variant:path => $word:literal),* $(,)? }) => {
         impl $type {
-            /// Its name in files and reports.
+            /// Returns its name in files and reports.
             pub fn word(self) -> &'static str {
                 match self { $($variant => $word),* }
             }

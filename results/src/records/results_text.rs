@@ -1,19 +1,19 @@
-//! Serialization and parsing of `results.json`. Parse errors carry line and column, and say what to do.
+//! Serialization and parsing of `results.json`. Parse errors state the line and column, and what to do.
 
 use crate::results_json::{Results, SCHEMA};
 use serde::Deserialize;
 
-/// Why a `results.json` cannot be read.
+/// Reason why a `results.json` cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ParseError {
-    /// Not JSON, or JSON of another structure.
+    /// Not JSON, or JSON with a different structure.
     #[error("line {line}, column {column}: {what}; `heckle check` on the folder judges its history again")]
     IllFormed {
-        /// Counted from 1.
+        /// Line number, counted from 1.
         line: usize,
-        /// Counted from 1.
+        /// Column number, counted from 1.
         column: usize,
-        /// What is wrong there.
+        /// The mistake.
         what: String,
     },
     /// The file has another format.
@@ -37,7 +37,7 @@ impl Results {
         let ill = |e: serde_json::Error| {
             let (line, column) = (e.line(), e.column());
             let what = e.to_string();
-            // serde_json appends the position, which this error puts in front.
+            // serde_json appends the position, but this error puts it first.
             let what = what.split(" at line ").next().unwrap_or_default().to_owned();
             ParseError::IllFormed { line, column, what }
         };

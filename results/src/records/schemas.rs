@@ -1,5 +1,5 @@
 //! JSON Schemas of the files, for editors and for authors of readers. They are generated from the types. Golden files in
-//! `results/schemas/` show changes of the format in review.
+//! `results/schemas/` make format changes visible in review.
 
 use crate::compare::compare_json;
 use crate::input;
@@ -54,10 +54,10 @@ pub fn of<T: JsonSchema>(id: &str) -> Json {
     schema
 }
 
-/// Compares a golden file with the expected text. If `bless` is set, from `HECKLE_BLESS` in the caller, writes the file instead.
+/// Compares a golden file with the expected text. If `bless` is set (callers take it from `HECKLE_BLESS`), writes the file instead.
 ///
 /// # Errors
-/// A message that names the command to bless the file.
+/// A message that states the command to bless the file.
 pub fn compare(path: &std::path::Path, want: &str, bless: bool) -> Result<(), String> {
     if bless {
         return std::fs::write(path, want).map_err(|e| format!("{}: {e}", path.display()));
@@ -73,8 +73,8 @@ pub fn compare(path: &std::path::Path, want: &str, bless: bool) -> Result<(), St
     ))
 }
 
-/// Returns the schema of one line of a history. It is written by hand, as is the reader for speed. A test compares it with real
-/// histories.
+/// Returns the schema of one line of a history. It is written by hand, since the reader is hand-written for speed. A test
+/// compares it with real histories.
 fn history() -> Json {
     let integer = || json!({"type": "integer"});
     let natural = || json!({"type": "integer", "minimum": 0});
@@ -92,7 +92,7 @@ fn history() -> Json {
         let required: Vec<&str> = ["e", "t"].iter().chain(required).copied().collect();
         json!({"title": e, "description": what, "type": "object", "properties": properties, "required": required})
     };
-    // The other fields of a completion are the figures that the header describes.
+    // The other fields of a completion are the figures described by the header.
     let completion = json!({"node": text(), "reason": text(), "op_id": text()});
     let with = |more: Json| {
         let mut all = completion.clone();

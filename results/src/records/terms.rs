@@ -1,7 +1,7 @@
-//! The requirements of a run and how it ended: the inputs to a verdict that are not events, as the history records them.
+//! The requirements of a run and how it ended: the inputs to a verdict that are not events, as recorded in the history.
 //!
-//! A verdict must be a function of the history alone, so that a run whose `results.json` is lost or damaged gets the same verdict
-//! again. The header contains the [`Terms`], which are known when the run begins. The end record contains the [`Close`].
+//! A verdict must be a function of the history alone, so that a run whose `results.json` is lost or damaged still gets the same
+//! verdict. The header contains the [`Terms`], which are known when the run begins. The end record contains the [`Close`].
 
 use crate::conclude::Ending;
 use crate::results_json::{BuildInfo, EnvInfo, HistoryInfo, PlanInfo, Results, Strain, SystemFigures};
@@ -23,7 +23,7 @@ const LOAD_ENDED_FIELD: &str = "load_ended_ns";
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Terms {
-    /// The plan, with the verdict that it expects.
+    /// The plan, with its expected verdict.
     pub plan: PlanInfo,
     /// The build of the tool.
     pub build: BuildInfo,
@@ -33,7 +33,7 @@ pub struct Terms {
     pub target_per_s: Option<f64>,
     /// Whether the load is a closed loop at the maximum rate.
     pub max_rate: bool,
-    /// The time that a client of the closed loop waits after an intent.
+    /// The time that a client of the closed loop waits after an intent, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub think_ms: Option<f64>,
     /// The coverage rules: which events must happen, and how often.
@@ -64,19 +64,19 @@ pub struct Close {
     pub ending: EndingKind,
     /// The reason, if the run failed.
     pub why: String,
-    /// When the live checker saw the first violation, since the start of the run.
+    /// Time at which the online judge detected the first violation, in milliseconds since the start of the run.
     pub detected_ms: Option<f64>,
     /// Figures that the nodes reported.
     #[serde(rename = "paxos")]
     pub system: SystemFigures,
-    /// Why a limit of the plan ended the load before its time.
+    /// The reason why a limit of the plan ended the load early.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub aborted: Option<String>,
-    /// When the load ended, if that was before its time, in nanoseconds. It has its own field in the end record, which is part of the
-    /// format of histories.
+    /// Time at which the load ended, if it ended early, in nanoseconds. It is stored in a separate field of the end record, which is
+    /// part of the history format.
     #[serde(skip)]
     pub load_ended_ns: Option<u64>,
-    /// Arrivals that were due before the load ended and were never sent.
+    /// Number of arrivals that were due before the load ended but were never sent.
     pub unsent: u64,
     /// Samples of the machine and the harness during the load.
     pub strain: Option<Strain>,
@@ -109,28 +109,28 @@ pub enum EndingKind {
 }
 
 impl Terms {
-    /// Stores them in the header.
+    /// Stores the terms in the header.
     pub fn write(&self, header: &mut Header) {
         header.more.insert(IN_HEADER.to_owned(), json(self));
     }
 
-    /// Reads the terms in a header; `None` for a history that was not written by a whole run.
+    /// Reads the terms in a header. Returns `None` for a history that was not written by a complete run.
     ///
     /// # Errors
-    /// If they exist but cannot be read, as a message.
+    /// A message, if the terms exist but cannot be read.
     pub fn of(header: &Header) -> Result<Option<Self>, String> {
         let why = |e| format!("line 1: the header's `{IN_HEADER}` cannot be read: {e}");
         header.more.get(IN_HEADER).map(read).transpose().map_err(why)
     }
 
-    /// The coverage rules as the checker's type.
+    /// Returns the coverage rules as the checker's type.
     pub fn rules(&self) -> Vec<Rule> {
         self.coverage.iter().map(|n| Rule::new(n.id.clone(), n.need)).collect()
     }
 }
 
 impl Close {
-    /// The fields to store in the end record.
+    /// Returns the fields to store in the end record.
     pub fn in_end_record(&self) -> BTreeMap<String, Json> {
         let ended = self.load_ended_ns.map(|ns| (LOAD_ENDED_FIELD.to_owned(), ns.into()));
         [(END_RECORD_FIELD.to_owned(), json(self))].into_iter().chain(ended).collect()
@@ -139,13 +139,13 @@ impl Close {
     /// Reads the close in the end record of a history, if there is one.
     ///
     /// # Errors
-    /// If it exists but cannot be read, as a message.
+    /// A message, if it exists but cannot be read.
     pub fn of(history: &History) -> Result<Option<Self>, String> {
         let why = |e| format!("the end record's `{END_RECORD_FIELD}` cannot be read: {e}");
         history.end_record.as_ref().and_then(|end| end.more.get(END_RECORD_FIELD)).map(read).transpose().map_err(why)
     }
 
-    /// The ending as the type for conclusions.
+    /// Returns the ending as the type used for conclusions.
     pub fn ending(&self) -> Ending {
         match self.ending {
             EndingKind::Done => self.aborted.clone().map_or(Ending::Done, Ending::Aborted),
@@ -158,7 +158,7 @@ impl Close {
     #[must_use]
     pub fn with_ending(mut self, ending: &Ending) -> Self {
         (self.ending, self.why) = match ending {
-            // Programs of before `--abort-on` know no other kind.
+            // Versions from before `--abort-on` do not support any other kind.
             Ending::Done | Ending::Aborted(_) => (EndingKind::Done, String::new()),
             Ending::Interrupted => (EndingKind::Interrupted, String::new()),
             Ending::Failed(why) => (EndingKind::Failed, why.clone()),
@@ -169,7 +169,7 @@ impl Close {
 }
 
 impl Results {
-    /// Returns the results of a run under `terms` before anything has happened.
+    /// Returns the initial results of a run under `terms`.
     pub fn for_terms(terms: &Terms) -> Self {
         let mut results = Results { plan: terms.plan.clone(), build: terms.build.clone(), env: terms.env.clone(), ..Results::default() };
         results.load.target_per_s = terms.target_per_s;

@@ -1,8 +1,8 @@
 //! The assets of a page: style sheets, scripts, and the content security policy with their hashes.
 //!
-//! The scripts are plain sources that a browser runs unchanged; there is no build step. uPlot draws the lines. It has only 50 KB,
-//! draws to a canvas in one pass where libraries of ten times the size create a DOM node per point, and has hooks for what is
-//! special here (density, faults, marks).
+//! The scripts are plain sources that browsers run unchanged, without a build step. uPlot draws the lines. It is only 50 KB in
+//! size, draws to a canvas in one pass where libraries ten times as large create a DOM node per point, and has hooks for the
+//! additions made here (density, faults, marks).
 
 use super::markup::Html;
 use base64::Engine;
@@ -16,7 +16,7 @@ const STYLES: [&str; 3] = [
     include_str!("../../assets/report/argument.css"),
 ];
 
-/// The library, with its licence as that requires.
+/// The library, including its licence, as the licence requires.
 const LIBRARY: &str = include_str!("../../assets/uplot/uPlot.iife.min.js");
 const LIBRARY_LICENCE: &str = include_str!("../../assets/uplot/LICENSE");
 
@@ -32,10 +32,10 @@ const SCRIPTS: [&str; 8] = [
     include_str!("../../assets/report/main.js"),
 ];
 
-/// Steps through a counterexample; the only script that needs no data.
+/// Steps through a counterexample. It is the only script that needs no data.
 const STEPS: &str = include_str!("../../assets/report/steps.js");
 
-/// Style sheets and scripts of a page.
+/// The style sheets and scripts of a page.
 pub(crate) struct Assets {
     style: String,
     scripts: Vec<String>,
@@ -47,7 +47,7 @@ impl Assets {
         Assets { style: STYLES.join("\n"), scripts: vec![library, SCRIPTS.join("\n")] }
     }
 
-    /// The assets of a page with nothing but a counterexample.
+    /// Returns the assets of a page that contains only a counterexample.
     pub(crate) fn of_counterexample() -> Self {
         Assets { style: STYLES[1..].join("\n"), scripts: vec![STEPS.to_owned()] }
     }

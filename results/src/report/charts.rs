@@ -1,4 +1,4 @@
-//! Containers for the charts that the scripts draw, their descriptions, and the charts as images.
+//! Containers for the charts drawn by scripts, their descriptions, and the charts as images.
 
 use super::PageInput;
 use super::markup::{Html, heading, note};
@@ -56,7 +56,7 @@ fn chart_container(id: &'static str, title: &'static str, words: &'static str) -
     Html::element("figure", &[("id", &format!("chart-{id}"))], caption.and(chart)).and(Html::fixed("\n"))
 }
 
-/// The filter controls; the scripts fill in the choices.
+/// Returns the filter controls. The scripts fill in the choices.
 fn filters(subject: PageInput<'_>) -> Html {
     let menu = |id: &'static str, words: &'static str| {
         Html::element("label", &[], Html::text(words).and(" ").and(Html::element("select", &[("id", id)], "")))
@@ -75,7 +75,7 @@ fn filters(subject: PageInput<'_>) -> Html {
     out.and(Html::element("p", &[("id", "shown"), ("class", "dim")], format!("{total} ops.")))
 }
 
-/// The images from the run folder, for readers without scripts and for print.
+/// Returns the images from the run folder, for readers without scripts and for print.
 pub(super) fn pictures(subject: PageInput<'_>) -> Html {
     if subject.pictures.is_empty() {
         return Html::default();

@@ -1,9 +1,9 @@
-//! The data for the scripts of the page: one JSON object with columns of numbers. A history of a million operations is reduced to
-//! grids and histograms here. Individual operations are included up to a limit, and the page says how many were left out.
+//! The data for the scripts of the page: one JSON object with columns of numbers. Here a history of a million operations is
+//! reduced to grids and histograms. Individual operations are included up to a limit, and the page states how many were left out.
 
 pub mod grid; // equal intervals of time
 mod density; // operation counts by time and latency
-mod kept; // the sample of operations that a reader can open
+mod kept; // the sample of operations that readers can open
 mod curves; // percentile curves of groups of operations
 mod slices; // counts over time
 mod quantiles; // percentiles over time, by kind
@@ -17,7 +17,7 @@ use heckle_history::{History, Nanos, Operation, Outcome, Seen};
 use serde::Serialize;
 use serde_json::Value as Json;
 
-/// The whole object. Unless a name says otherwise, times are in seconds and latencies in microseconds.
+/// The whole object. Unless a name states otherwise, times are in seconds and latencies in microseconds.
 #[derive(Debug, Serialize)]
 pub(super) struct Data {
     end: f64,
@@ -33,7 +33,7 @@ pub(super) struct Data {
     marks: Vec<Mark>,
     slices: slices::Slices,
     quantiles: Vec<quantiles::Quantiles>,
-    /// When violations and crashes showed, with their numbers.
+    /// Times at which violations and crashes became visible, with their numbers.
     violations: Vec<(f64, u32)>,
     density: density::Density,
     kept: kept::OpColumns,
@@ -50,7 +50,7 @@ struct Band {
     began: f64,
     ended: f64,
     healed: Option<f64>,
-    /// When the last affected node had completed an operation again.
+    /// Time at which the last affected node had completed an operation again.
     recovered: Option<f64>,
     effective: bool,
 }
@@ -63,7 +63,7 @@ struct Mark {
     what: String,
 }
 
-/// Maximum number of node events to mark. A node that crashes repeatedly has more than a reader needs.
+/// Maximum number of node events to mark. A node that crashes repeatedly has more than readers need.
 const MAX_MARKS: usize = 2_000;
 
 /// Kinds of calls, in the order of their codes.

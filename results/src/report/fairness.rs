@@ -1,5 +1,5 @@
-//! Fairness: figures over intents if the workload has them, by node, client and key; the least fair windows; and the clients by
-//! waiting time.
+//! Fairness: figures over intents, if the workload has them, by node, client and key, then the least fair windows, and the
+//! clients by waiting time.
 
 use super::PageInput;
 use super::head::words;
@@ -59,7 +59,7 @@ fn figures(f: &Fairness) -> Vec<Vec<Html>> {
     rows.into_iter().map(|(name, value)| vec![name.into(), value]).collect()
 }
 
-/// Formats a table of groups. `placed` says whether to show a column with their nodes.
+/// Formats a table of groups. `placed` determines whether to show a column with their nodes.
 fn groups(id: &'static str, title: &str, what: &str, groups: &[Group], placed: bool) -> Html {
     if groups.is_empty() {
         return Html::default();
@@ -69,7 +69,7 @@ fn groups(id: &'static str, title: &str, what: &str, groups: &[Group], placed: b
     let attempts = groups.iter().any(|g| g.rounds > 0);
     let rows = groups.iter().take(MAX_ROWS).map(|g| {
         let won = count(g.won);
-        // Under a quarter of the best served is highlighted, as in the chart.
+        // Less than a quarter of the best-served group's successes is highlighted, as in the chart.
         let won = if g.won * 4 < most { words(Style::Bad, &won) } else { won.into() };
         let mut row: Vec<Html> = vec![g.name.as_str().into()];
         row.extend(placed.then(|| g.node.as_str().into()));

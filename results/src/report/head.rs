@@ -1,4 +1,4 @@
-//! The head of the page: the verdict, the reasons, the figures, and how to run it again.
+//! The head of the page: the verdict, the reasons, the figures, and the command for running the plan again.
 
 use super::PageInput;
 use super::markup::{Html, note};

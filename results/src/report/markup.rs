@@ -1,8 +1,8 @@
 //! HTML that is always escaped.
 //!
 //! An [`Html`] is created either from constant markup in the program or from text, which is escaped. There is no third way, so no
-//! name, key or reason in a history can become an element. A template engine would serve the same purpose, but the page needs
-//! nothing else of one.
+//! name, key or reason in a history can become an element. A template engine would serve the same purpose, but none of its other
+//! features are needed here.
 
 use heckle_history::printable::{escape, needs_escape};
 
@@ -111,7 +111,7 @@ pub fn note(words: &str) -> Html {
     Html::element("p", &[("class", "dim")], words)
 }
 
-/// Creates a table; `numbers` are the columns that are right-aligned.
+/// Creates a table. The columns in `numbers` are right-aligned.
 pub fn table(heading: &[&str], numbers: &[usize], rows: impl IntoIterator<Item = Vec<Html>>) -> Html {
     let class = |i: usize| if numbers.contains(&i) { "n" } else { "" };
     let head: Html = heading.iter().enumerate().map(|(i, h)| Html::element("th", &[("scope", "col"), ("class", class(i))], *h)).collect();
@@ -124,12 +124,12 @@ pub fn table(heading: &[&str], numbers: &[usize], rows: impl IntoIterator<Item =
     };
     let body: Html = rows.into_iter().map(line).collect();
     let inner = Html::element("thead", &[], Html::element("tr", &[], head)).and(Html::element("tbody", &[], body));
-    // A wide table can be scrolled on its own, also with the keyboard.
+    // A wide table can be scrolled separately, including by keyboard.
     let scroll = [("class", "scroll"), ("tabindex", "0"), ("role", "group"), ("aria-label", "table")];
     Html::element("div", &scroll, Html::element("table", &[], inner)).and(Html::fixed("\n"))
 }
 
-/// Returns the entity by which a character is written in HTML and XML, if it is part of the markup otherwise.
+/// Returns the entity for a character that would otherwise be markup in HTML and XML.
 pub(crate) fn entity(c: char) -> Option<&'static str> {
     match c {
         '<' => Some("&lt;"),

@@ -1,7 +1,7 @@
 //! `report.html`: one self-contained page for a run, to be opened from disk.
 //!
 //! It loads nothing: style, scripts, data and images are embedded, and its content security policy allows nothing else. Tables
-//! and texts do not need scripts; scripts add the charts. Modules in reading order:
+//! and texts work without scripts. Scripts add the charts. Modules in reading order:
 
 pub mod markup; // HTML that is always escaped
 pub(crate) mod assets; // style sheets, scripts, and the content security policy
@@ -40,7 +40,7 @@ pub struct PageInput<'a> {
     pub rerun: &'a str,
 }
 
-/// The files of a node; the text of a missing file is empty.
+/// The files of a node. The text of a missing file is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NodeFiles {
     /// Name of the node.
@@ -52,7 +52,7 @@ pub struct NodeFiles {
 }
 
 impl NodeFiles {
-    /// Parses the samples of its metrics. Truncated lines are skipped.
+    /// Parses the samples in its metrics, skipping truncated lines.
     fn samples(&self) -> Vec<Json> {
         self.metrics.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }

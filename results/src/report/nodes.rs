@@ -1,4 +1,4 @@
-//! The nodes: how often they started and ended, how long their syncs took, and their logs around faults.
+//! The section on nodes: how often they started and ended, how long their syncs took, and their logs around faults.
 
 use super::data::samples_state_bytes;
 use super::markup::{Html, heading, note, table};
@@ -9,15 +9,15 @@ use heckle_history::event::STATE;
 use heckle_history::{Nanos, NodeIx};
 use serde_json::Value as Json;
 
-/// Log lines are shown from this long before a fault …
+/// Time before a fault from which log lines are shown.
 const LOG_BEFORE: Nanos = Nanos::from_ms(500);
-/// … to this long after its end.
+/// Time after the end of a fault up to which log lines are shown.
 const LOG_AFTER: Nanos = Nanos::from_ms(1_500);
 /// Maximum number of lines per node and fault.
 const MAX_LINES: usize = 40;
-/// Maximum length of a line in characters.
+/// Maximum length of a line, in characters.
 const MAX_LETTERS: usize = 400;
-/// Maximum number of faults with log lines; the first ones are shown.
+/// Maximum number of faults with log lines. The first ones are shown.
 const MAX_FAULTS: usize = 40;
 
 pub(super) fn of(subject: PageInput<'_>) -> Html {

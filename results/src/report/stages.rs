@@ -4,7 +4,7 @@ use super::markup::{Html, heading, note, table};
 use crate::charts::axis::{count, digits, duration};
 use crate::results_json::{Results, StageFigures};
 
-/// Returns the section; nothing for a load without stages.
+/// Returns the section, which is empty for a load without stages.
 pub(super) fn of(results: &Results) -> Html {
     if results.stages.is_empty() {
         return Html::default();

@@ -11,7 +11,7 @@ use crate::terminal::{Style, verdict_style};
 use crate::{measure, slowest};
 use heckle_checker::explain::label;
 
-/// Number of operations in the table of the slowest.
+/// Maximum number of operations in the table of the slowest.
 const MAX_SLOWEST: usize = 20;
 
 pub(super) fn of(subject: PageInput<'_>) -> Html {
@@ -69,7 +69,7 @@ fn latency(subject: PageInput<'_>) -> Html {
     heading("h2", "latency", "Latency").and(note(why)).and(table(&columns, &[1, 2, 3, 4, 5, 6, 7], rows))
 }
 
-/// Formats the slowest operations with the reasons. A row opens the details of its operation.
+/// Formats the slowest operations with the reasons for their latency. A row opens the details of its operation.
 pub(super) fn slowest(subject: PageInput<'_>) -> Html {
     let (history, measured) = (subject.history, subject.measured);
     let slow = slowest::of(history, measured, MAX_SLOWEST);
@@ -185,7 +185,7 @@ fn checks(subject: PageInput<'_>) -> Html {
     out.and(heading("h3", "keys", "Keys")).and(table(&["key", "ops", "verdict", "", "second opinion"], &[1], keys))
 }
 
-/// Returns the rows about the strain on machine and harness during the load.
+/// Returns the rows about the strain on the machine and the harness during the load.
 fn strain_rows(strain: Option<&Strain>) -> Vec<(&'static str, String)> {
     let Some(strain) = strain else { return vec![] };
     let (p50, p99, max) = (strain.wakeup_late_p50_ms, strain.wakeup_late_p99_ms, strain.wakeup_late_max_ms);
@@ -223,7 +223,7 @@ pub(super) fn run(subject: PageInput<'_>) -> Html {
     rows.extend(rounds.map(|(p50, p99)| ("rounds an op", format!("p50 {}, p99 {}", digits(p50), digits(p99)))));
     rows.extend(system.round_trips_per_op.map(|n| ("round trips an op", digits(n))));
     rows.extend(system.fsyncs_per_op.map(|n| ("syncs an op and node", digits(n))));
-    // A system that does not report attempts has none of these figures, and 0 would be wrong.
+    // A system that does not report attempts has none of these figures, so 0 would be wrong.
     let contention = rounds.map(|_| ("preempted, repairs", format!("{}, {}", count(system.preempted), count(system.repairs))));
     rows.extend(contention);
     rows.extend(system.state_bytes_end.map(|n| ("state at the end", format!("{} bytes", count(n)))));

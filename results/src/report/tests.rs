@@ -9,7 +9,7 @@ fn page_of(history: &History, results: &Results, nodes: &[NodeFiles]) -> String 
     page(PageInput { history, measured: &measured, results, nodes, pictures: &[], rerun: "heckle rerun 'x'" })
 }
 
-/// A run whose every name tries to escape into markup.
+/// Returns a run in which every name tries to escape into markup.
 fn hostile() -> (History, Results) {
     let drawing = "c1  |w 1-->n1  cas 1 2-->n1      |
                    c2  |                   r 1-->n2 |";
@@ -65,7 +65,7 @@ fn a_page_copes_with_a_history_without_anything() {
     assert!(page.contains("This history names no nodes."));
 }
 
-/// Rows of the table below that heading: the text of their cells.
+/// Returns the rows of the table below a heading, as the text of their cells.
 fn rows(page: &str, id: &str) -> Vec<Vec<String>> {
     let (_, rest) = page.split_once(&format!("id=\"{id}\"")).unwrap_or_else(|| panic!("no section {id}"));
     let body = rest.split_once("<tbody>").and_then(|(_, rest)| rest.split_once("</tbody>")).expect("a table").0;
@@ -73,7 +73,7 @@ fn rows(page: &str, id: &str) -> Vec<Vec<String>> {
     body.split("<tr").skip(1).map(cells).collect()
 }
 
-/// The text of a cell without tags.
+/// Returns the text of a cell, without tags.
 fn words_of(cell: &str) -> String {
     let inside = cell.split_once('>').map_or("", |(_, inside)| inside);
     inside.split('<').enumerate().map(|(i, part)| if i == 0 { part } else { part.split_once('>').map_or("", |(_, words)| words) }).collect()
@@ -99,7 +99,7 @@ fn fairness_names_who_starved_and_at_which_coordinator() {
     assert!(page.contains("<span class=\"bad\">0</span>"), "what is under a quarter of the best is marked");
     assert_eq!(rows(&page, "by-client")[0][..2], ["c3", "n3"], "the least served first, beside its node");
     assert_eq!(rows(&page, "by-key")[0][..2], ["k1", "n1"]);
-    // A load without intents has none of these, and the page does not mention them.
+    // A load without intents has none of these figures, and the page does not mention them.
     let plain = sample::history(Sample { seconds: 2, faults: 0, ..Sample::default() });
     let mut results = sample_results::valid(&plain);
     results.set_measured(&measure::analyze(&plain), &plain);

@@ -1,4 +1,4 @@
-//! The violations: each with its counterexample, its proof and its files.
+//! The violations, each with its counterexample, its proof and its files.
 
 use super::PageInput;
 use super::markup::{Html, heading, note};
@@ -32,7 +32,7 @@ fn crash_section(drawn: Subject<'_>, crash: &Crash) -> Html {
 fn violation_section(drawn: Subject<'_>, violation: &Violation) -> Html {
     let title = format!("{}. {} on key {}", violation.id, violation.kind.replace('_', " "), violation.key);
     let mut out = Html::element("h3", &[("id", &format!("violation-{}", violation.id))], title);
-    // Results of an earlier release do not explain the kind.
+    // Results from earlier releases do not explain the kind.
     if !violation.meaning.is_empty() {
         out.push(note(&format!("That is: {}.", violation.meaning)));
     }
@@ -53,7 +53,7 @@ fn violation_section(drawn: Subject<'_>, violation: &Violation) -> Html {
     out.and(Html::element("p", &[], files))
 }
 
-/// A link to a file of a violation.
+/// Returns a link to a file of a violation.
 fn link(path: &str, file: &str, words: &str) -> Html {
     Html::element("a", &[("href", &format!("./{path}/{file}"))], words)
 }

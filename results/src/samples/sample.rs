@@ -1,6 +1,6 @@
-//! A synthetic history with faults, for tests, benchmarks and example charts in the docs: three nodes, of which one is killed,
-//! one is paused and one is partitioned. It is drawn from a seed and makes no claim about a system. It cannot be checked, since
-//! its values are not consistent.
+//! A synthetic history with faults, for tests, benchmarks and example charts in the docs: three nodes, one of which is killed,
+//! one paused and one partitioned. It is drawn from a seed and makes no claim about any system. It cannot be checked for
+//! linearizability, since its values are not consistent.
 
 use heckle_history::event::{Call, Completion, Current, Event, FaultEvent, FaultState, Header, Invoke, NodeEvent, Seen};
 use heckle_history::prng::{Pcg64, Seed};
@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 pub struct Sample {
     /// The seed of all random choices.
     pub seed: u64,
-    /// Duration of the load window. A warm-up of 2 s precedes it, a tail of 4 s follows.
+    /// Duration of the load window, in seconds. It is preceded by a warm-up of 2 s and followed by a tail of 4 s.
     pub seconds: u64,
     /// Operations due per second.
     pub rate_per_s: u64,
@@ -118,7 +118,7 @@ fn fault_events(id: u64, band: &SampleFault, timed: &mut Vec<(u64, u8, Event)>) 
     }
 }
 
-/// How long an operation takes and how it ends, depending on the faults of its node.
+/// Duration and outcome of an operation, which depend on the faults of its node.
 enum End {
     Answered(u64),
     Refused(u64),
@@ -171,7 +171,7 @@ fn draw_op(op: OpId, due: u64, bands: &[SampleFault], rng: &mut Pcg64, timed: &m
 fn under_fault(band: &SampleFault, node: u16, sent: u64, calm: u64, rng: &mut Pcg64) -> End {
     let struck = node == band.node;
     if sent >= band.lifted {
-        // Recovery: queues drain, connections are established again.
+        // Recovery: queues drain, and connections are re-established.
         let left = (band.lifted + 800_000_000 - sent) as f64 / 8e8;
         return End::Answered(calm + (if struck { 1.2e8 } else { 3e6 } * left * left) as u64);
     }

@@ -1,4 +1,4 @@
-//! Results for the synthetic history: a valid run, and one with a violation and with names that try to break out of a page.
+//! Results for the synthetic history: a valid run, and a run with a violation and with names that try to break out of a page's markup.
 
 use crate::env_json::fingerprint;
 use crate::gates::Expression;

@@ -1,4 +1,4 @@
-//! One folder: for a run, its verdict, pictures, explanation and files; for any other folder, what is in it.
+//! The page of a folder: for a run, its verdict, pictures, explanation and files, and for any other folder, its contents.
 
 use super::frame::{page, url};
 use super::index_page::badge;
@@ -12,30 +12,30 @@ use crate::results_json::{Results, Status};
 /// A file or folder in a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
-    /// Its name; for a file in a subfolder, with the path from here.
+    /// Its name. For a file in a subfolder, this includes the path from here.
     pub name: String,
-    /// Size of a file; `None` for a folder.
+    /// Size of a file in bytes, or `None` for a folder.
     pub bytes: Option<u64>,
 }
 
 /// The contents of a folder.
 #[derive(Debug, Clone, Copy)]
 pub struct FolderView<'a> {
-    /// Path relative to the folder of all runs; empty for that folder itself.
+    /// Path relative to the folder of all runs. Empty for that folder itself.
     pub path: &'a str,
-    /// The entry of the index, if the folder is one.
+    /// The folder's entry in the index, if it has one.
     pub entry: Option<&'a Entry>,
-    /// The results, if it is a run whose results can be read.
+    /// The results, if the folder is a run whose results can be read.
     pub results: Option<&'a Results>,
-    /// Entries of the index that belong to it, oldest first.
+    /// Entries of the index that belong to this one, oldest first.
     pub parts: &'a [&'a Entry],
-    /// What is in it.
+    /// The files and folders in it.
     pub items: &'a [Item],
-    /// Pictures below it: paths from here.
+    /// Pictures below it, by their paths from here.
     pub pictures: &'a [String],
-    /// Explanations of violations: paths from here, with their texts.
+    /// Explanations of violations, by their paths from here, with their texts.
     pub explanations: &'a [(String, String)],
-    /// Whether there is more than `items` lists.
+    /// Whether the folder contains more than `items`.
     pub cut: bool,
 }
 
@@ -79,7 +79,7 @@ fn file(view: FolderView<'_>, path: &str) -> String {
     url("/files/", &format!("{}/{path}", view.path))
 }
 
-/// Links to the folders above.
+/// Returns links to the folders above.
 fn crumbs(path: &str) -> Html {
     if path.is_empty() {
         return Html::default();

@@ -1,4 +1,4 @@
-//! What all pages have in common: head, navigation, assets and content security policies.
+//! The parts common to all pages: head, navigation, assets and content security policies.
 
 use super::query::encode;
 use crate::report::markup::Html;
@@ -8,7 +8,7 @@ use crate::report::markup::Html;
 pub struct Asset {
     /// Its name below `/assets/`.
     pub name: &'static str,
-    /// Its type.
+    /// Its content type.
     pub content_type: &'static str,
     /// Its content.
     pub content: &'static str,
@@ -21,11 +21,11 @@ pub const ASSETS: [Asset; 3] = [
     Asset { name: "icon.svg", content_type: "image/svg+xml", content: include_str!("../../assets/serve/icon.svg") },
 ];
 
-/// The content security policy of pages: styles, scripts, pictures and events of this server, and nothing inline.
+/// The content security policy of pages: only styles, scripts, pictures and events from this server, and nothing inline.
 pub const POLICY_OF_PAGES: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
-/// The content security policy of files of a run. A report has its scripts inline, and its own policy names their hashes. Run folders
-/// may come from elsewhere, so each document is sandboxed: it has its own origin, and reads nothing else from this server.
+/// The content security policy of files of a run. A report has inline scripts, whose hashes are in its own policy. Run folders may
+/// come from other machines, so each document is sandboxed: it has its own origin, and cannot read anything else from this server.
 pub const POLICY_OF_FILES: &str = "sandbox allow-scripts; default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// Returns the address of a path below a prefix: every part is encoded.
@@ -39,7 +39,7 @@ pub(super) fn page(title: &str, body: Html) -> String {
     with_head(title, body, Html::default())
 }
 
-/// Returns a page with a script of this server.
+/// Returns a page with a script from this server.
 pub(super) fn page_with_script(title: &str, body: Html, script: &str) -> String {
     with_head(title, body, Html::element("script", &[("src", script), ("defer", "")], Html::default()))
 }

@@ -11,7 +11,7 @@ use crate::report::markup::{Html, note};
 use crate::results_json::{RunVerdict, Status};
 use crate::terminal::Style;
 
-/// Rows of one page.
+/// Number of rows per page.
 const ROWS: usize = 200;
 /// Maximum number of names that the form suggests.
 const MAX_NAMES: usize = 200;
@@ -19,9 +19,9 @@ const MAX_NAMES: usize = 200;
 /// The contents of the index.
 #[derive(Debug, Clone, Copy)]
 pub struct IndexView<'a> {
-    /// Everything there is.
+    /// The contents of the folder of all runs.
     pub catalogue: &'a Catalogue,
-    /// The filter and the page.
+    /// The filter and the page number.
     pub query: &'a IndexQuery,
     /// The folder of all runs, as it is displayed.
     pub folder: &'a str,
@@ -49,14 +49,14 @@ pub fn index(view: IndexView<'_>) -> String {
     page("Runs", body)
 }
 
-/// A link to the live page of a run.
+/// Returns a link to the live page of a run.
 fn banner(entry: &Entry) -> Html {
     let name = if entry.name.is_empty() { entry.path.as_str() } else { entry.name.as_str() };
     let link = Html::element("a", &[("href", &live_address(&entry.path))], "watch it live");
     Html::element("p", &[("class", "banner")], Html::text(&format!("{name} is running: ")).and(link))
 }
 
-/// A form that works without scripts: the address of the result is the view.
+/// Returns a form that works without scripts: submitting it leads to the address of the filtered view.
 fn form(catalogue: &Catalogue, query: &IndexQuery) -> Html {
     let filter = &query.filter;
     let plan = filter.plans.first().map_or("", String::as_str);
@@ -118,7 +118,7 @@ fn summary(view: IndexView<'_>, shown: usize) -> Html {
     Html::element("p", &[("class", "dim")], words)
 }
 
-/// A sign beside the word, so that no information depends on colour.
+/// Returns the status or verdict with a symbol next to the word, so that no information depends on colour.
 pub(super) fn badge(status: Status, verdict: RunVerdict) -> Html {
     let (style, word) = ended(status, verdict);
     let (class, sign) = match style {
@@ -138,7 +138,7 @@ fn table(rows: &[&Entry]) -> Html {
     Html::element("table", &[("class", "rows")], inner)
 }
 
-/// Cells have their heading as an attribute: on a narrow screen, a row becomes a card of lines with headings.
+/// Returns a row. Each cell carries its heading as an attribute: on a narrow screen, a row becomes a card of lines with headings.
 fn row(entry: &Entry) -> Html {
     let cell = |label: &str, class: &str, content: Html| Html::element("td", &[("data-label", label), ("class", class)], content);
     let figure = |label: &'static str, words: Option<String>| match words {
@@ -175,7 +175,7 @@ fn row(entry: &Entry) -> Html {
     Html::element("tr", &[], cells)
 }
 
-/// The page that was drawn of an entry. A run that failed has an explanation too.
+/// Returns links to the pages of an entry. A failed run also has an explanation.
 fn links(entry: &Entry) -> Html {
     let file = |file: &str| url("/files/", &format!("{}/{file}", entry.path));
     let link = |address: String, words: &str| Html::element("a", &[("href", &address)], words);

@@ -1,4 +1,4 @@
-//! The live page: a run in progress. The server sends its state as events, and the script of the page draws it. Without a script, the
+//! The live page: a run in progress. The server sends the run's state as events, which the page's script draws. Without a script, the
 //! page shows the state at the time of the request.
 
 use super::frame::{page_with_script, url};
@@ -12,7 +12,7 @@ use crate::results_json::Status;
 /// The contents of the page.
 #[derive(Debug, Clone, Copy)]
 pub struct LiveView<'a> {
-    /// The run, if one is in progress or was asked for.
+    /// The run, if one is in progress or was requested.
     pub entry: Option<&'a Entry>,
     /// Its state, if it is in progress.
     pub live: Option<&'a LiveRun>,
@@ -38,13 +38,13 @@ pub fn live(view: LiveView<'_>) -> String {
     }
     body.push(Html::element("noscript", &[], note("Without scripts this page shows one moment: load it again for the next.")));
     if let Some(run) = view.live {
-        // The script draws this at once, and does not wait for the first event.
+        // The script draws this state immediately, without waiting for the first event.
         body.push(Html::element("script", &[("type", "application/json"), ("id", "state")], Html::json(run)));
     }
     page_with_script(&format!("Live: {name}"), body, "/assets/live.js")
 }
 
-/// The address of the live page of a run.
+/// Returns the address of the live page of a run.
 pub fn live_address(path: &str) -> String {
     format!("/live?run={}", super::query::encode(path))
 }
@@ -58,7 +58,7 @@ fn sentence(view: LiveView<'_>) -> String {
     }
 }
 
-/// What the online judge knows, in words.
+/// Describes the state of the online judge.
 fn judge_words(judge: JudgeState) -> (&'static str, &'static str) {
     match judge {
         JudgeState::Off => ("dim", "judged at the end"),
@@ -67,7 +67,7 @@ fn judge_words(judge: JudgeState) -> (&'static str, &'static str) {
     }
 }
 
-/// The script fills in the same places.
+/// Returns the tiles with figures, which the script updates.
 fn tiles(live: Option<&LiveRun>) -> Html {
     let ops = live.map(LiveRun::all_ops).unwrap_or_default();
     let last = live.and_then(|l| l.points.last());

@@ -6,19 +6,19 @@ use crate::utc::UnixSeconds;
 /// A filter, and the page of its results.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct IndexQuery {
-    /// What to show.
+    /// The entries to show.
     pub filter: Filter,
     /// The words of `since`, as given.
     pub since: String,
-    /// The page, from 1.
+    /// The page number, counted from 1.
     pub page: usize,
 }
 
 impl IndexQuery {
-    /// Parses the parameters of an address, decoded. Empty values count as absent, since forms send them.
+    /// Parses the decoded parameters of an address. Empty values count as absent, since forms send them.
     ///
     /// # Errors
-    /// Names the parameter and says what to write.
+    /// Names the parameter and states the valid values.
     pub fn parse(parameters: &[(String, String)], now: UnixSeconds) -> Result<Self, String> {
         let mut query = IndexQuery { page: 1, ..IndexQuery::default() };
         for (key, value) in parameters.iter().filter(|(_, value)| !value.trim().is_empty()) {

@@ -28,7 +28,7 @@ fn index_of(entries: Vec<Entry>, query: &IndexQuery) -> String {
     index(IndexView { catalogue: &Catalogue { entries }, query, folder: HOSTILE })
 }
 
-/// A page loads nothing from elsewhere, and contains nothing that its policy forbids.
+/// Checks that a page loads nothing from other sites, and contains nothing that its policy forbids.
 #[track_caller]
 fn harmless(page: &str) {
     for bad in ["<script>", "alert('x')", "\u{1b}", "\u{202e}", "http://", "https://", " style=", "javascript:", " onload", " onerror"] {

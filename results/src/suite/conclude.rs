@@ -3,14 +3,15 @@
 use super::suite_json::{Canary, Cell, SuiteResults};
 use crate::results_json::Status;
 
-/// Maximum number of runs that a reason names.
+/// Maximum number of runs named in a reason.
 const MAX_NAMES: usize = 3;
 
 impl SuiteResults {
-    /// Sets exit code and reasons. `interrupted` says whether a signal stopped the suite before its end.
+    /// Sets exit code and reasons. `interrupted` states whether a signal stopped the suite before its end.
     ///
-    /// The exit code is the first that applies of 1 (a violation), 130 (interrupted), 4 (harness or machine), 2 (inconclusive:
-    /// also a canary that was missed or not run, or fewer cells run than `min_cells`), 3 (gates and confirmed regressions).
+    /// The exit code is the first of these that applies: 1 (a violation), 130 (interrupted), 4 (failure of harness or
+    /// machine), 2 (inconclusive, which includes a canary that was missed or not run, and fewer cells run than `min_cells`), 3
+    /// (missed gates and confirmed regressions).
     pub fn conclude(&mut self, interrupted: bool) {
         self.status = if interrupted { Status::Interrupted } else { Status::Done };
         let mut found: Vec<(u8, String)> = vec![];
@@ -59,7 +60,7 @@ impl SuiteResults {
 }
 
 impl Canary {
-    /// Returns what is wrong with the canary: a suite whose canary is not caught is red.
+    /// Returns the problem with the canary, if any: a suite whose canary is not caught is red.
     fn problem(&self) -> Option<(u8, String)> {
         let counted: Vec<_> = self.runs.iter().filter(|r| r.counted).collect();
         if self.caught_after().is_some() {

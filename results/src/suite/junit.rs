@@ -37,7 +37,7 @@ pub fn xml(suite: &SuiteResults) -> String {
     out + "  </testsuite>\n</testsuites>\n"
 }
 
-/// Most readers show skipped cases as green, so too many skipped cells are a separate test case.
+/// Returns a separate test case if too many cells were skipped, since most readers show skipped cases as green.
 fn too_few_cells(suite: &SuiteResults) -> Option<(String, f64, Outcome)> {
     let (run, needed) = (suite.cells_run(), suite.cells_needed().max(1));
     let words = || format!("{run} of {} cells were run, at least {needed} needed", suite.cells.len());

@@ -1,5 +1,5 @@
-//! The result of a suite: the types of `suite.json`, schema `heckle.suite/1`. It contains a line for every run, so that trends do
-//! not need the run folders.
+//! The result of a suite: the types of `suite.json`, schema `heckle.suite/1`. It contains a line for every run, so that trends
+//! can be computed without the run folders.
 
 use crate::index::RunLine;
 use crate::results_json::{BuildInfo, EnvInfo, Status};
@@ -192,7 +192,7 @@ impl SuiteResults {
     /// Parses the text of the file.
     ///
     /// # Errors
-    /// A message with line and column.
+    /// A message that includes line and column.
     pub fn from_json(text: &str) -> Result<Self, String> {
         let suite: SuiteResults = serde_json::from_str(text).map_err(|e| e.to_string())?;
         if suite.schema == SCHEMA {
@@ -202,17 +202,17 @@ impl SuiteResults {
         }
     }
 
-    /// Number of cells with at least one run that counts.
+    /// Returns the number of cells with at least one run that counts.
     pub fn cells_run(&self) -> usize {
         self.cells.iter().filter(|c| c.counted().count() > 0).count()
     }
 
-    /// Number of cells that must have one.
+    /// Returns the minimum number of cells that must have such a run.
     pub fn cells_needed(&self) -> usize {
         self.min_cells.map_or(self.cells.len().div_ceil(2), |asked| asked as usize)
     }
 
-    /// Number of missing runs in cells that have at least one run.
+    /// Returns the number of missing runs in cells that have at least one run.
     pub fn runs_missing(&self) -> usize {
         let started = self.cells.iter().filter(|c| c.counted().count() > 0);
         started.map(|c| (c.wanted as usize).saturating_sub(c.counted().count())).sum()
@@ -242,7 +242,7 @@ impl Cell {
 }
 
 impl Canary {
-    /// Returns the number of the run that caught the bug, from 1.
+    /// Returns the number of the run that caught the bug, counted from 1.
     pub fn caught_after(&self) -> Option<u32> {
         let counted = self.runs.iter().filter(|r| r.counted);
         counted.enumerate().find(|(_, r)| r.code() == 1).map(|(i, _)| i as u32 + 1)
@@ -255,7 +255,7 @@ impl Canary {
 }
 
 impl SuiteRun {
-    /// The exit code of the run.
+    /// Returns the exit code of the run.
     pub fn code(&self) -> u8 {
         u8::try_from(self.run.exit_code).unwrap_or(4)
     }

@@ -5,9 +5,9 @@ use crate::charts::axis::{count, duration};
 use crate::summary::{code, escape_markdown};
 use crate::terminal::{Align, Cell as Word, Colour, Style, clean, shorten, table, wrap};
 
-/// The result of a run that caught its canary.
+/// The result shown for a run that caught its canary.
 pub const EXPECTED: &str = "violation, as expected";
-/// Maximum number of rows in a step summary: GitHub shows at most one mebibyte, and readers do not read more rows than this.
+/// Maximum number of rows in a step summary: GitHub shows at most one mebibyte, and more rows than this would not be read.
 const MAX_ROWS: usize = 200;
 /// Maximum number of reasons, and of warnings, above the table.
 const MAX_REASONS: usize = 40;
@@ -35,7 +35,7 @@ pub fn text(suite: &SuiteResults, folder: &str, width: usize, colour: Colour) ->
     out + &format!("{} {}\n", colour.paint(Style::Dim, "next     "), colour.paint(Style::Strong, &clean(&next(suite))))
 }
 
-/// Returns the verdict on a suite in a few words. A suite whose budget was too small for all cells is not simply green.
+/// Returns the verdict on a suite in a few words. A green suite with missing cells or runs is shown as doubtful.
 pub fn verdict(suite: &SuiteResults) -> (Style, String) {
     let (look, word) = match suite.exit_code {
         0 => (Style::Good, "GREEN"),
@@ -56,7 +56,7 @@ pub fn verdict(suite: &SuiteResults) -> (Style, String) {
 
 /// Returns a useful next command, for the first run that explains the exit code.
 pub fn next(suite: &SuiteResults) -> String {
-    // A run that caught a canary has exit code 1 too, but does not explain the exit code of the suite.
+    // A run that caught a canary also has exit code 1, but does not explain the exit code of the suite.
     let caught = suite.canaries.iter().flat_map(|c| &c.runs).filter(|r| r.code() == 1).map(|r| &r.run.run_id).collect::<Vec<_>>();
     let blames = |r: &&SuiteRun| r.counted && !r.run.run_id.is_empty() && i32::from(r.code()) == suite.exit_code;
     let blamed = suite.runs().filter(blames).filter(|r| !caught.contains(&&r.run.run_id)).last();
@@ -81,7 +81,7 @@ pub fn cell_result(cell: &Cell) -> (Style, &'static str) {
     }
 }
 
-/// Returns the axes of the matrix, which make up the names of the rows.
+/// Returns the names of the matrix's axes, which head the column of row names.
 fn axes(suite: &SuiteResults) -> String {
     let keys = suite.cells.first().map(|c| c.settings.keys().map(String::as_str).collect::<Vec<_>>().join(", "));
     keys.filter(|k| !k.is_empty()).unwrap_or_else(|| "cell".into())
@@ -177,7 +177,7 @@ pub fn markdown(suite: &SuiteResults) -> String {
     out += &format!("\n| {} | runs | result | ops | p99 | why |\n|---|--:|---|--:|--:|---|\n", escape_markdown(&axes(suite)));
     let mut rows: Vec<(Style, Vec<Word>)> = suite.cells.iter().map(|c| (cell_result(c).0, row(c))).collect();
     rows.extend(suite.canaries.iter().map(canary_row).map(|r| (r[2].0, r)));
-    // Failures come first, so that the limit never hides them.
+    // Failures come first, so that the limit on rows never hides them.
     rows.sort_by_key(|(look, _)| match look {
         Style::Bad => 0,
         Style::Doubt => 1,

@@ -1,8 +1,8 @@
-//! Trends: one figure over many nightly suites, and when it triggers a warning.
+//! Trends: one figure over many nightly suites, and the conditions for a warning.
 //!
 //! The median of the last three nights is compared with that of up to fourteen nights before them. It must be worse by a factor
 //! *and* by more than the usual variation between nights (median absolute deviation), since a single bad night or a noisy figure
-//! means nothing. This is only a warning: paired runs in the same night can confirm it.
+//! proves nothing. This is only a warning: paired runs in the same night can confirm it.
 //!
 //! Different machines are not compared: a new fingerprint starts a new series.
 
@@ -49,7 +49,7 @@ impl Metric {
         }
     }
 
-    /// Returns the figure of one run; `None` if it has none.
+    /// Returns the figure of one run, or `None` if the run does not have it.
     pub fn of(self, run: &RunLine) -> Option<f64> {
         let some = |x: f64| (x > 0.0).then_some(x);
         match self {
@@ -60,7 +60,7 @@ impl Metric {
         }
     }
 
-    /// Returns by what factor `now` is worse than `then`.
+    /// Returns the factor by which `now` is worse than `then`.
     fn worse_by(self, now: f64, then: f64) -> f64 {
         match self {
             Metric::AchievedPerS => then / now,
@@ -72,22 +72,22 @@ impl Metric {
 /// The figure of one cell in one suite.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Night {
-    /// When the suite began.
+    /// Start time of the suite.
     pub started_utc: String,
     /// Fingerprint of the machine.
     pub env: String,
     /// The commit of the tool.
     pub git: String,
-    /// Median over the repeats of the cell; `None` if it has no figure in this suite.
+    /// Median over the repeats of the cell, or `None` if the cell has no figure in this suite.
     pub value: Option<f64>,
 }
 
-/// Returns the figure of a cell over the nights, oldest first. Suites that are still running are left out.
+/// Returns the figure of a cell over the nights, oldest first. Leaves out suites that are still running.
 pub fn series(suites: &[SuiteResults], cell: &str, metric: Metric) -> Vec<Night> {
     let over = suites.iter().filter(|s| s.status != Status::Running);
     over.map(|suite| {
         let held = suite.cells.iter().find(|c| c.name == cell);
-        // A run that failed or found a violation measured something else.
+        // A run that failed or found a violation did not measure the usual behaviour.
         let measured = held.iter().flat_map(|c| c.counted()).filter(|r| matches!(r.code(), 0 | 3));
         let values: Vec<f64> = measured.filter_map(|r| metric.of(&r.run)).collect();
         Night {
@@ -116,7 +116,7 @@ pub fn newest_series(nights: &[Night]) -> Vec<f64> {
     nights[since..].iter().filter_map(|n| n.value).collect()
 }
 
-/// Returns the range of the baseline; `None` if it has too few nights.
+/// Returns the range of the baseline, or `None` if it has too few nights.
 pub fn band(values: &[f64]) -> Option<Band> {
     let before = &values[..values.len().checked_sub(RECENT_NIGHTS)?];
     let before = &before[before.len().saturating_sub(MAX_BASELINE_NIGHTS)..];
@@ -128,7 +128,7 @@ pub fn band(values: &[f64]) -> Option<Band> {
     Some(Band { median: middle, deviation: median(&distances)? })
 }
 
-/// Returns a warning if the last nights are worse than the baseline; `None` if they are not, or if there are too few nights.
+/// Returns a warning if the last nights are worse than the baseline, or `None` if they are not or there are too few nights.
 pub fn trip(cell: &str, metric: Metric, nights: &[Night]) -> Option<TrendWarning> {
     let values = newest_series(nights);
     let band = band(&values)?;
@@ -172,8 +172,8 @@ mod tests {
         check(&[10.0, 11.0, 10.0, 9.0,        13.0, 14.0, 13.0], Metric::P99Ms, true);
         check(&[10.0, 11.0, 10.0, 9.0,        11.0, 11.5, 11.0], Metric::P99Ms, false);  // below the factor
         check(&[10.0, 11.0, 10.0, 9.0,        10.0, 90.0, 10.0], Metric::P99Ms, false);  // one bad night
-        check(&[5.0, 20.0, 9.0, 30.0, 12.0,   20.0, 21.0, 22.0], Metric::P99Ms, false);  // it always jumps
-        check(&[10.0, 10.0, 10.0,             20.0, 20.0, 20.0], Metric::P99Ms, false);  // too few before
+        check(&[5.0, 20.0, 9.0, 30.0, 12.0,   20.0, 21.0, 22.0], Metric::P99Ms, false);  // always noisy
+        check(&[10.0, 10.0, 10.0,             20.0, 20.0, 20.0], Metric::P99Ms, false);  // too few earlier nights
         check(&[10.0, 11.0, 10.0, 9.0,        5.0, 5.0, 5.0],    Metric::P99Ms, false);  // better
         check(&[100.0, 99.0, 100.0, 101.0,    60.0, 60.0, 60.0], Metric::AchievedPerS, true);
         check(&[100.0, 99.0, 100.0, 101.0,    160.0, 160.0, 160.0], Metric::AchievedPerS, false);

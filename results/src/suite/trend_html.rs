@@ -1,5 +1,5 @@
 //! `trend.html`: the nightly suites of one name as a self-contained page, to be opened from disk: the result of each cell per
-//! night, and the trends of its figures with the range of the baseline. It contains no script and loads nothing.
+//! night, and the trends of its figures with the range of the baseline. It contains no scripts and loads nothing.
 
 use super::suite_json::{Cell, SuiteResults};
 use super::summary::{cell_result, trip_words};
@@ -15,7 +15,7 @@ const STYLE: &str = include_str!("trend.css");
 /// SHA-256 of [`STYLE`]. A test compares the two and prints the new hash.
 const STYLE_HASH: &str = "sha256-zFZjTX+k6sI1CNSxDPoaBSWVK71btaYK0MdGfO7dg20=";
 
-/// Maximum number of nights in the grid. Older ones are in the files.
+/// Maximum number of nights in the grid. Older ones are only in the files.
 pub const MAX_NIGHTS: usize = 40;
 /// Figures with a sparkline.
 const SPARKLINE_METRICS: [Metric; 3] = [Metric::P99Ms, Metric::AchievedPerS, Metric::UnknownPercent];
@@ -76,7 +76,7 @@ fn warnings(suites: &[SuiteResults]) -> String {
 }
 
 fn glyph(look: Style, word: &str) -> (&'static str, &'static str) {
-    // A sign for each result, so that no information depends on colour.
+    // Use a symbol for each result, so that no information depends on colour.
     match (look, word) {
         (Style::Good, _) => ("good", "✓"),
         (_, "violation" | "missed") => ("bad", "✗"),
@@ -189,7 +189,7 @@ fn sparklines(suites: &[SuiteResults]) -> String {
     out + "</tbody></table></div>\n"
 }
 
-/// Draws a sparkline of fixed size; its baseline is zero.
+/// Draws a sparkline of fixed size, whose vertical axis starts at zero.
 fn sparkline(values: &[f64], band: Option<Band>, tripped: bool) -> String {
     const WIDTH: f64 = 150.0;
     const HEIGHT: f64 = 34.0;

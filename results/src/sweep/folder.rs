@@ -11,11 +11,11 @@ use std::path::{Path, PathBuf};
 
 /// The file that identifies a sweep folder.
 pub const FILE: &str = "sweep.json";
-/// The picture of all panels.
+/// File name of the picture of all panels.
 const PICTURE: &str = "sweep.png";
-/// The page.
+/// File name of the page.
 const PAGE: &str = "sweep.html";
-/// The folder of the arms' settings, which a resumed sweep reads.
+/// Name of the folder with the arms' settings, which a resumed sweep reads.
 const ARMS: &str = "arms";
 
 /// The folder of one sweep.
@@ -28,7 +28,7 @@ impl SweepFolder {
     /// Creates the folder of a new sweep called `name` and writes `sweep` into it, with its id, time and process filled in.
     ///
     /// # Errors
-    /// From the file system.
+    /// If the file system reports an error.
     pub fn create(out: &Path, name: &str, started: UnixSeconds, nonce: u16, sweep: &mut Sweep) -> io::Result<Self> {
         let (id, root) = dated::create(&out.join(run_folder::slug(name)), started, nonce, "sweeps")?;
         (sweep.sweep_id, sweep.head.started_utc, sweep.owner) = (id, started.iso(), alive::this_process());
@@ -48,7 +48,7 @@ impl SweepFolder {
         Err(format!("{} is no folder of a sweep: it has no {FILE}", root.display()))
     }
 
-    /// Finds the sweep that `asked` names: a folder, an id, or `name/id`. `None` if it names something else, such as a run.
+    /// Finds the sweep named by `asked`: a folder, an id, or `name/id`. Returns `None` if the name refers to something else, such as a run.
     ///
     /// # Errors
     /// If `out` cannot be read.
@@ -56,7 +56,7 @@ impl SweepFolder {
         Ok(marked::find(out, FILE, asked)?.map(|root| SweepFolder { root }))
     }
 
-    /// The path of the folder.
+    /// Returns the path of the folder.
     pub fn root(&self) -> &Path {
         &self.root
     }
@@ -64,7 +64,7 @@ impl SweepFolder {
     /// Reads `sweep.json`.
     ///
     /// # Errors
-    /// A message that names the file and says what is wrong.
+    /// A message that names the file and states what is wrong.
     pub fn read(&self) -> Result<Sweep, String> {
         let path = self.root.join(FILE);
         let text = input::text(&path, input::SUITE).map_err(|e| format!("cannot read {}: {e}", path.display()))?;
@@ -74,7 +74,7 @@ impl SweepFolder {
     /// Replaces `sweep.json` atomically.
     ///
     /// # Errors
-    /// From the file system.
+    /// If the file system reports an error.
     pub fn write_sweep(&self, sweep: &Sweep) -> io::Result<()> {
         atomic::replace(&self.root.join(FILE), sweep.to_json().as_bytes())
     }
@@ -82,7 +82,7 @@ impl SweepFolder {
     /// Writes the settings of an arm, as the text of a plan.
     ///
     /// # Errors
-    /// From the file system.
+    /// If the file system reports an error.
     pub fn write_arm(&self, arm: &str, plan: &str) -> io::Result<()> {
         let path = self.arm_file(arm);
         let folder = self.root.join(ARMS);
@@ -93,13 +93,13 @@ impl SweepFolder {
     /// Reads the settings of an arm, as the text of a plan.
     ///
     /// # Errors
-    /// A message that names the file and says what is wrong.
+    /// A message that names the file and states what is wrong.
     pub fn read_arm(&self, arm: &str) -> Result<String, String> {
         let path = self.arm_file(arm);
         input::text(&path, input::PLAN).map_err(|e| format!("cannot read {}: {e}", path.display()))
     }
 
-    /// The name comes from `sweep.json`, so it is reduced to a file name.
+    /// Returns the path of an arm's file. The arm's name comes from `sweep.json`, so it is reduced to a safe file name.
     fn arm_file(&self, arm: &str) -> PathBuf {
         self.root.join(ARMS).join(format!("{}.toml", run_folder::slug(arm)))
     }
@@ -107,7 +107,7 @@ impl SweepFolder {
     /// Draws and writes picture and page, and `sweep.json` last. Fills in the list of artifacts.
     ///
     /// # Errors
-    /// From the file system.
+    /// If the file system reports an error.
     pub fn write_all(&self, sweep: &mut Sweep) -> io::Result<()> {
         sweep.head.artifacts.insert("picture".into(), PICTURE.into());
         sweep.head.artifacts.insert("report".into(), PAGE.into());

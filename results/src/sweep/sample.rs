@@ -1,5 +1,5 @@
-//! Synthetic sweeps, for tests and for looking at charts without a cluster. The figures follow from the queue M/M/1 and a little
-//! noise that depends on the seed alone.
+//! Synthetic sweeps, for tests and for viewing charts without a cluster. The figures come from an M/M/1 queue, with a little
+//! noise that depends only on the seed.
 
 use super::conclude::{Ending, conclude};
 use super::figures as f;
@@ -15,7 +15,8 @@ const RATES: [f64; 5] = [100.0, 200.0, 400.0, 800.0, 1_600.0];
 /// Clients of [`contention`].
 const CLIENTS: [f64; 6] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0];
 
-/// A sweep over the rate. Each arm can do 25 % more than the one before it; the first 1,000 a second.
+/// Returns a sweep over the rate. The first arm sustains 1,000 operations per second, and each further arm 25 % more
+/// than the one before it.
 pub fn sweep(arms: &[&str], repeats: u32) -> Sweep {
     let design = Design { axis: "rate".into(), slo: vec!["p99_ms<50".into()], ..design(&RATES, repeats) };
     let run = |arm: usize, value: f64, rng: &mut dyn Rng| {
@@ -35,7 +36,7 @@ pub fn sweep(arms: &[&str], repeats: u32) -> Sweep {
     made("sweep-sample", design, arms, run)
 }
 
-/// A closed loop over the number of clients, in which the waits of the first arm grow faster than those of the others.
+/// Returns a closed-loop sweep over the number of clients, in which the waits of the first arm grow faster than those of the others.
 pub fn contention(arms: &[&str], repeats: u32) -> Sweep {
     let design = Design { axis: "clients".into(), intents: true, subject: Some("fair queueing".into()), ..design(&CLIENTS, repeats) };
     let run = |arm: usize, clients: f64, rng: &mut dyn Rng| {

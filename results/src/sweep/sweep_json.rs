@@ -192,7 +192,7 @@ impl Sweep {
     /// Parses the text of `sweep.json`.
     ///
     /// # Errors
-    /// A message that says what is wrong and where.
+    /// A message that states what is wrong and where.
     pub fn from_json(text: &str) -> Result<Self, String> {
         experiment::parse(text, SCHEMA, |read: &Sweep| &read.schema)
     }
@@ -202,7 +202,7 @@ impl Sweep {
         self.points.iter().filter(move |p| p.arm == arm)
     }
 
-    /// Returns the arms that have runs, with their places among all arms.
+    /// Returns the arms that have runs, with their indices among all arms.
     pub fn running_arms(&self) -> impl Iterator<Item = (usize, &Arm)> + Clone {
         self.arms.iter().enumerate().filter(|(_, arm)| arm.left_out.is_none())
     }

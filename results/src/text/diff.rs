@@ -8,9 +8,9 @@ use serde::Serialize;
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 
-/// Figures that differ by more than this ratio are highlighted.
+/// Ratio beyond which a difference between figures is highlighted.
 const HIGHLIGHT_RATIO: f64 = 1.2;
-/// Maximum length of a setting in characters.
+/// Maximum length of a setting, in characters.
 const MAX_SETTING: usize = 24;
 
 /// The differences between two runs.
@@ -20,7 +20,7 @@ pub struct Diff {
     pub runs: [String; 2],
     /// Their verdicts.
     pub verdicts: [String; 2],
-    /// Settings that differ; `null` if a run does not have the setting.
+    /// Settings that differ, with `null` if a run does not have the setting.
     pub settings: BTreeMap<String, [Option<String>; 2]>,
     /// Figures that at least one of the runs has.
     pub figures: BTreeMap<String, Figure>,
@@ -35,7 +35,7 @@ pub struct Diff {
 pub struct Figure {
     /// The value in each run.
     pub values: [Option<f64>; 2],
-    /// The second value divided by the first; absent if one is missing or the first is zero.
+    /// The second value divided by the first. Absent if either is missing or the first is zero.
     pub ratio: Option<f64>,
 }
 
@@ -88,7 +88,7 @@ fn flatten(name: &str, value: &Json, into: &mut BTreeMap<String, f64>) {
 }
 
 impl Diff {
-    /// Formats the differences for the terminal. Equal figures are left out.
+    /// Formats the differences for the terminal. Leaves out equal figures.
     pub fn text(&self, width: usize, colour: Colour) -> String {
         // Run ids are long, so they are above the table, where every column fits.
         let heading = [("", Align::Left), ("A", Align::Right), ("B", Align::Right), ("B by A", Align::Right)];

@@ -4,7 +4,7 @@ use crate::catalogue::Entry;
 use crate::results_json::{RunVerdict, Status};
 use crate::terminal::{Align, Cell, Colour, Style, clean, run_verdict_style, table};
 
-/// Describes how an entry ended, or that it has not, with the style of the words.
+/// Describes how an entry ended, or that it has not ended, with the style of the text.
 pub fn ended(status: Status, verdict: RunVerdict) -> (Style, String) {
     match status {
         Status::Running if verdict != RunVerdict::Error => (Style::Dim, "running".to_owned()),

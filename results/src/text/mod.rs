@@ -1,4 +1,4 @@
-//! A run as text: for the terminal, a step summary, and JUnit reports.
+//! A run as text: for the terminal, for a step summary, and for JUnit reports.
 
 pub mod terminal; // colour, tables and line width in a terminal
 pub mod summary; // the summary of a run as text

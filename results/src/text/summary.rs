@@ -26,7 +26,7 @@ pub(crate) use words::{check_words, closed_loop_words, ops_words, rate_words, wi
 pub struct View<'a> {
     /// The run folder as it is displayed.
     pub folder: &'a str,
-    /// Characters in a line.
+    /// Maximum line width, in characters.
     pub width: usize,
     /// Whether to use colour.
     pub colour: Colour,
@@ -220,7 +220,7 @@ pub(crate) fn gate_words(gate: &Gate) -> (Style, String) {
     }
 }
 
-/// The verdict as shown in the last lines and in titles.
+/// Returns the verdict as shown in the last lines and in titles.
 pub fn verdict_words(results: &Results) -> String {
     match results.verdict {
         RunVerdict::GateMissed => "GATE MISSED".into(),
@@ -240,10 +240,10 @@ pub fn next_command(results: &Results, folder: &str) -> String {
         RunVerdict::Unknown | RunVerdict::GateMissed => "rerun",
         RunVerdict::Error => "show",
     };
-    // A history that `heckle gc` removed cannot be drawn or explained again.
+    // If `heckle gc` has removed the history, it cannot be drawn or explained again.
     let stripped =
         Path::new(folder).is_dir() && !["history.jsonl.zst", "history.jsonl"].iter().any(|f| Path::new(folder).join(f).is_file());
-    // A run that never ended has a history but no report.
+    // A run that did not finish has a history but no report.
     let command = match results.status {
         Status::Running => "show",
         Status::Killed => "check",
@@ -253,7 +253,7 @@ pub fn next_command(results: &Results, folder: &str) -> String {
     format!("heckle {command} {id}{}", out_flag(results, folder))
 }
 
-/// Returns ` --out DIR` if the run is not below the default folder: without it no command finds the run by its name.
+/// Returns ` --out DIR` if the run is not below the default folder: without this flag, no command would find the run by its name.
 fn out_flag(results: &Results, folder: &str) -> String {
     let below = format!("/{}/{}", slug(&results.plan.name), results.run_id);
     match folder.strip_suffix(&below) {
@@ -283,7 +283,7 @@ fn conclusion(results: &Results, view: View<'_>) -> String {
     out + &field("next", Style::Strong, &clean(&next_command(results, view.folder)), whole)
 }
 
-/// Formats a list of runs, one per line. The newest is last, next to the prompt.
+/// Formats a list of runs, one per line. The newest comes last, next to the prompt.
 pub fn list(runs: &[RunLine], width: usize, colour: Colour) -> String {
     use Align::{Left, Right};
     if runs.is_empty() {

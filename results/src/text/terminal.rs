@@ -68,7 +68,7 @@ pub fn clean(words: &str) -> String {
     printable(words).into_owned()
 }
 
-/// Cuts `words` to at most `letters` characters.
+/// Truncates `words` to at most `letters` characters.
 pub fn shorten(words: &str, letters: usize) -> String {
     if words.chars().count() <= letters { words.to_owned() } else { words.chars().take(letters.saturating_sub(1)).chain(['…']).collect() }
 }
@@ -113,7 +113,7 @@ pub enum Align {
 /// A cell of a table.
 pub type Cell = (Style, String);
 
-/// Formats a table: a heading, rows, two spaces between columns, lines cut at `width`.
+/// Formats a table: a heading, rows, two spaces between columns, lines truncated at `width`.
 pub fn table(heading: &[(&str, Align)], rows: &[Vec<Cell>], width: usize, colour: Colour) -> String {
     let length = |s: &str| s.chars().count();
     let widths: Vec<usize> = (0..heading.len())
@@ -127,13 +127,13 @@ pub fn table(heading: &[(&str, Align)], rows: &[Vec<Cell>], width: usize, colour
             let pad = " ".repeat(widths[i] - length(&words));
             let (before, after) = if heading[i].1 == Align::Right { (pad.as_str(), "") } else { ("", pad.as_str()) };
             let gap = if i == 0 { "" } else { "  " };
-            // Only the last column is cut, so figures before it stay complete.
+            // Only the last column is truncated, so the figures before it stay complete.
             let room = left.saturating_sub(gap.len() + before.len());
             let shown = if i == last { shorten(&words, room) } else { words };
             left = room.saturating_sub(length(&shown) + after.len());
             out += &format!("{gap}{before}{}{}", colour.paint(look, &shown), if i == last { "" } else { after });
         }
-        // Trailing spaces are a nuisance when the text is copied.
+        // Trailing spaces would be a nuisance when the text is copied.
         out.trim_end_matches(' ').to_owned() + "\n"
     };
     let mut out = line(heading.iter().map(|(words, _)| (Style::Dim, (*words).to_owned())).collect());

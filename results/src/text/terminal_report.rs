@@ -1,5 +1,5 @@
-//! Terminal reports that need the history: the slowest operations and why, the impact of faults, and the share of each client;
-//! and the text of a counterexample, formatted for a terminal.
+//! Terminal reports that need the history: the slowest operations and why they were slow, the impact of faults, and the share
+//! of each client. Also formats the text of a counterexample for a terminal.
 
 use crate::charts::axis::{count, duration};
 use crate::fault_impact::{self, ImpactCounts};
@@ -12,7 +12,7 @@ use heckle_history::History;
 /// Options for the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Width {
-    /// Characters in a line.
+    /// Maximum line width, in characters.
     pub letters: usize,
     /// Whether to use colour.
     pub colour: Colour,
@@ -136,7 +136,7 @@ pub fn explanation(text: &str, width: Width) -> String {
             _ => Style::Plain,
         };
         let body = clean(body);
-        // A line that fits keeps its columns.
+        // A line that fits keeps its alignment.
         if !body.is_empty() && indent.len() + body.chars().count() <= width.letters {
             out += &format!("{indent}{}\n", width.colour.paint(look, &body));
         } else {

@@ -14,10 +14,10 @@ use crate::results_json::{Check, CoverageRule, Expect, Results, RunVerdict, Stat
 use heckle_checker::checks::crash;
 
 /// Checks whose `invalid` proves a violation: the system broke a guarantee or crashed. The other checks (such as a key that
-/// stopped responding) show that something is wrong, but not that a reply was.
+/// stopped responding) show that something is wrong, but not that a reply was wrong.
 pub const PROVING_CHECKS: [&str; 4] = ["durability", "acknowledged", "lease_overlap", crash::KIND];
 
-/// The check for whether enough happened.
+/// The check whether enough happened for a conclusion.
 const VACUITY: &str = "vacuity";
 
 /// How a run ended.
@@ -27,13 +27,13 @@ pub enum Ending {
     Done,
     /// By Ctrl-C or SIGTERM.
     Interrupted,
-    /// A limit of the plan (`--abort-on`) ended the load before its time, with the limit and the figure.
+    /// A limit of the plan (`--abort-on`) ended the load early. The text states the limit and the figure.
     Aborted(String),
-    /// The harness or the machine failed. The text says why and what to do.
+    /// The harness or the machine failed. The text states why, and what to do.
     Failed(String),
 }
 
-/// What keeps a run from being conclusive.
+/// Reason why a run is not conclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Because {
     /// Too little happened because `--abort-on` ended the load early.
@@ -54,10 +54,10 @@ impl Results {
         if !violations.is_empty() {
             let expected = self.plan.expect == Expect::Invalid;
             (self.verdict, self.exit_code) = (RunVerdict::Invalid, i32::from(!expected));
-            // An error of the run itself comes first, since it may explain the rest.
+            // A failure of the run itself comes first, since it may explain the rest.
             let failed = if let Ending::Failed(why) = ending { vec![format!("error of the run: {why}")] } else { vec![] };
             self.reasons = [failed, violations].concat();
-            // Only once: the cause is the same for all keys, except for its figures.
+            // State the cause only once: it is the same for all keys, except for its figures.
             self.reasons.extend(self.linearizability.violations.iter().find_map(|v| v.cause.as_ref()).map(|c| format!("cause: {c}")));
             if expected {
                 self.reasons.push("the plan expects a violation, and it was found".into());
@@ -139,7 +139,7 @@ impl Results {
         open
     }
 
-    /// Whether a fault without effect already gives this reason, with its name.
+    /// Whether a fault without effect has already been given as this reason, by name.
     fn reported_by_fault(&self, rule: &str) -> bool {
         rule.strip_prefix("fault_effective:").is_some_and(|kind| self.faults.iter().any(|f| f.kind == kind && !f.effective))
     }

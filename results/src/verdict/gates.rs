@@ -1,7 +1,7 @@
 //! Gates: limits on the figures of a run such as `p99_ms<50`, from `--gate` or the `[gates]` table of a plan.
 //!
 //! Figures of operations cover those due in the load window. A figure without samples is absent and misses its gate: an empty
-//! window is not fast.
+//! window does not count as fast.
 
 use crate::measure::{ALL, LATE_RATIO_LIMIT, round};
 use crate::results_json::{Fairness, Gate, OpCounts, Percentiles, Results, SystemFigures};
@@ -193,7 +193,7 @@ impl Expression {
         format!("{metric}{limit}").parse()
     }
 
-    /// The gate as written.
+    /// Returns the gate as written.
     pub fn text(&self) -> &str {
         &self.text
     }
@@ -206,7 +206,7 @@ impl Expression {
         Gate { passed: gate.passed && !void, void, ..gate }
     }
 
-    /// Compares the figure with the limit, whether or not operations were sent late.
+    /// Compares the figure with the limit, even if operations were sent late.
     pub fn compare(&self, results: &Results) -> Gate {
         let actual = (self.metric.value)(results);
         let passed = actual.is_some_and(|x| match self.relation {

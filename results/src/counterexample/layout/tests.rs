@@ -31,7 +31,7 @@ fn argument(ops: Vec<DrawnOp>, faults: Vec<DrawnFault>) -> Argument {
     Argument { key: "k1".into(), title, ops, left_out: 0, faults, marks: vec![], more_faults: 0, walk: Walk::default(), decimals: 3 }
 }
 
-/// Arguments of many shapes: without duration, at one instant, over hours, with long names, with many parts.
+/// Returns arguments of many shapes: without duration, at one instant, over hours, with long names, with many parts.
 fn all() -> Vec<Argument> {
     let s = |ms: u64| ms * 1_000_000;
     let usual = argument(
@@ -82,7 +82,7 @@ fn an_overlap_would_be_found() {
     assert_eq!(drawing.sheet().complaints().len(), 1);
 }
 
-/// Edges are drawn before the ops, so what covers them comes later.
+/// Edges are drawn before the ops, so the boxes that cover them must come later.
 #[test]
 fn texts_cover_the_edges_of_bands() {
     for frame in FRAMES {

@@ -1,7 +1,7 @@
 use super::*;
 use crate::results_json::LoadUnit;
 
-/// A run on a quiet machine, every figure at its limit but one step within.
+/// Returns a run on a quiet machine, with every figure just within its limit.
 fn quiet() -> Results {
     let load = Load {
         target_per_s: Some(400.0),
@@ -50,7 +50,7 @@ fn check(change: impl FnOnce(&mut Load, &mut Strain), what: &str, words: &str) {
     }
 }
 
-/// The guide has a row for this rule, with its limit.
+/// Checks that the guide has a row for this rule, with its limit.
 #[track_caller]
 fn check_page(bottleneck: &Bottleneck) {
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/noisy-machine.md");
@@ -94,7 +94,7 @@ fn the_edges_of_a_short_window_and_closed_loops_are_not_taken_for_saturation() {
     // 16 ops are expected, and 12 were sent.
     check(|l, _| (l.target_per_s, l.window_s, l.begun, l.unsent, l.achieved_ratio) = (Some(8.0), 2.0, 12, 0, Some(0.75)), "", "");
     check(|l, _| (l.target_per_s, l.achieved_ratio, l.max_rate) = (None, None, true), "", "");
-    // Stopped early by a violation: there is no ratio.
+    // The load was stopped early by a violation, so there is no ratio.
     check(|l, _| (l.begun, l.unsent, l.achieved_ratio) = (1_000, 0, None), "", "");
     // Nothing was sent at all.
     check(|l, _| (l.begun, l.sent, l.unsent, l.achieved_ratio) = (0, 0, 0, None), "saturation", "(0 %,");

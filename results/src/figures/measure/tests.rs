@@ -5,7 +5,8 @@ use heckle_history::drawn;
 use heckle_history::event::{Completion, Event, FaultEvent, FaultState, Header, Invoke};
 use heckle_history::{Call, Measure, Names, NodeIx, OpId, ProcessId, Value};
 
-/// Ops of one process each: due, sent and answered at these milliseconds; `None` is an unknown outcome at 1 s.
+/// Returns a history of ops with one process each, which are due, sent and answered at these times, in milliseconds.
+/// `None` is an unknown outcome at 1 s.
 fn history(header: Header, ops: &[(u64, u64, Option<u64>)]) -> History {
     let mut names = Names::default();
     let (key, node) = (names.key("k1"), names.node("n1"));
@@ -50,7 +51,7 @@ fn percentiles_of_a_known_history() {
 
 #[test]
 fn a_stall_counts_from_when_ops_were_due() {
-    // The cluster stalls for a second. Ten ops due meanwhile are sent afterwards and answered within a millisecond.
+    // The cluster stalls for a second. Ten ops that are due during the stall are sent afterwards, and answered within a millisecond.
     let ops: Vec<_> = (0..10u64).map(|i| (i * 100, 1_000, Some(1_001))).collect();
     let all = analyze(&history(window(0, 2_000), &ops)).latency_ms[ALL].clone();
     assert!(all.from_invoked.max <= 1.001, "{all:?}");
@@ -85,10 +86,10 @@ fn outcomes_are_distinguished() {
 
 #[test]
 fn late_is_what_the_harness_did_and_not_what_the_limit_did() {
-    // Two of four are sent 6 ms and 5 ms after they were due: more than 5 ms is late.
+    // Two of the four ops are sent 6 ms and 5 ms after they were due: more than 5 ms counts as late.
     let ops = [(0, 6, Some(7)), (10, 15, Some(16)), (20, 20, Some(21)), (30, 30, Some(31))];
     assert_eq!(analyze(&history(window(0, 40), &ops)).load.late_ratio, 0.25);
-    // With at most one op in flight, the second waits for the first, which is not the harness's fault.
+    // With at most one op in flight, the second op waits for the first, which is not the harness's fault.
     let ops = [(0, 0, Some(50)), (10, 50, Some(51)), (60, 70, Some(71))];
     let mut header = window(0, 100);
     assert!((analyze(&history(header.clone(), &ops)).load.late_ratio - 2.0 / 3.0).abs() < 1e-5);
@@ -96,7 +97,7 @@ fn late_is_what_the_harness_did_and_not_what_the_limit_did() {
     assert!((analyze(&history(header, &ops)).load.late_ratio - 1.0 / 3.0).abs() < 1e-5);
 }
 
-/// An intent counts once: its attempts count neither as asked for nor as late.
+/// An intent counts once: its attempts count neither as due nor as late.
 #[test]
 fn a_rate_of_intents_is_compared_with_intents() {
     // Intent 1 needs three attempts, intent 2 one; a column is a millisecond.
@@ -135,7 +136,7 @@ fn figures_of_the_system_are_of_what_it_reported_in_the_window() {
     assert!((figures.round_trips_per_op.unwrap() - trips as f64 / reported.len() as f64).abs() < 0.001);
 }
 
-/// A fault from 100 ms to 200 ms on `target`, with ops `(node, sent, answered)` in milliseconds.
+/// Checks the recovery from a fault on `target` from 100 ms to 200 ms, with ops `(node, sent, answered)` in milliseconds.
 #[track_caller]
 fn check_recovery(target: &str, ops: &[(u16, u64, Option<u64>)], want: Recovery) {
     let timed: Vec<_> = ops.iter().map(|(_, sent, answered)| (*sent, *sent, *answered)).collect();
@@ -157,20 +158,20 @@ fn check_recovery(target: &str, ops: &[(u16, u64, Option<u64>)], want: Recovery)
 fn recovery_is_until_every_struck_node_answers_what_was_sent_after_the_lift() {
     let after = |ms| Recovery::After(Nanos::from_ms(ms));
     check_recovery("n1", &[(1, 90, Some(91)), (1, 210, Some(240))], after(30));
-    // Sent before the lift: it may have been decided before, so it shows no recovery, but its client waited until
-    // 201.
+    // The first op was sent before the fault ended and may have been decided by then, so it is no sign of recovery, but
+    // its client waited until 201.
     check_recovery("n1", &[(1, 150, Some(201)), (1, 220, Some(280))], after(61));
-    // The reply of another node shows nothing about this one.
+    // The reply of another node is no evidence about this one.
     check_recovery("n1", &[(2, 201, Some(202)), (1, 220, Some(300))], after(80));
-    // The slowest of the affected nodes counts; one without requests is left out.
+    // The slowest of the affected nodes counts. A node without requests is left out.
     check_recovery("n1|n2,n3", &[(1, 201, Some(205)), (2, 203, Some(260))], after(57));
     // A later op may be answered earlier.
     check_recovery("n1", &[(1, 201, Some(290)), (1, 230, Some(240))], after(39));
     check_recovery("n1", &[(1, 210, None), (1, 220, None)], Recovery::Never);
     check_recovery("n1", &[(1, 90, Some(91)), (2, 210, Some(220))], Recovery::NotSeen);
-    // Targets that name no node affect all.
+    // A target that names no node affects all nodes.
     check_recovery("clients", &[(1, 201, Some(205)), (3, 203, Some(270))], after(67));
-    // Timed out at 1,210, and nothing was requested before the final reads: the quiet tail is no outage.
+    // The op timed out at 1,210, and nothing was requested before the final reads: the quiet tail is not an outage.
     check_recovery("n1", &[(1, 210, None), (1, 9_000, Some(9_004))], after(1_004));
 }
 
@@ -182,7 +183,7 @@ fn effect_is_judged_as_the_checker_judges_it() {
     for (event, evidence) in history.faults.iter_mut().zip(evidence.as_array().unwrap()) {
         event.evidence = [("x".to_owned(), evidence.clone())].into();
     }
-    // A figure above zero that is marked as showing no effect.
+    // A figure above zero is marked as showing no effect.
     let denied = history.faults.iter_mut().filter(|event| event.id == 6).last().expect("six faults");
     denied.evidence = [("x".to_owned(), 1.into()), ("effective".to_owned(), false.into())].into();
     let ours: Vec<_> = analyze(&history).faults.iter().map(|f| (f.id, f.effective, f.began)).collect();
@@ -193,7 +194,8 @@ fn effect_is_judged_as_the_checker_judges_it() {
 
 #[test]
 fn fates_are_counted_and_late_effects_timed() {
-    // A column is a millisecond. 2 is seen 9 ms after its client gave up, 3 by its fate 5 ms after, 4 before.
+    // A column is a millisecond. Value 2 is observed 9 ms after its client gave up, value 3 through its fate 5 ms
+    // after, and value 4 before.
     let measured = analyze(&drawn::history(
         "c1  |w 2-?                    |
          c2  |           r 2->         |

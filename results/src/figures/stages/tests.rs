@@ -6,8 +6,8 @@ use heckle_history::{Call, Names, OpId, ProcessId, Seen, Value};
 
 const SECOND: u64 = 1_000_000_000;
 
-/// Stages of one second each after a warm-up of one second: the rate or number of clients at the beginning and the
-/// end.
+/// Returns a header with stages of one second each, after a warm-up of one second. Each stage is given by the rate or
+/// number of clients at its beginning and end.
 fn header(unit: StageUnit, stages: &[(f64, f64)]) -> Header {
     let planned = (1u64..).zip(stages).map(|(i, (from, to))| PlannedStage {
         start_ns: i * SECOND,
@@ -21,7 +21,8 @@ fn header(unit: StageUnit, stages: &[(f64, f64)]) -> Header {
     Header { load_window: Some((SECOND, end)), more: [(IN_HEADER.to_owned(), list)].into(), ..Header::default() }
 }
 
-/// Writes of one process each: due, sent and answered at these milliseconds; `None` is an unknown outcome.
+/// Returns a history of writes with one process each, which are due, sent and answered at these times, in milliseconds.
+/// `None` is an unknown outcome.
 fn history(header: Header, ops: &[(u64, u64, Option<u64>)]) -> History {
     let mut names = Names::default();
     let key = names.key("k1");
@@ -44,8 +45,8 @@ fn history(header: Header, ops: &[(u64, u64, Option<u64>)]) -> History {
 #[test]
 fn each_op_counts_in_the_stage_in_which_it_was_due() {
     let header = header(StageUnit::Rate, &[(2.0, 2.0), (2.0, 4.0)]);
-    // One in the warm-up; two in the first stage, one of them answered in the second; two in the second stage, the
-    // last of them late and unknown; one after the load.
+    // One op in the warm-up, two in the first stage (one of them answered in the second), two in the second stage (the
+    // last of them late and unknown), and one after the load.
     let ops = [
         (500, 500, Some(501)),
         (1_100, 1_100, Some(1_110)),
@@ -78,7 +79,7 @@ fn clients_ask_for_no_number_of_ops() {
 #[test]
 fn a_load_that_was_cut_has_the_stages_that_it_reached() {
     let mut header = header(StageUnit::Rate, &[(2.0, 2.0), (2.0, 2.0), (2.0, 2.0)]);
-    // What a reader gets from an end record with the time at which the load ended.
+    // The load window as read from an end record that contains the time at which the load ended.
     header.load_window = Some((SECOND, 2_500_000_000));
     let ops = [(1_000, 1_000, Some(1_001)), (2_400, 2_400, Some(2_401)), (3_900, 3_900, Some(3_901))];
     let stages = analyze(&history(header, &ops)).stages;

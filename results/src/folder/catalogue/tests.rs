@@ -18,7 +18,7 @@ impl Folder {
         fs::write(path, text).expect("writable");
     }
 
-    /// A finished run of a plan.
+    /// Writes a finished run of a plan.
     fn run(&self, path: &str, plan: &str, verdict: RunVerdict) {
         let mut results =
             Results { status: Status::Done, verdict, exit_code: i32::from(verdict != RunVerdict::Valid), ..Results::default() };
@@ -111,7 +111,7 @@ fn a_group_without_a_process_was_killed() {
     old.set_modified(std::time::SystemTime::UNIX_EPOCH).expect("a time");
     let status = |entries: &[Entry]| entries.iter().map(|e| e.status).collect::<Vec<_>>();
     assert_eq!(status(&out.entries()), [Status::Killed, Status::Running, Status::Running, Status::Killed]);
-    // A run in progress below it shows that its process is alive.
+    // A run in progress below a group shows that the group's process is alive.
     let running = Results { harness: Some(me), run_id: "20260104T000001Z-0005".into(), ..Results::default() };
     out.write("d/20260104T000000Z-0004/arm/20260104T000001Z-0005/results.json", &running.to_json());
     assert_eq!(status(&out.entries())[3..], [Status::Running, Status::Running]);

@@ -1,4 +1,4 @@
-//! What was counted and measured in a run: operations, latency, faults, and figures of the system.
+//! Counts and measurements of a run: operations, latency, faults, and figures of the system.
 
 use heckle_checker::coverage::UNVERIFIED;
 use schemars::JsonSchema;
@@ -230,7 +230,7 @@ pub enum LoadUnit {
 }
 
 impl LoadUnit {
-    /// The plural of the unit, as used in a rate.
+    /// Returns the plural of the unit, as used in a rate.
     pub fn word(self) -> &'static str {
         match self {
             LoadUnit::Op => "ops",

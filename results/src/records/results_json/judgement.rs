@@ -149,7 +149,7 @@ pub struct CoverageRule {
 }
 
 impl CoverageRule {
-    /// The reason given for an inconclusive run when this rule is not met.
+    /// Returns the reason to give for an inconclusive run when this rule is not met.
     pub(crate) fn unmet_reason(&self) -> String {
         format!("too little happened: {} is {}, at least {} needed", self.id, self.got, self.need)
     }

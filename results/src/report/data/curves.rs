@@ -1,5 +1,5 @@
-//! Percentile curves of groups of operations: by outcome, kind, node, and by fault. The horizontal axis is the reciprocal of the
-//! share that is slower, on a log scale, so that every nine takes the same space (Gil Tene's HdrHistogram plots).
+//! Percentile curves of groups of operations: by outcome, kind, node and fault. The horizontal axis is the reciprocal of the
+//! share of slower operations, on a log scale, so that every nine takes up the same space (Gil Tene's HdrHistogram plots).
 
 use super::{End, EndedHistory, KINDS, kind, under_load};
 use crate::measure::{Latencies, Measured};
@@ -7,7 +7,7 @@ use heckle_history::Operation;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// Number of points per factor of ten in the share that is slower.
+/// Number of points per factor of ten in the share of slower operations.
 const POINTS_PER_DECADE: f64 = 12.0;
 /// Maximum number of nodes with their own curve.
 const MAX_NODES: u16 = 16;
@@ -20,7 +20,7 @@ pub(super) struct Curve {
     name: String,
     /// Number of operations in the group.
     count: u64,
-    /// Reciprocals of the share that is slower.
+    /// Reciprocals of the share of slower operations.
     x: Vec<f64>,
     /// Latencies in microseconds.
     y: Vec<f64>,

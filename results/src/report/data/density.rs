@@ -9,12 +9,12 @@ use heckle_history::Nanos;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// Maximum number of columns, about as many as a chart has room for.
+/// Maximum number of columns, about as many as fit into a chart.
 const COLUMNS: u64 = 640;
-/// Number of rows. With five decades between the fastest and the slowest operation, each row covers about 20 % more than the one
-/// below.
+/// Number of rows. With five decades between the fastest and the slowest operation, each row's latency is about 20 % higher than
+/// that of the row below.
 const ROWS: usize = 64;
-/// Maximum number of cells, with about five bytes each.
+/// Maximum number of cells, at about five bytes each.
 const MAX_CELLS: usize = 200_000;
 /// Maximum number of distinguished nodes; all others are counted as one.
 const MAX_NODES: u16 = 16;
@@ -37,7 +37,7 @@ pub(super) struct Density {
 struct Part {
     end: End,
     kind: u8,
-    /// Absent if the node is not known. The last number stands for all remaining nodes.
+    /// Number of the node, absent if it is not known. The last number stands for all remaining nodes.
     node: Option<u16>,
     /// `column * rows + row` of each cell, as the difference from the previous one.
     cells: Vec<u32>,

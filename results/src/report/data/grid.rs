@@ -1,4 +1,4 @@
-//! Equal intervals of time from zero to the end of a history, with a length that is easy to read.
+//! Equal intervals of time from zero to the end of a history, with a readable length.
 
 use heckle_history::Nanos;
 
@@ -14,7 +14,7 @@ pub struct Grid {
 }
 
 impl Grid {
-    /// Divides a history that ends at `end` into at most about `wanted` intervals.
+    /// Divides a history that ends at `end` into about `wanted` intervals at most.
     pub fn new(end: Nanos, wanted: u64) -> Self {
         let least_ms = (end.0 / 1_000_000).div_ceil(wanted.max(1)).max(1);
         let length = Nanos::from_ms(LENGTHS_MS.into_iter().find(|ms| *ms >= least_ms).unwrap_or(least_ms));

@@ -1,5 +1,5 @@
-//! The operations that a reader can open: all of them in a short run. In a long run, the relevant ones (the slowest of each
-//! interval, the failed and unknown ones, the counterexample) and an even sample of the others.
+//! The operations that readers can open. In a short run these are all operations. In a long run they are the relevant ones
+//! (the slowest of each interval, the failed and unknown ones, the counterexample) and an even sample of the others.
 
 use super::grid::Grid;
 use super::{End, EndedHistory, js_integer, kind};
@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::{Map, Value as Json, json};
 use std::collections::BTreeMap;
 
-/// Maximum number of operations, with about 80 bytes each.
+/// Maximum number of operations, at about 80 bytes each.
 const MAX_OPS: usize = 20_000;
 /// Number of slowest operations to include per interval.
 const SLOWEST_PER_INTERVAL: usize = 3;
@@ -19,7 +19,7 @@ const SLOWEST_PER_INTERVAL: usize = 3;
 const INTERVALS: u64 = 640;
 /// Maximum number of failed and unknown operations. If there are more, they are sampled evenly.
 const MAX_WITHOUT_REPLY: usize = 6_000;
-/// Maximum number of operations with all reported details, with about 150 bytes each.
+/// Maximum number of operations with all reported details, at about 150 bytes each.
 const MAX_DETAILED: usize = 4_000;
 
 /// Operations in columns. An index refers to the same operation in every column.
@@ -41,11 +41,11 @@ pub(super) struct OpColumns {
     key: Vec<u32>,
     process: Vec<u32>,
     client: Vec<Option<u32>>,
-    /// The value that it wrote or tried to write.
+    /// The value that the operation wrote or tried to write.
     new: Vec<Json>,
     /// The expected value of a CAS.
     expected: Vec<Json>,
-    /// The value that it saw: the result of a read, or the current value of a refused CAS.
+    /// The value that it returned: the result of a read, or the current value for a refused CAS.
     saw: Vec<Json>,
     rounds: Vec<u32>,
     preempted: Vec<u32>,

@@ -5,14 +5,14 @@ use crate::measure::{ALL, sort_rank};
 use heckle_history::History;
 use serde::Serialize;
 
-/// Slices further apart than this are not joined by a line.
+/// Maximum distance between slices that are joined by a line, in seconds.
 const APART_S: f64 = 1.0;
 
-/// The percentiles of one kind, in microseconds. A column has `None` between slices that are apart.
+/// The percentiles of one kind, in microseconds. Between slices that are not joined, a column contains `None`.
 #[derive(Debug, Serialize)]
 pub(super) struct Quantiles {
     kind: String,
-    /// Number of ok operations, and their percentiles in the whole run: p50, p90, p95, p99, slowest.
+    /// Number of ok operations, followed by their percentiles in the whole run: p50, p90, p95, p99, slowest.
     ops: u64,
     whole: [Option<u64>; 5],
     /// Middles of the slices, in seconds.
@@ -22,7 +22,7 @@ pub(super) struct Quantiles {
     p95: Vec<Option<u64>>,
     p99: Vec<Option<u64>>,
     max: Vec<Option<u64>>,
-    /// From when the operation was sent.
+    /// Latency from when the operation was sent.
     sent_p50: Vec<Option<u64>>,
     sent_p99: Vec<Option<u64>>,
 }
@@ -62,7 +62,7 @@ fn columns(kind: String, whole: &LatencySlice, due: &[LatencySlice], sent: &[Lat
         sent_p99: vec![],
     };
     let mut before: Option<f64> = None;
-    // Both have the same operations in the same slices, so their places are the same.
+    // Both have the same operations in the same slices, so their indices are the same.
     for (slice, from_sent) in due.iter().zip(sent) {
         if let Some(end) = before.filter(|end| slice.start_s - end > APART_S) {
             q.push((end + slice.start_s) / 2.0, [None; 5], [None; 2]);

@@ -1,5 +1,5 @@
-//! Samples that nodes report every second: `nodes/<n>/metrics.jsonl`. Missing fields leave gaps, for example if another system
-//! does not have them.
+//! Samples that nodes report every second: `nodes/<n>/metrics.jsonl`. Missing fields leave gaps, for example if a system does
+//! not have them.
 
 use crate::report::NodeFiles;
 use heckle_history::History;
@@ -15,7 +15,7 @@ pub(super) struct NodeSamples {
     name: String,
     t: Vec<f64>,
     state_bytes: Vec<Option<u64>>,
-    /// In microseconds, since the start of the process.
+    /// 99th percentile of sync times since the start of the process, in microseconds.
     sync_p99: Vec<Option<u64>>,
     syncs: Vec<Option<u64>>,
     preempted: Vec<Option<u64>>,

@@ -5,7 +5,7 @@ use super::{End, EndedHistory};
 use heckle_history::{Fate, Measure, Nanos};
 use serde::Serialize;
 
-/// Maximum number of slices. When a reader zooms into a long run, the density chart shows what is between the points of a line.
+/// Maximum number of slices. When readers zoom into a long run, the density chart shows the details between the points of a line.
 const SLICES: u64 = 300;
 
 /// The time series of a run, with a column per figure. An operation belongs to the slice in which it was sent.
@@ -26,7 +26,7 @@ pub(super) struct Slices {
     fate_not_applied: Vec<u32>,
     in_flight_most: Vec<u32>,
     in_flight_mean: Vec<f64>,
-    /// `None` if the system reports no attempts.
+    /// Attempts per slice, or `None` if the system does not report them.
     attempts: Option<Attempts>,
 }
 
@@ -65,7 +65,7 @@ pub(super) fn of(ends: EndedHistory<'_>) -> Slices {
     s
 }
 
-/// Returns the maximum number of open operations in each slice, and the mean over its duration.
+/// Returns the maximum number of open operations in each slice, and the mean over the slice.
 fn in_flight(ends: EndedHistory<'_>, grid: Grid) -> (Vec<u32>, Vec<f64>) {
     let mut completions: Vec<Nanos> = ends.history.ops.iter().map(|op| ends.completed(op)).collect();
     completions.sort_unstable();

@@ -1,22 +1,22 @@
-//! At most three sentences for readers who want no charts: who waits and how long, what the other arms change, and from where on. They
-//! are made for sweeps with intents whose plan says what its arms differ in.
+//! The answer of a sweep, in at most three sentences for readers who do not want charts: who waits and for how long, what the other
+//! arms change, and from which value on. It is given only for sweeps with intents whose plan states how its arms differ.
 //!
-//! A difference is only stated if the ranges of the repeats do not overlap. With three repeats that happens by chance once in
-//! twenty times per arm, so these sentences describe the runs; `heckle compare` decides.
+//! A difference is stated only if the ranges of the repeats do not overlap. With three repeats that happens by chance one
+//! time in twenty per arm, so these sentences only describe the runs. For a decision, use `heckle compare`.
 
 use super::axis_words::at_words;
 use crate::charts::axis::digits;
 use crate::sweep::figures::{self, ANSWERED_PER_S, JAIN, LONGEST_WAIT_MS, UNFINISHED_RATIO};
 use crate::sweep::sweep_json::{Point, Spread, Sweep};
 
-/// Returns the sentences; none if the sweep has no subject, or fewer than two arms with waits at a common value.
+/// Returns the sentences. There are none if the sweep has no subject, or if fewer than two arms have waits at a common value.
 pub fn answer(sweep: &Sweep) -> Vec<String> {
     let Some(subject) = &sweep.design.subject else { return vec![] };
     let arms: Vec<&str> = sweep.running_arms().filter(|(_, a)| a.disqualified.is_none()).map(|(_, a)| a.name.as_str()).collect();
     let [reference, others @ ..] = &arms[..] else { return vec![] };
     let common: Vec<&Point> =
         sweep.points_of(reference).filter(|p| wait(p).is_some() && others.iter().all(|arm| twin(sweep, p, arm).is_some())).collect();
-    // Clients of few keys contend most.
+    // Clients contend most on few keys.
     let hardest = if sweep.design.axis == "keys" { common.first() } else { common.last() };
     let (Some(hardest), false) = (hardest, others.is_empty()) else { return vec![] };
     let at: Vec<&Point> = others.iter().filter_map(|arm| twin(sweep, hardest, arm)).collect();
@@ -91,7 +91,7 @@ fn what_changes(subject: &str, reference: &Point, shorter: &[&Point], all: &[&Po
     rest.fold(out, |out, words| format!("{out}; {words}")) + "."
 }
 
-/// Says at which values the difference shows, and whether the figures are those of the machine.
+/// Describes the values at which the difference appears, and whether the machine determined the figures.
 fn from_where(sweep: &Sweep, common: &[&Point], shorter: &[&Point], hardest: &Point) -> String {
     let outside: Vec<&str> = hardest.limited_by.keys().map(String::as_str).collect();
     let beware = if outside.is_empty() { String::new() } else { format!("; this machine was a limit there ({})", outside.join(", ")) };

@@ -1,4 +1,4 @@
-//! The axis of a sweep in words.
+//! Descriptions of the axis of a sweep.
 
 use crate::charts::axis::digits;
 use crate::sweep::sweep_json::Sweep;
@@ -13,7 +13,7 @@ pub(crate) fn at_words(sweep: &Sweep, text: &str) -> String {
     }
 }
 
-/// The asked rate of all points, in words; empty for a closed loop or a sweep over the rate.
+/// Describes the target rate of all points. Empty for a closed loop or a sweep over the rate.
 pub(crate) fn load_words(sweep: &Sweep) -> String {
     match (sweep.design.axis.as_str(), sweep.design.rate_per_s) {
         ("rate", _) => String::new(),

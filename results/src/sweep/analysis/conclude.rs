@@ -1,4 +1,4 @@
-//! The conclusion of a sweep: points, knees, maxima, verdict and exit code, all from the runs made so far.
+//! The conclusion of a sweep: points, knees, maxima, verdict and exit code, all derived from the runs so far.
 //!
 //! | code | when, the first that applies |
 //! |---|---|
@@ -15,13 +15,13 @@ use crate::sweep::sweep_json::{Knee, Maximum, Sweep};
 use crate::sweep::{answer, find_max, knee, points};
 use std::collections::BTreeMap;
 
-/// Number of points that an arm needs for a curve, if the design has as many.
+/// Minimum number of points of an arm for a curve, if the design has that many.
 pub const POINTS_NEEDED: usize = 3;
 
 /// How the runs of a sweep ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
-    /// All runs were made, or all that the bisection needed.
+    /// All runs were executed, or all that the bisection needed.
     AsPlanned,
     /// The budget was used up.
     OutOfBudget,
@@ -31,7 +31,7 @@ pub enum Ending {
     Failed(String),
 }
 
-/// Computes everything that follows from the runs.
+/// Computes all results that follow from the runs.
 #[must_use]
 pub fn conclude(mut sweep: Sweep, ending: &Ending) -> Sweep {
     sweep = summarize(sweep);
@@ -113,7 +113,7 @@ fn knee_words(sweep: &Sweep, knee: &Knee) -> Option<String> {
     Some(format!("{}: the knee is at {}: {}; {before}{}", knee.arm, at_words(sweep, &at.text), knee.why, outside(&knee.limited_by)))
 }
 
-/// One sentence for all arms without a knee.
+/// Returns one sentence for all arms without a knee.
 fn kneeless_words(sweep: &Sweep) -> Option<String> {
     let arms: Vec<&str> = sweep.knees.iter().filter(|k| k.at.is_none()).map(|k| k.arm.as_str()).collect();
     let last = sweep.points.iter().filter(|p| arms.contains(&p.arm.as_str())).max_by(|a, b| a.value.number.total_cmp(&b.value.number))?;

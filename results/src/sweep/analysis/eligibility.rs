@@ -1,28 +1,28 @@
-//! Decides which runs count, and what limited them from outside the system under test. As in comparisons, a run is never left out for
-//! its figures.
+//! Decides which runs count, and which limits outside the system under test affected them. As in comparisons, a run is never left out
+//! because of its figures.
 
 use crate::results_json::{Results, RunVerdict, Status, Verdict};
 
-/// The name under which processes of other programs limit a run.
+/// The name, among the limits of a run, for processes of other programs.
 pub const OTHER_PROCESSES: &str = "other_processes";
-/// The bottleneck that may lie in the system under test, and so does not make a point hollow.
+/// The bottleneck that may lie in the system under test and therefore does not make a point hollow.
 const OF_THE_SYSTEM: &str = "saturation";
 
-/// Checks that a run needs to pass for its figures to be meaningful. Too little contention or coverage is no reason to leave out a
-/// run: it says that a valid verdict would mean little, not that the figures do. Nor is a long outage, since leaving out the runs in
-/// which an arm did badly would favour it.
+/// Checks that a run must pass for its figures to be meaningful. Too little contention or coverage is no reason to leave out a run:
+/// it makes a valid verdict weak, but not the figures. Nor is a long outage a reason, since leaving out the runs in which an arm did
+/// badly would favour that arm.
 const REQUIRED_CHECKS: [&str; 3] = ["crash", "panics", "durability"];
 
 /// Whether a run counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Counts {
-    /// It counts, and it is evidence of correctness.
+    /// The run counts, and is evidence of correctness.
     Yes,
-    /// It counts, but it is no evidence of correctness, for this reason.
+    /// The run counts, but is not evidence of correctness, for this reason.
     WithoutEvidence(String),
-    /// It does not, with the reason.
+    /// The run does not count, for this reason.
     No(String),
-    /// It violated correctness, with the reason: its arm ends.
+    /// The run violated correctness, for this reason. No more runs of its arm are executed.
     Violated(String),
 }
 
@@ -39,7 +39,7 @@ pub fn counts(results: &Results) -> Counts {
     }
 }
 
-/// Returns why the figures of an inconclusive run mean nothing, if they do not.
+/// Returns why the figures of an inconclusive run are meaningless, if they are.
 fn figures_doubt(results: &Results) -> Option<String> {
     if results.linearizability.verdict != Verdict::Valid {
         return Some("linearizability is unknown".into());

@@ -1,6 +1,6 @@
-//! The figures of a sweep: how each is taken from a run, and its spread over repeats.
+//! The figures of a sweep: how each is computed from a run, and its spread over repeats.
 //!
-//! Percentiles come from the histogram of one run and are never averaged. Over repeats, a point shows their median, and the range
+//! Percentiles come from the histogram of one run and are never averaged. A point shows the median over repeats, with the range
 //! from the lowest to the highest as its interval. For independent repeats that range contains the median of all runs with
 //! probability 1 − 2^(1−n), whatever their distribution: 75 % for 3 repeats, 94 % for 5.
 
@@ -36,9 +36,9 @@ pub enum Show {
     Index,
 }
 
-/// Units answered per second, of those due in the load window: the throughput.
+/// Throughput: the number of units that were due in the load window and answered, per second.
 pub const ANSWERED_PER_S: &str = "answered_per_s";
-/// The same as a share of the asked rate.
+/// The same, as a share of the target rate.
 pub const ANSWERED_RATIO: &str = "answered_ratio";
 /// Median latency.
 pub const P50_MS: &str = "p50_ms";
@@ -82,7 +82,7 @@ impl Figure {
         match self.show {
             Show::Milliseconds => duration(value),
             Show::PerSecond => digits(value),
-            // Differences near 1 matter.
+            // Three decimals, since differences near 1 matter.
             Show::Index => format!("{value:.3}"),
             Show::Share => percent(value),
         }
@@ -95,7 +95,7 @@ impl Figure {
     }
 }
 
-/// Formats a share. A share that is not zero is never shown as zero.
+/// Formats a share. A non-zero share is never shown as zero.
 pub fn percent(share: f64) -> String {
     if share > 0.0 && share < 0.000_1 { "< 0.01 %".into() } else { format!("{} %", digits(share * 100.0)) }
 }
@@ -106,7 +106,7 @@ pub fn of(results: &Results) -> BTreeMap<String, f64> {
     FIGURES.iter().filter_map(value).collect()
 }
 
-/// Returns the spread of one figure over runs; `None` if no run has it.
+/// Returns the spread of one figure over runs, or `None` if no run has it.
 pub fn spread(values: &[f64]) -> Option<Spread> {
     let (min, max) = values.iter().fold((f64::MAX, f64::MIN), |(min, max), v| (min.min(*v), max.max(*v)));
     Some(Spread { median: median(values)?, min, max, n: values.len() as u32 })
@@ -116,8 +116,8 @@ fn latency(r: &Results, of: fn(&crate::results_json::Percentiles) -> f64) -> Opt
     r.latency_ms.get(ALL).filter(|l| l.ok > 0).map(|l| of(&l.from_intended))
 }
 
-/// Counts units that were due in the load window and answered: operations that are ok, or intents that succeeded. Requests that were
-/// sent and timed out are not throughput.
+/// Returns the rate of units that were due in the load window and answered: operations that are ok, or intents that succeeded.
+/// Requests that were sent but timed out are not throughput.
 fn answered_per_s(r: &Results) -> Option<f64> {
     let answered = match (&r.fairness, &r.window) {
         (Some(fairness), _) => fairness.won,
@@ -127,7 +127,8 @@ fn answered_per_s(r: &Results) -> Option<f64> {
     (r.load.window_s > 0.0).then(|| answered as f64 / r.load.window_s)
 }
 
-/// Arrivals of the open loop are exact in number, so the asked rate times the window is the number of units that were due.
+/// Returns the share of due units that were answered. The number of arrivals of an open loop is exact, so the target rate
+/// times the window is the number of units that were due.
 fn answered_ratio(r: &Results) -> Option<f64> {
     let asked = r.load.target_per_s.filter(|_| !r.load.max_rate)?;
     Some(answered_per_s(r)? / asked)

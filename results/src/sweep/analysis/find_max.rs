@@ -1,36 +1,36 @@
 //! Bisection to the highest rate that an arm sustains.
 //!
-//! The next rate is a function of the runs made so far, so an interrupted bisection continues where it stopped. A rate holds if most
-//! of its runs hold all limits, and fails if at least half miss one. Near the maximum repeats disagree; the interval reports this: it
-//! reaches from the highest rate at which every run held to the lowest at which none did.
+//! The next rate is a function of the runs so far, so an interrupted bisection continues where it stopped. A rate holds if most of
+//! its runs meet all limits, and fails if at least half of them miss one. Near the maximum, repeats disagree, which is reported as an
+//! interval: from the highest rate at which every run held to the lowest rate at which none did.
 
 use crate::sweep::points::{Vote, vote};
 use crate::sweep::sweep_json::{Maximum, Sweep};
 
-/// Default resolution: the bisection stops when the lowest failing rate is at most 5 % above the highest that holds.
+/// Default resolution: the bisection stops when the lowest failing rate is at most 5 % above the highest sustained rate.
 pub const RESOLUTION: f64 = 1.05;
 
-/// The runs of an arm at one rate, by whether they held the limits.
+/// The runs of an arm at one rate, counted by whether they met the limits.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Trial {
     /// The rate.
     pub rate: f64,
-    /// Number of runs that held all limits.
+    /// Number of runs that met all limits.
     pub held: u32,
-    /// Number of runs that missed one.
+    /// Number of runs that missed a limit.
     pub missed: u32,
-    /// Number of runs that were made, whether or not they decide anything.
+    /// Number of all runs, whether or not they are conclusive.
     pub made: u32,
 }
 
-/// What to do next.
+/// The next step of a bisection.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Step {
-    /// Run at this rate until it has all its repeats.
+    /// Execute runs at this rate until it has all its repeats.
     Try(f64),
-    /// The maximum is found to the resolution, or lies outside of the range.
+    /// The maximum has been found to the resolution, or lies outside the range.
     Done,
-    /// At this rate no run decides anything, so the bisection cannot go on.
+    /// No run at this rate is conclusive, so the bisection cannot continue.
     Stuck(f64),
 }
 
@@ -58,7 +58,7 @@ impl Trial {
 }
 
 impl Range {
-    /// Returns the next step. `trials` are those made so far, in any order.
+    /// Returns the next step. `trials` are the trials so far, in any order.
     pub fn next(self, trials: &[Trial]) -> Step {
         let at = |rate: f64| trials.iter().copied().find(|t| same(t.rate, rate)).filter(|t| t.made >= self.repeats);
         let (mut low, mut high) = (self.from, self.to);
@@ -66,7 +66,7 @@ impl Range {
             match at(end) {
                 None => return Step::Try(end),
                 Some(trial) if !trial.decides() => return Step::Stuck(end),
-                // The maximum is outside of the range.
+                // The maximum is outside the range.
                 Some(trial) if trial.holds() != holds => return Step::Done,
                 Some(_) => {}
             }
@@ -86,7 +86,7 @@ impl Range {
         Step::Done
     }
 
-    /// Returns the largest number of rates that a bisection tries.
+    /// Returns the maximum number of rates that a bisection tries.
     pub fn max_steps(self) -> u32 {
         let (mut steps, mut ratio) = (2, self.to / self.from);
         // Rates are rounded, so a part may be slightly more than half.
@@ -98,7 +98,7 @@ impl Range {
     }
 }
 
-/// Returns the rate in the geometric middle, rounded to three digits if that separates the two.
+/// Returns the geometric mean of two rates, rounded to three digits if the rounded value still lies between them.
 fn between(low: f64, high: f64) -> f64 {
     let middle = (low * high).sqrt();
     let rounded = three_digits(middle);
@@ -111,7 +111,7 @@ pub fn three_digits(x: f64) -> f64 {
         return x;
     }
     let unit = 10f64.powf(x.log10().floor() - 2.0);
-    // The division by a power of ten keeps `0.1 + 0.2` out of the text of a rate.
+    // Dividing by a power of ten avoids rates such as `0.30000000000000004`.
     if unit >= 1.0 { (x / unit).round() * unit } else { (x / unit).round() / (1.0 / unit).round() }
 }
 
@@ -138,14 +138,14 @@ pub fn trials(sweep: &Sweep, arm: &str) -> Vec<Trial> {
     all
 }
 
-/// Returns the range of a sweep with `--find-max`; `None` for other sweeps.
+/// Returns the range of a sweep with `--find-max`, or `None` for other sweeps.
 pub fn range(sweep: &Sweep) -> Option<Range> {
     let design = &sweep.design;
     let (first, last) = design.values.first().zip(design.values.last()).filter(|_| design.find_max)?;
     Some(Range { from: first.number, to: last.number, resolution: design.resolution.unwrap_or(RESOLUTION), repeats: design.repeats })
 }
 
-/// Computes the maximum of each arm; empty for sweeps without `--find-max`.
+/// Computes the maximum of each arm. Empty for sweeps without `--find-max`.
 pub fn maxima(sweep: &Sweep) -> Vec<Maximum> {
     let Some(range) = range(sweep) else { return vec![] };
     let arms = sweep.running_arms().map(|(_, arm)| arm.name.as_str());
@@ -162,7 +162,7 @@ pub fn maxima(sweep: &Sweep) -> Vec<Maximum> {
     .collect()
 }
 
-/// Computes the maximum and its interval from trials in rising order.
+/// Computes the maximum and its interval from trials in ascending order of rate.
 fn maximum(trials: &[Trial]) -> Maximum {
     let decided = || trials.iter().filter(|t| t.decides());
     Maximum {
@@ -183,7 +183,7 @@ mod tests {
         Trial { rate, held, missed, made: held + missed }
     }
 
-    /// Bisects a system that holds up to `capacity`, and returns the trials.
+    /// Bisects a system that sustains rates up to `capacity`, and returns the trials.
     fn bisect(range: Range, capacity: f64) -> Vec<Trial> {
         let mut trials = vec![];
         while let Step::Try(rate) = range.next(&trials) {
@@ -236,7 +236,7 @@ mod tests {
     fn disagreement_of_repeats_widens_the_interval() {
         let found = maximum(&[trial(100.0, 3, 0), trial(400.0, 2, 1), trial(500.0, 1, 2), trial(800.0, 0, 3)]);
         assert_eq!((found.rate_per_s, found.low_per_s, found.high_per_s), (Some(400.0), Some(100.0), Some(800.0)));
-        // A rate that holds above one that fails is luck.
+        // If a rate holds above one that fails, that is luck.
         let found = maximum(&[trial(100.0, 3, 0), trial(400.0, 0, 3), trial(500.0, 2, 1), trial(800.0, 0, 3)]);
         assert_eq!((found.rate_per_s, found.low_per_s, found.high_per_s), (Some(100.0), Some(100.0), Some(800.0)));
     }

@@ -1,4 +1,4 @@
-//! The knee of a curve: the first value of the axis at which most runs of an arm miss a limit, or are not answered at the asked rate.
+//! The knee of a curve: the first value of the axis at which most runs of an arm miss a limit, or are not answered at the target rate.
 
 use crate::sweep::figures::{self, ANSWERED_RATIO, percent};
 use crate::sweep::points::vote;
@@ -28,7 +28,7 @@ fn knee(sweep: &Sweep, arm: &str, points: &[&Point]) -> Knee {
     }
 }
 
-/// Says what was missed at a point that does not hold.
+/// Describes what was missed at a point that does not hold.
 fn why(sweep: &Sweep, point: &Point) -> String {
     let at_point = |r: &&Run| r.arm == point.arm && r.value.text == point.value.text && vote(r, sweep.design.answered_limit).is_some();
     let runs: Vec<&Run> = sweep.runs.iter().filter(at_point).collect();
@@ -59,7 +59,7 @@ mod tests {
     use crate::sweep::points::points;
     use crate::sweep::sample;
 
-    /// Sets a figure of all runs at a value, with the limit `p99_ms<50` evaluated anew.
+    /// Sets a figure of all runs at a value, and re-evaluates the limit `p99_ms<50`.
     fn set(sweep: &mut Sweep, value: &str, figure: &str, to: f64) {
         for run in sweep.runs.iter_mut().filter(|r| r.value.text == value) {
             run.figures.insert(figure.into(), to);
@@ -70,7 +70,7 @@ mod tests {
         sweep.points = points(sweep);
     }
 
-    /// A sweep over 100, 200, 400, 800 and 1600 operations a second in which everything holds.
+    /// Returns a sweep over 100, 200, 400, 800 and 1600 operations per second in which every point holds.
     fn flat() -> Sweep {
         let mut sweep = sample::sweep(&["classic"], 3);
         for value in ["100", "200", "400", "800", "1600"] {

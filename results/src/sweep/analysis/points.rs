@@ -24,7 +24,7 @@ pub fn points(sweep: &Sweep) -> Vec<Point> {
     all
 }
 
-/// Summarizes the runs of one point, of which there is at least one.
+/// Summarizes the runs of one point. There must be at least one.
 fn point(runs: &[&Run], answered_limit: f64) -> Point {
     let counted: Vec<&Run> = runs.iter().copied().filter(|r| r.not_counted.is_none()).collect();
     let left_out: Vec<&&Run> = runs.iter().filter(|r| r.not_counted.is_some()).collect();
@@ -49,17 +49,17 @@ fn point(runs: &[&Run], answered_limit: f64) -> Point {
     }
 }
 
-/// Whether a run held the limits.
+/// Whether a run met the limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Vote {
-    /// It held all of them and was answered at the asked rate.
+    /// The run met all limits and was answered at the target rate.
     Held,
-    /// It missed one.
+    /// The run missed a limit.
     Missed,
 }
 
-/// Returns whether a run held the limits; `None` if it decides nothing, because it broke or was inconclusive for another reason.
-/// Lateness of the harness makes latency look worse, never better, so a limit that is held in spite of it is held.
+/// Returns whether a run met the limits, or `None` if it does not count because it broke or was inconclusive for another reason.
+/// Lateness of the harness makes latency look worse, never better, so a limit that is met despite it still counts as met.
 pub fn vote(run: &Run, answered_limit: f64) -> Option<Vote> {
     let held = run.slo.iter().all(|gate| gate.passed) && run.figures.get(ANSWERED_RATIO).is_none_or(|x| *x >= answered_limit);
     match (&run.not_counted, held) {

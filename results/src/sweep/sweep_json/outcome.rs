@@ -1,4 +1,4 @@
-//! What the runs of a sweep add up to: points, knees and maxima.
+//! The outcome of the runs of a sweep: points, knees and maxima.
 
 use super::AxisValue;
 use schemars::JsonSchema;
@@ -86,12 +86,12 @@ pub struct Maximum {
 }
 
 impl Point {
-    /// Whether most of its runs held all limits.
+    /// Whether most of its runs met all limits.
     pub fn holds(&self) -> bool {
         self.held > self.missed
     }
 
-    /// Whether at least half of its runs missed a limit. A point whose runs decide nothing neither holds nor misses.
+    /// Whether at least half of its runs missed a limit. A point whose runs are all inconclusive neither holds nor misses.
     pub fn misses(&self) -> bool {
         self.missed > 0 && self.missed >= self.held
     }

@@ -1,5 +1,5 @@
-//! `sweep.html`: a sweep as one self-contained page, to be opened from disk. It contains no script and loads nothing; the charts are
-//! SVG elements, so they follow the colours of the reader's system and fit a phone.
+//! `sweep.html`: a sweep as one self-contained page, to be opened from disk. It contains no scripts and loads nothing. The charts
+//! are SVG elements, so they follow the colour scheme of the reader's system and fit a phone.
 
 use super::panels::panels;
 use super::svg;
@@ -14,7 +14,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
-/// The style sheet of comparisons, and what sweeps have in addition.
+/// The style sheet of comparisons, and the additions for sweeps.
 const STYLES: [&str; 2] = [include_str!("../../compare/view/compare.css"), include_str!("sweep.css")];
 
 /// Returns the page.
@@ -134,7 +134,7 @@ fn point_table(sweep: &Sweep, points: &[&Point]) -> Html {
     table(&heads, &numbers, points.iter().map(row))
 }
 
-/// The median, and below it the range.
+/// Returns a cell with the median, and the range below it.
 fn spread_cell(figure: &Figure, point: &Point) -> Html {
     let Some(spread) = point.figures.get(figure.name) else { return Html::text("–") };
     let median = Html::text(&figure.words(spread.median));

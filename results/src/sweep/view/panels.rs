@@ -1,4 +1,5 @@
-//! What the charts of a sweep show, in units of the figures: panels with a line per arm. The picture and the page draw the same panels.
+//! The contents of a sweep's charts, in the units of the figures: panels with a line per arm. The picture and the page draw the same
+//! panels.
 
 use crate::charts::axis::{Scale, Tick, digits, duration};
 use crate::sweep::analysis::axis_words::at_words;
@@ -10,7 +11,7 @@ use crate::sweep::sweep_json::{Point, Spacing, Spread, Sweep};
 /// One panel.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Panel {
-    /// The title, which says what the vertical axis shows.
+    /// The title, which states what the vertical axis shows.
     pub(super) title: String,
     /// The horizontal axis.
     pub(super) x: Axis,
@@ -20,7 +21,7 @@ pub(super) struct Panel {
     pub(super) lines: Vec<Line>,
     /// A limit on the vertical axis, with its text.
     pub(super) limit: Option<(f64, String)>,
-    /// A dashed line for comparison, such as the asked rate, with its text.
+    /// A dashed line for comparison, such as the target rate, with its text.
     pub(super) reference: Option<(Vec<(f64, f64)>, String)>,
 }
 
@@ -38,9 +39,9 @@ pub(super) struct Axis {
 /// The curve of one arm.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Line {
-    /// The place of the arm, which determines its colour.
+    /// Index of the arm, which determines its colour.
     pub(super) place: usize,
-    /// Its points, in the order of the axis of the sweep.
+    /// Its points, in the order of the sweep's axis.
     pub(super) dots: Vec<Dot>,
 }
 
@@ -51,15 +52,15 @@ pub(super) struct Dot {
     pub(super) x: f64,
     /// The spread on the vertical axis.
     pub(super) y: Spread,
-    /// Whether something outside of the system under test was the limit.
+    /// Whether something outside the system under test was the limit.
     pub(super) hollow: bool,
-    /// Whether it is the knee of its arm.
+    /// Whether this is the knee of its arm.
     pub(super) knee: bool,
-    /// All its figures in words.
+    /// All its figures as text.
     pub(super) words: String,
 }
 
-/// Where a panel is on the picture, which has two rows.
+/// The panels by row of the picture, which has two rows.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Panels {
     /// Latency over throughput.
@@ -109,7 +110,7 @@ fn over_axis(sweep: &Sweep, figure: &Figure) -> Panel {
     let values: Vec<f64> = sweep.points.iter().map(|p| p.value.number).collect();
     let (min, max) = values.iter().fold((f64::MAX, f64::MIN), |(min, max), v| (min.min(*v), max.max(*v)));
     let geometric = sweep.design.spacing == Spacing::Geometric && min > 0.0 && max > min;
-    // A little room at both ends keeps marks off the edges.
+    // Leave a little room at both ends to keep marks off the edges.
     let x = if geometric {
         let room = (max / min).powf(0.04);
         Scale::Log { min: min / room, max: max * room }
@@ -206,7 +207,7 @@ fn ticks(scale: Scale, wanted: usize, words: impl Fn(f64) -> String) -> Vec<(f64
     all.into_iter().filter_map(labelled).map(|v| (v, words(v))).collect()
 }
 
-/// Returns labels at the values of the sweep, without those that would be too close to their neighbour.
+/// Returns labels at the values of the sweep, without those that would be too close to a neighbour.
 fn axis_ticks(sweep: &Sweep, scale: Scale) -> Vec<(f64, String)> {
     let mut values: Vec<(f64, String)> = vec![];
     for p in &sweep.points {
@@ -218,7 +219,7 @@ fn axis_ticks(sweep: &Sweep, scale: Scale) -> Vec<(f64, String)> {
     values.sort_by(|a, b| a.0.total_cmp(&b.0));
     let mut kept: Vec<(f64, String)> = vec![];
     for (v, words) in values {
-        // Room for the halves of both labels, as a share of the axis.
+        // Room for half of each label and a gap, as a share of the axis.
         let room = |other: &str| 0.011 * (words.chars().count() + other.chars().count()) as f64 + 0.03;
         if kept.last().is_none_or(|(last, other)| scale.place(v) - scale.place(*last) >= room(other)) {
             kept.push((v, words));

@@ -1,4 +1,4 @@
-//! The panels of a sweep as one picture: latency over throughput in the upper row, figures over the axis in the lower one.
+//! The panels of a sweep as one picture: latency over throughput in the upper row, and figures over the axis in the lower one.
 
 use super::panels::{Dot, Line, Panel, panels};
 use crate::charts::Caption;
@@ -12,7 +12,7 @@ use plotters::element::Circle;
 use plotters::prelude::{Color, RGBColor};
 use plotters::style::text_anchor::{HPos, VPos};
 
-/// Colours of the arms; the reference is the first.
+/// Colours of the arms. The reference has the first one.
 const COLOURS: [RGBColor; 6] = [INK, BLUE, ORANGE, GREEN, SKY, VERMILLION];
 /// Upper and lower edges of the plots of both rows.
 const ROWS: [(i32, i32); 2] = [(146, 376), (462, 650)];
@@ -20,7 +20,7 @@ const ROWS: [(i32, i32); 2] = [(146, 376), (462, 650)];
 const MARGIN: i32 = 20;
 /// Width of the labels of a vertical axis.
 const LABELS: i32 = 66;
-/// Panels that fit into the lower row.
+/// Maximum number of panels that fit into the lower row.
 const MAX_BELOW: usize = 4;
 
 /// Draws the picture.
@@ -50,7 +50,7 @@ pub(in crate::sweep) fn draw(sweep: &Sweep) -> Vec<u8> {
     canvas.png()
 }
 
-/// Says what a point and its bar are.
+/// Describes what a point and its bar represent.
 fn shows(sweep: &Sweep) -> String {
     let design = &sweep.design;
     let load = load_words(sweep);
@@ -113,7 +113,7 @@ fn draw_panel(area: &Area<'_>, plot: &Plot, panel: &Panel) {
 fn draw_line(area: &Area<'_>, plot: &Plot, line: &Line) {
     let colour = colour(line.place);
     let at = |d: &Dot| (plot.column(d.x), plot.row(d.y.median));
-    // Segment by segment: a thick line through all points has spikes where it turns.
+    // Draw segment by segment: a thick line through all points would have spikes at its turns.
     line.dots.windows(2).for_each(|pair| frame::line(area, pair.iter().map(at).collect(), colour.stroke_width(2)));
     for dot in &line.dots {
         let (x, y) = at(dot);
@@ -168,7 +168,7 @@ mod tests {
         }
     }
 
-    /// A hollow point differs from a filled one, and a knee from none, in the picture as well.
+    /// The picture, too, distinguishes hollow from filled points, and knees from other points.
     #[test]
     fn hollow_points_and_knees_show() {
         let filled = sample::sweep(&["a"], 1);

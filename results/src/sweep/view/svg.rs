@@ -1,10 +1,10 @@
-//! The panels of a sweep as SVG elements of a page. Colours are classes, so that the style sheet decides them for light and dark.
+//! The panels of a sweep as SVG elements of a page. Colours are classes, so that the style sheet can set them for light and dark mode.
 
 use super::panels::{Axis, Dot, Line, Panel};
 use crate::charts::frame::Plot;
 use crate::report::markup::Html;
 
-/// Size of a panel. A phone shows it at about nine tenths, so labels stay readable.
+/// Width of a panel. A phone scales it to about nine tenths, so labels stay readable.
 const WIDTH: i32 = 400;
 const HEIGHT: i32 = 270;
 
@@ -79,18 +79,18 @@ pub(super) fn arm_class(place: usize) -> &'static str {
     ["a0", "a1", "a2", "a3", "a4", "a5"][place % 6]
 }
 
-/// A sample of a line for the legend.
+/// Returns a sample of a line for the legend.
 pub(super) fn line_sample(place: usize) -> Html {
     let content = path("curve", &[(1, 7), (25, 7)]).and(circle("dot", (13, 7), 4, Html::default()));
     sample(arm_class(place), content)
 }
 
-/// A sample of the mark of a knee.
+/// Returns a sample of the mark of a knee.
 pub(super) fn knee_sample() -> Html {
     sample("a0", circle("dot", (13, 7), 3, Html::default()).and(circle("ring", (13, 7), 6, Html::default())))
 }
 
-/// A sample of a hollow point.
+/// Returns a sample of a hollow point.
 pub(super) fn hollow_sample() -> Html {
     sample("a0", circle("hollow", (13, 7), 4, Html::default()))
 }

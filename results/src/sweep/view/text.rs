@@ -1,5 +1,5 @@
-//! A sweep on a terminal: the design before the first run, a line per run, then a table per arm, and last the verdict, the folder and
-//! the next command.
+//! A sweep on a terminal: the design before the first run, a line per run, then a table per arm, and finally the verdict, the folder
+//! and the next command.
 
 use crate::charts::axis::duration;
 use crate::experiment::arm_words;
@@ -10,7 +10,7 @@ use crate::sweep::find_max;
 use crate::sweep::sweep_json::{Point, Run, Sweep};
 use crate::terminal::{Align, Cell, Style, clean, table};
 
-/// Returns the text printed before the first run: what is planned, and how long it will take.
+/// Returns the text printed before the first run: the plan of the sweep, and how long it will take.
 pub fn announcement(sweep: &Sweep) -> String {
     let design = &sweep.design;
     let arms: Vec<String> = sweep.arms.iter().map(|a| arm_words(&a.name, &a.settings)).collect();
@@ -41,7 +41,7 @@ pub fn announcement(sweep: &Sweep) -> String {
     out + "\n"
 }
 
-/// One line for a completed run. `left_s` is the estimated time until the end of the sweep.
+/// Formats one line for a completed run. `left_s` is the estimated time until the end of the sweep.
 pub fn run_line(sweep: &Sweep, run: &Run, left_s: f64) -> String {
     let left = if left_s > 0.0 { format!(", {} left", duration(left_s * 1e3)) } else { String::new() };
     let mut words =
@@ -86,7 +86,7 @@ pub(super) fn shown_figures(sweep: &Sweep) -> Vec<&'static Figure> {
     FIGURES.iter().filter(|f| sweep.points.iter().any(|p| p.figures.contains_key(f.name))).collect()
 }
 
-/// Remarks on a point: knee, limits from outside, runs that do not count.
+/// Returns remarks on a point: knee, external limits, runs that do not count.
 pub(super) fn remarks(sweep: &Sweep, point: &Point) -> String {
     let mut words = vec![];
     if sweep.knees.iter().any(|k| k.arm == point.arm && k.at.as_ref() == Some(&point.value)) && !sweep.design.find_max {
@@ -137,7 +137,7 @@ fn conclusion(sweep: &Sweep, view: View<'_>) -> String {
     out + &field("next", Style::Plain, &clean(&next), wide)
 }
 
-/// Whether `--resume` would make more runs.
+/// Whether `--resume` would execute more runs.
 fn is_unfinished(sweep: &Sweep) -> bool {
     match find_max::range(sweep) {
         Some(range) => {

@@ -92,7 +92,7 @@ fn rule_advice(id: &str, fault_advice: &impl Fn(&str) -> String) -> Option<Strin
         }
         "ok_after_heal" => format!("Leave time for answers after {kind} is lifted: a longer `--duration` or `--quiet-tail`."),
         "fates_asked" => "Have more outcomes that are unknown: faults that cut off clients, or a shorter `--op-timeout`.".into(),
-        // The fault itself, or the missing fault, has advice already.
+        // There is already advice on the fault itself, or on its absence.
         "fault_effective" => fault_advice(kind),
         _ => format!("No such coverage rule as `{id}`: correct its name in the plan."),
     })

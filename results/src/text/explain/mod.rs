@@ -1,7 +1,7 @@
 //! `heckle explain`: explains the verdict on a run, what it means, and what to do about it.
 //!
-//! Every verdict has an explanation. The checker, which has the argument, explains violations of linearizability; all other
-//! explanations are derived from the results.
+//! Every verdict has an explanation. Violations of linearizability are explained by the checker, which has the argument.
+//! All other explanations are derived from the results.
 
 mod advice; // advice on what to change
 
@@ -14,7 +14,7 @@ use std::fmt::Write;
 /// Maximum number of faults or rules that are listed individually.
 const MAX_NAMED: usize = 12;
 
-/// Returns the explanation for a run. A violation of linearizability has its own text, to which this one refers.
+/// Returns the explanation for a run. A violation of linearizability has its own text, to which this text refers.
 pub fn text(results: &Results) -> String {
     if matches!(results.status, Status::Running | Status::Killed) {
         return "No verdict yet: the run is still going on, or its harness was killed.\n\nWhat to do:\n  \
@@ -30,7 +30,7 @@ pub fn text(results: &Results) -> String {
     }
 }
 
-/// Returns what checks other than linearizability prove, to follow the text of a violation. Empty if they prove nothing.
+/// Returns the findings proved by checks other than linearizability, as text to follow that of a violation. Empty if they prove nothing.
 pub fn proofs(results: &Results) -> String {
     let mut out = String::new();
     for check in proving_checks(results) {

@@ -6,7 +6,7 @@ use crate::results_json::{Results, StageFigures};
 use crate::stages::StageUnit;
 use crate::terminal::{Align, Cell, Style, table};
 
-/// Formats the stages, after an empty line; nothing for a load without stages.
+/// Formats the stages, after an empty line. Returns an empty string for a load without stages.
 pub(super) fn table_of(results: &Results, view: View<'_>) -> String {
     use Align::{Left, Right};
     if results.stages.is_empty() {

@@ -35,7 +35,7 @@ pub(crate) fn rate_words(results: &Results) -> String {
         (LoadUnit::Op, Some(target)) => format!("{} op/s asked{mean}, {achieved} op/s achieved", digits(target)),
         (LoadUnit::Op, None) if load.max_rate => format!("{}, {achieved} op/s achieved", closed_loop_words(load)),
         (LoadUnit::Op, None) => format!("{achieved} op/s achieved"),
-        // An intent is due once and sends as many operations as it needs.
+        // An intent is due once, and sends as many operations as it needs.
         (LoadUnit::Intent, _) => {
             let asked = asked.map_or_else(|| closed_loop_words(load), |t| format!("{} intents/s asked{mean}", digits(t)));
             format!("{asked}, {} intents/s begun, {achieved} op/s sent for them", digits(load.begun_per_s))
@@ -69,8 +69,7 @@ pub(super) fn system_words(results: &Results) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(", "))
 }
 
-/// Describes the check: which engine checked the history, for how long, and the second opinion. The two durations are never added
-/// up.
+/// Describes the check: which engine checked the history, how long it took, and the second opinion. The two durations are never added up.
 pub(crate) fn check_words(lin: &Linearizability) -> String {
     let keys = lin.keys.len();
     let judged = format!("{} on {} in {}", lin.checker, plural(keys, "key"), check_time(lin.check_ms));
@@ -91,7 +90,7 @@ pub(crate) fn check_words(lin: &Linearizability) -> String {
     }
 }
 
-/// Check times are recorded in whole milliseconds.
+/// Formats the time of a check, which is recorded in whole milliseconds.
 fn check_time(ms: f64) -> String {
     if ms < 1.0 { "under 1 ms".into() } else { duration(ms) }
 }

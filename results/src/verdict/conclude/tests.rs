@@ -130,7 +130,7 @@ fn an_aborted_load_is_a_missed_gate_unless_the_rest_is_in_doubt() {
     let aborted = || Ending::Aborted("p99_ms>500 for 5s: 812".into());
     check(aborted(), |_| {}, GateMissed, 3, "p99_ms>500");
     check(aborted(), violate, Invalid, 1, "stale read");
-    // A load that ended early does not call the recorded part into doubt, but is named.
+    // A load that ended early does not cast doubt on the recorded part, but is mentioned.
     let cut_off = |r: &mut Results| {
         r.coverage.passed = false;
         r.coverage.rules = vec![CoverageRule { id: "ok_cas".into(), need: 10, got: 3, passed: false }];

@@ -5,7 +5,7 @@ fn results() -> Results {
     let mut r = Results::default();
     let from_intended = Percentiles { p50: 2.0, p90: 10.0, p95: 20.0, p99: 50.0, p999: 90.0, max: 100.0 };
     r.latency_ms.insert(ALL.into(), Latency { ok: 10, from_intended, ..Latency::default() });
-    // The whole run includes final reads, which gates ignore.
+    // The counts of the whole run include final reads, which gates ignore.
     r.ops = OpCounts { invoked: 9_000, ok: 8_980, unknown: 20, ..OpCounts::default() };
     let ops = OpCounts { invoked: 1_000, ok: 980, unknown: 20, ..OpCounts::default() };
     r.window = Some(WindowCounts { ops, ..WindowCounts::default() });

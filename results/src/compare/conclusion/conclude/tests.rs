@@ -73,7 +73,7 @@ fn a_violation_puts_its_arm_out_and_beats_everything() {
     );
     assert!(out.contrasts[0].figures.is_empty() && out.contrasts[0].pairs.is_empty());
     assert_eq!(out.contrasts[1].pairs.len(), 10, "the other arm is compared all the same");
-    // Without the reference there is no comparison.
+    // Without the reference, no comparison is possible.
     planned.arms[0].disqualified = planned.arms[1].disqualified.take();
     let out = conclude(planned, sample::measured_runs(&LEASE_ARMS, 10), Ending::AsPlanned);
     assert!(out.contrasts.iter().all(|c| c.figures.is_empty()) && out.head.exit_code == 1);

@@ -5,7 +5,7 @@ use crate::sweep::conclude::{Ending, conclude};
 use crate::sweep::{sample, text};
 use crate::terminal::Colour;
 
-/// A sweep with markup in every string from outside.
+/// Returns a sweep with markup in every external string.
 fn hostile() -> Sweep {
     const MARKUP: &str = "<script>alert(1)</script>\"'&\u{1b}[2J|`";
     let mut sweep = sample::contention(&["off", "priority", "read"], 2);
@@ -53,7 +53,7 @@ fn charts_show_every_point_knees_and_hollow_ones() {
     sweep.runs.iter_mut().filter(|r| r.value.number > 1_000.0).for_each(|r| r.limited_by.push("machine_busy".into()));
     let sweep = conclude(sweep, &Ending::AsPlanned);
     let html = page(&sweep);
-    // Two arms, five panels, five values; the last value is the knee and hollow.
+    // Two arms, five panels, five values. The last value is a knee and hollow.
     assert_eq!(html.matches("class=\"ring\"").count(), 2 * 5 + 1, "one more in the legend");
     assert_eq!(html.matches("class=\"hollow\"").count(), 2 * 5 + 1);
     let samples = 2 + 2 + 1;
