@@ -23,7 +23,7 @@ pub fn survive_long_files() {
     unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
 }
 
-/// Upper bound on what a run needs of one process.
+/// Upper bound on the resources that a run needs in one process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Needs {
     /// File descriptors of the harness.
@@ -61,7 +61,7 @@ impl Needs {
 /// Raises the soft limits where possible, and compares the needs of the plan with the limits.
 ///
 /// # Errors
-/// Names the limit that is too low, what is needed, and how to raise it.
+/// Names the limit that is too low, the value needed, and how to raise it.
 pub fn check(plan: &Plan) -> Result<(), String> {
     let needs = Needs::of(plan);
     let (descriptors, who) = if needs.harness_descriptors >= needs.node_descriptors {

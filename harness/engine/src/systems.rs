@@ -1,4 +1,4 @@
-//! The systems that a plan can name. The engine receives the list; the command decides which systems are in it.
+//! The systems that a plan can name. The engine receives this list from the command, which chooses the systems.
 
 use heckle_system_api::settings::{did_you_mean, one_of};
 use heckle_system_api::{DescribedSystems, System, SystemKind};

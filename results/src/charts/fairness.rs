@@ -103,7 +103,7 @@ fn heat_map(area: &Area<'_>, plot: &Plot, scene: Scene<'_>, fairness: &Fairness,
     frame::fault_edges(area, plot, scene);
 }
 
-/// Draws names beside the rows. Starving clients are also labelled inside their row, which begins at column `from`.
+/// Draws names next to the rows. Starving clients are also labelled inside their row, which begins at column `from`.
 fn labels(area: &Area<'_>, plot: &Plot, fairness: &Fairness, rows: &[&Group], height: f64, from: i32) {
     let mean = fairness.clients.iter().map(|g| g.won).sum::<u64>() as f64 / fairness.clients.len().max(1) as f64;
     let size = (height as i32 - 2).clamp(8, SMALL);

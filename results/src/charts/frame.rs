@@ -176,7 +176,7 @@ fn time_axis(area: &Area<'_>, plot: &Plot, scene: Scene<'_>) {
     for (v, words) in time_ticks(scene.history.end.as_secs_f64().max(0.001), 10) {
         let x = plot.column(v);
         line(area, vec![(x, plot.bottom), (x, plot.bottom + 5)], GREY);
-        // The first label must not touch those of the vertical axis, and the last one must stay inside the picture.
+        // The first label must not touch the labels of the vertical axis, and the last one must stay inside the picture.
         let half = width(area, &words, &labels) / 2;
         text(area, (x.clamp(plot.left + half - 4, WIDTH as i32 - 4 - half), plot.bottom + 8), &words, &labels);
     }

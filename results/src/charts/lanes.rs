@@ -1,4 +1,4 @@
-//! Fault bars above a plot: one bar per fault, with kind and targets inside or beside it, in as many rows as needed.
+//! Fault bars above a plot: one bar per fault, with kind and targets inside or next to it, in as many rows as needed.
 //!
 //! Labels never overlap, and none is missing as long as there is room for a number. If there are too many faults for full labels,
 //! the targets are left out. If that is not enough, each fault is labelled with its number, which also appears in the tables of

@@ -1,5 +1,5 @@
-//! The result of a comparison: the types of `compare.json`, schema `heckle.compare/1`. Pages and charts are drawn from this file
-//! alone. As in `results.json`, fields are only ever added, and names carry their units.
+//! The result of a comparison: the types of `compare.json`, schema `heckle.compare/1`. Pages and charts are drawn only from this
+//! file. As in `results.json`, fields are only ever added, and names carry their units.
 
 mod contrast; // the contrast of an arm with the reference, figure by figure
 

@@ -4,7 +4,7 @@
 //! end of the fault until it completed an operation that was *sent after the end*. An operation sent earlier may also have been
 //! decided earlier, so its reply proves nothing, although its client was waiting. Time in which no operation waited for the node
 //! does not count as an outage (see [`asked`](heckle_checker::checks::asked)). The slowest node counts. A node that received no
-//! operations afterwards is left out; if a node received some and completed none, there is no recovery time.
+//! operations afterwards is left out. If a node received some but completed none, there is no recovery time.
 
 use crate::measure::round;
 use crate::results_json::Fault;
@@ -142,7 +142,7 @@ fn recovery(history: &History, disturbance: &FaultWindow, nodes: &[NodeOps]) -> 
     let (mut last, mut longest) = (None, None);
     for node in affected_nodes(history, disturbance).into_iter().map(|node| &nodes[node.0 as usize]) {
         let first = node.invoked.partition_point(|t| *t < lifted);
-        // A node that received no operation afterwards is left out.
+        // Leave out a node that received no operation afterwards.
         let Some(answered) = node.first_ok.get(first) else { continue };
         let Some(answered) = *answered else { return (Recovery::Never, None) };
         last = last.max(Some(answered));

@@ -1,5 +1,5 @@
-//! Figures of each stage of a load that changes over time. The header of the history lists the stages, so the figures can be
-//! computed from the history alone.
+//! Figures of each stage of a load that changes over time. The header of the history lists the stages, so no other file is
+//! needed to compute the figures.
 
 use crate::charts::axis::digits;
 use hdrhistogram::Histogram;
@@ -21,7 +21,7 @@ pub enum StageUnit {
     Clients,
 }
 
-/// A stage as the plan asks for it.
+/// A stage as specified by the plan.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PlannedStage {

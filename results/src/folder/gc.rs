@@ -9,7 +9,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-/// Files of a run that are kept: its results, and the files needed to run it again.
+/// Files of a run that are never removed: its results, and the files needed to run it again.
 pub const KEPT_FILES: [&str; 8] =
     ["results.json", "plan.resolved.toml", crate::seal::FILE, "schedule.jsonl", "env.json", "rerun.sh", "summary.md", "junit.xml"];
 

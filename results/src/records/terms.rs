@@ -1,6 +1,6 @@
 //! The requirements of a run and how it ended: the inputs to a verdict that are not events, as recorded in the history.
 //!
-//! A verdict must be a function of the history alone, so that a run whose `results.json` is lost or damaged still gets the same
+//! A verdict must depend only on the history, so that a run whose `results.json` is lost or damaged still gets the same
 //! verdict. The header contains the [`Terms`], which are known when the run begins. The end record contains the [`Close`].
 
 use crate::conclude::Ending;

@@ -1,8 +1,8 @@
 //! Trends: one figure over many nightly suites, and the conditions for a warning.
 //!
-//! The median of the last three nights is compared with that of up to fourteen nights before them. It must be worse by a factor
-//! *and* by more than the usual variation between nights (median absolute deviation), since a single bad night or a noisy figure
-//! proves nothing. This is only a warning: paired runs in the same night can confirm it.
+//! The median of the last three nights is compared with the median of up to fourteen nights before them. It must be worse by a
+//! factor *and* by more than the usual variation between nights (median absolute deviation), since a single bad night or a noisy
+//! figure proves nothing. This is only a warning: paired runs in the same night can confirm it.
 //!
 //! Different machines are not compared: a new fingerprint starts a new series.
 

@@ -1,4 +1,4 @@
-//! The result of a sweep: the types of `sweep.json`, schema `heckle.sweep/1`. Pages and charts are drawn from this file alone. As in
+//! The result of a sweep: the types of `sweep.json`, schema `heckle.sweep/1`. Pages and charts are drawn only from this file. As in
 //! `results.json`, fields are only ever added, and names carry their units.
 
 mod outcome; // points, knees and maxima

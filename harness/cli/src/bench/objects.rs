@@ -35,7 +35,7 @@ pub struct ObjectRow {
 /// Measures both models at one length.
 ///
 /// # Errors
-/// If a generated history cannot be read, or a scan alone does not judge it valid.
+/// If a generated history cannot be read, or the scan alone does not judge it valid.
 pub fn measure(ops: usize) -> Result<Vec<ObjectRow>, String> {
     [ObjectShape::lists(ops), ObjectShape::sets(ops)].into_iter().map(measure_shape).collect()
 }

@@ -27,7 +27,7 @@ const LIST_FOR: Duration = Duration::from_secs(1);
 /// Interval between checks for the end of the server.
 const CHECK_EVERY: Duration = Duration::from_millis(100);
 
-/// What a server shows, and which requests it answers.
+/// Options of a server.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The folder of all runs.

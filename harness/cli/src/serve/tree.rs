@@ -81,7 +81,7 @@ fn piece(root: &Path, parts: &[String], more: &[&str], from: impl Fn(u64) -> u64
 }
 
 impl Folder {
-    /// Lists regular files and folders, sorted, and returns whether the list is incomplete. Links are left out.
+    /// Lists regular files and folders, sorted, and returns whether the list is incomplete. Leaves out links.
     pub(super) fn names(&self) -> (Vec<Name>, bool) {
         let mut names = vec![];
         for entry in Dir::read_from(&self.0).into_iter().flatten().flatten() {

@@ -1,4 +1,5 @@
-//! `heckle rerun`: runs the same plan and seed again, once or several times. Random choices repeat but timing does not, so a rerun is not a replay.
+//! `heckle rerun`: runs the same plan and seed again, once or several times. Random choices repeat but timing does not,
+//! so a rerun is not a replay.
 
 use super::run::engine;
 use crate::build_info::build_info;

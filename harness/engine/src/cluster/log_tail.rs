@@ -12,7 +12,7 @@ use std::process::ExitStatus;
 
 /// Number of log lines to keep.
 const MAX_LINES: usize = 12;
-/// Maximum length of a kept line, in characters: a panic's backtrace is one long line.
+/// Maximum length of a log line to keep, in characters, since a panic's backtrace may be one long line.
 const MAX_LINE_LETTERS: usize = 400;
 /// Number of bytes to read from the end of a log: enough for a panic of all threads of a Go program.
 const TAIL_BYTES: u64 = 256 << 10;

@@ -69,7 +69,7 @@ impl Cluster {
     /// simply not have reached the nodes that could prove its loss.
     ///
     /// # Errors
-    /// If the node does not report its state, the folder cannot be put back, or the node does not start.
+    /// If the node does not report its state, the folder cannot be restored, or the node does not start.
     pub fn return_disk(&self, node: Node) -> Result<Evidence, String> {
         let folder = self.data_of(node);
         let kept = beside(&folder, "kept");

@@ -99,7 +99,7 @@ struct NodeSlot {
     is_down: bool,
     /// How a fault makes the node end by itself, if one does.
     expected_end: Option<ExpectedEnd>,
-    /// The log to read: the first process's log, or that of the process that ended.
+    /// The log to read: the first process's log, or the log of the process that ended.
     log: LogPart,
 }
 

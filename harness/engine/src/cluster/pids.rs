@@ -2,7 +2,7 @@
 //! running. The kernel may have reused a pid, so it counts only together with its start time. The list itself cannot be
 //! trusted either: a process is a node of this run only if its environment names this run folder and the node, or its
 //! command line names the node's data folder in it, and if it runs the recorded program or this one. Background processes
-//! of a node are identified by their environment alone.
+//! of a node are identified only by their environment.
 
 use super::identity::proc_state;
 use super::strays;

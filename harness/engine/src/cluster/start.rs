@@ -41,7 +41,7 @@ impl Shared {
         let name = slot.spec.name.clone();
         let node = name.parse().ok();
         let started = |pid| {
-            // The relay must know the owner of the process before the process dials.
+            // Register the process's owner with the relay before the process dials.
             node.into_iter().for_each(|node| self.owners.register(pid, node));
             pids::append(&self.folder, &name, pid).map_err(|e| std::io::Error::new(e.kind(), format!("{}: {e}", pids::FILE)))
         };

@@ -172,7 +172,7 @@ impl Live {
         lock(&self.faults).clone()
     }
 
-    /// Returns ops and latencies so far, by kind. Leaves out kinds of which no op was sent.
+    /// Returns ops and latencies so far, by kind. Leaves out kinds without any ops.
     pub fn by_kind(&self) -> (BTreeMap<String, LiveOps>, BTreeMap<String, Buckets>) {
         let latency = lock(&self.latency).by_kind.clone();
         let ops = KINDS.into_iter().zip(self.counters.iter().map(Counters::read)).filter(|(_, ops)| ops.invoked > 0);

@@ -24,7 +24,7 @@ pub(super) fn restore(cluster: &Cluster, clocks: &[ClockSetting]) -> Result<Evid
     set_all(cluster, &right).map(|seen| [("clocks_right".to_owned(), seen.into())].into())
 }
 
-/// Verifies, from what the nodes report, that all clocks are correct again.
+/// Verifies, from the nodes' reports, that all clocks are correct again.
 pub(super) fn verify_restored(cluster: &Cluster, clocks: &[ClockSetting]) -> Option<Evidence> {
     let control = control_of(cluster).ok()?;
     let is_right = |clock: &&ClockSetting| control.read(&cluster.spec(clock.node)).is_ok_and(|read| is_close(read, ClockState::default()));

@@ -84,7 +84,7 @@ pub(super) fn restore_syncs(cluster: &Cluster, nodes: &[Node]) -> Result<Evidenc
 /// If a node does not accept the request.
 pub(super) fn end_when(cluster: &Cluster, nodes: &[Node], cause: &EndCause) -> Result<Evidence, String> {
     for node in nodes {
-        // Leave a node that has just ended by itself alone: its end is not this fault's effect.
+        // Skip a node that has just ended by itself: its end is not this fault's effect.
         if !cluster.is_running(*node) {
             return Ok([("was_down".to_owned(), node.to_string().into())].into());
         }

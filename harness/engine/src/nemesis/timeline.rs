@@ -17,7 +17,7 @@ pub(super) enum MomentKind {
 pub(super) struct Moment {
     /// Time since the beginning of the fault.
     pub(super) at: Nanos,
-    /// What happens.
+    /// Whether the step is done or undone.
     pub(super) due: MomentKind,
     /// Index of the step.
     pub(super) step: usize,

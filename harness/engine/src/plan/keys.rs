@@ -1,4 +1,4 @@
-//! One setting identified by its key alone: the axes of a suite and the arms of a comparison consist of such
+//! A single setting identified only by its key: the axes of a suite and the arms of a comparison consist of such
 //! settings. The plan table that contains the key is found automatically, so `keys = 8` needs no preceding `[load]`,
 //! and a system's setting does not need the system's table.
 

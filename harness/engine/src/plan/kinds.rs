@@ -12,7 +12,7 @@ const ALL: &str = "all";
 const BEYOND: &str = "beyond";
 
 impl Plan {
-    /// Returns the kinds that a plan lists, and those that `all` or `beyond` left out.
+    /// Returns the kinds listed by a plan, and the kinds left out by `all` or `beyond`.
     ///
     /// # Errors
     /// Names the first word that is not a kind or conflicts with the others.
@@ -135,7 +135,7 @@ impl Kinds {
     }
 }
 
-/// Parses a kind of fault. A role that the system does not know is reported as a misspelt name.
+/// Parses a kind of fault. A role that the system does not have is reported as a misspelt name.
 pub(super) fn kind(system: &dyn System, text: &str) -> Result<FaultKind, String> {
     let roles = roles_of(system);
     let knows = |role: &str| roles.is_empty() || roles.iter().any(|known| known.name == role);

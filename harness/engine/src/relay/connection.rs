@@ -259,7 +259,7 @@ impl Connection {
         state
     }
 
-    /// Handles the end of the source. An incomplete frame is forwarded as it is: the receiver must see the same bytes as without a relay.
+    /// Handles the end of the source. An incomplete frame is forwarded unchanged: the receiver must see the same bytes as without a relay.
     fn source_ended(&mut self, way: usize, close: Close, ctx: &mut Context) -> ConnectionState {
         let now = ctx.now();
         let w = &mut self.directions[way];

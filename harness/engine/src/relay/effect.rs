@@ -19,7 +19,7 @@ pub struct MeasuredDelay {
     pub max_us: u64,
 }
 
-/// Unit of the frame counters: whole messages, or bytes for a protocol whose messages the relay does not know.
+/// Unit of the frame counters: whole messages, or bytes for a protocol whose messages the relay cannot parse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum CountUnit {
     /// Whole messages.

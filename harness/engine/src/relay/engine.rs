@@ -56,7 +56,7 @@ struct Unidentified {
     target: SocketAddr,
 }
 
-/// What the links of a relay carry.
+/// The kind of traffic on the links of a relay.
 pub(super) enum Links {
     /// Messages of a known protocol.
     Frames(Arc<dyn Framing>),
@@ -79,8 +79,7 @@ pub(super) struct ByteRelayParts {
 /// Listens at an address that belongs to the relay.
 fn listen(at: SocketAddr) -> io::Result<TcpListener> {
     let listener = TcpListener::bind(at).map_err(|e| io::Error::new(e.kind(), format!("{at}: {e}")))?;
-    // A burst of dials must not find the queue full: the kernel would repeat the last step of a handshake only after
-    // a second.
+    // A burst of dials must not find the queue full: the kernel would retry the last step of a handshake only a second later.
     rustix::net::listen(&listener, BACKLOG)?;
     listener.set_nonblocking(true)?;
     Ok(listener)

@@ -13,7 +13,7 @@ use super::splitter::Unit;
 /// Number of bytes in a lane at which backpressure stops its writer, chosen above the bandwidth-delay product of
 /// any test (80 MB/s at 50 ms). A single read may exceed it.
 const LANE_BYTES: usize = 4 << 20;
-/// Bounds of the lane's size on a slow link: the lane holds a quarter of a second of traffic, so that its writer is slowed down soon.
+/// Bounds of the lane's size on a slow link: the lane holds a quarter of a second of traffic, so that its writer is soon slowed down.
 const SLOW_LANE_BYTES: (u64, u64) = (16 << 10, LANE_BYTES as u64);
 /// Bounds of the piece size of a byte stream on a slow link: sending one piece takes a hundredth of a second.
 const SLOW_PIECE_BYTES: (u64, u64) = (256, 64 << 10);

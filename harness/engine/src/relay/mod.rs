@@ -7,10 +7,10 @@
 //! handshake and belong to the connection, not to `n2>n1`. A client's connection carries two links: `clients>n1`
 //! forward and `n1>clients` backward.
 //!
-//! **Frames, not bytes.** The relay forwards whole frames, which it finds by their headers alone, so that the
-//! protocol under test sees message faults: a frame is lost, late or duplicated, but never torn. Bytes that do not
-//! form a frame pass through as raw bytes, since it is the node that must reply to nonsense, not the relay. They can
-//! be cut and delayed, but are never partly dropped.
+//! **Frames, not bytes.** The relay forwards whole frames, which it finds only by their headers, so that the protocol
+//! under test sees message faults: a frame is lost, late or duplicated, but never torn. Bytes that do not form a frame
+//! pass through as raw bytes, since it is the node that must reply to nonsense, not the relay. They can be cut and
+//! delayed, but are never partly dropped.
 //!
 //! **The rules.**
 //! - *Cut*, node link: messages that arrive, and those still waiting in the relay, are lost. Handshakes and closes
@@ -22,7 +22,7 @@
 //! - *Delay* keeps the order; *loss* spares handshakes; *duplicate* and *reorder* affect node links only and do
 //!   nothing on a client link, whose frames are an ordered conversation.
 //! - *Reset* closes with RST, immediately and whenever a connection is opened again.
-//! - When a delay or a reordering ends, the frames held back by it alone are released immediately, in order.
+//! - When a delay or a reordering ends, frames held back only by it are released immediately, in order.
 //! - Rules combine: delays add up, chances are drawn one after the other, a cut overrides all others.
 //! - A refusal by the target appears to the dialler as a reset right after the dial, which is the closest that a
 //!   relay can come to a refusal.

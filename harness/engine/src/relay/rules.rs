@@ -34,7 +34,7 @@ pub(super) enum Traffic {
     Messages,
     /// An ordered conversation with a client.
     Conversation,
-    /// A byte stream of any protocol, in pieces as they were read. Counted in bytes.
+    /// A byte stream of any protocol, in pieces as read from the socket. Counted in bytes.
     Bytes,
     /// The backward direction of a connection between nodes: only the reply to its handshake. It is affected
     /// only by a cut of the connection's own link, which silences the whole connection.

@@ -103,7 +103,7 @@ mod tests {
             kinds.split_whitespace().filter(|k| *k != "partition:ring" || nodes > 3).filter(demands).collect::<Vec<_>>().join(" ")
         };
         for nodes in [3, 5] {
-            // With this seed, the links of one node are affected; with the other seed, those of all nodes.
+            // With this seed, the links of one node are affected. With the other seed, the links of all nodes are.
             assert_eq!(after_heal(nodes, 1, "off"), "kill-all");
             assert_eq!(after_heal(nodes, 2, "off"), "kill-all delay loss duplicate reorder reset");
         }

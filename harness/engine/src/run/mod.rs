@@ -1,5 +1,5 @@
 //! One run, from plan to recorded history: cluster up, load and faults, heal, quiet tail, final reads, cluster down.
-//! The history is judged afterwards, from the file alone: see [`report`].
+//! The history is judged afterwards, from the file only: see [`report`].
 
 pub mod coverage;
 pub mod environment;
@@ -56,7 +56,7 @@ const ROLE_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct RunOptions {
     /// Continue after a violation.
     pub keep_going: bool,
-    /// What the terminal shows.
+    /// Style of the progress display on the terminal.
     pub progress: progress::ProgressStyle,
 }
 
@@ -309,8 +309,7 @@ pub fn header(plan: &Plan, run_id: &str, clock: RunClock) -> Result<(Header, Nam
     Ok((header, names))
 }
 
-/// Returns the settings that the checks of a workload with intents or payloads need: a verdict is a function of the
-/// history alone.
+/// Returns the settings that the checks of a workload with intents or payloads need: a verdict depends only on the history.
 fn workload_settings(plan: &Plan) -> impl Iterator<Item = (String, serde_json::Value)> {
     let limits = plan.workload.has_intents().then(|| (starvation::IN_HEADER.to_owned(), serde_json::json!(plan.fairness)));
     let rule = plan.workload.projection.map(|rule| (projection::IN_HEADER.to_owned(), rule.into()));

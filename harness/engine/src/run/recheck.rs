@@ -1,8 +1,8 @@
-//! Judges a stored run again, from its history alone, and compares the result with the stored one.
+//! Re-judges a stored run, using only its history, and compares the result with the stored one.
 //!
-//! The terms of the run and its ending are in the history ([`heckle_results::terms`]), so `results.json` decides
-//! nothing. It is still compared with the history: a missing, damaged or different file raises an open question,
-//! and a run with an open question is never valid.
+//! The terms of the run and its ending are in the history ([`heckle_results::terms`]), so the verdict does not depend
+//! on `results.json`. That file is still compared with the history: a missing, damaged or different file raises an open
+//! question, and a run with an open question is never valid.
 
 use super::report::{JudgeOptions, Judged, judge_history, read_history_within};
 use crate::load::live::Live;
@@ -30,7 +30,7 @@ pub struct Recheck {
 }
 
 /// Reads and judges the run in `folder`, whose history may have at most `max_bytes` after decompression. `checker`
-/// selects the engines. `None` selects those of the run itself.
+/// selects the engines. `None` selects the engines of the run itself.
 ///
 /// # Errors
 /// Describes what is wrong with the history, and where.

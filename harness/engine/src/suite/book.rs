@@ -1,4 +1,4 @@
-//! The suite's folder: either new, or that of an interrupted or killed suite that is being resumed.
+//! The suite's folder: either a new one, or the folder of an interrupted or killed suite that is being resumed.
 
 use super::matrix::{Matrix, Shard};
 use crate::cluster::process::proc_state;

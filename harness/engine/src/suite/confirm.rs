@@ -34,7 +34,7 @@ pub fn confirm(book: &mut Book, matrix: &Matrix, exe: &Path, baseline: &Path, ou
         let (Some((_, pairs)), Some(metric)) = (pairs.iter().find(|(c, _)| *c == trip.cell), metric(&trip.metric)) else { continue };
         found.extend(compare(pairs, metric).map(|(confirmation, p)| (at, confirmation, p)));
     }
-    // Testing several figures makes it more likely that one of them looks worse by chance: Holm's correction.
+    // Testing several figures makes it more likely that one of them looks worse by chance, hence Holm's correction.
     let adjusted = holm::adjust(&found.iter().map(|(_, _, p)| *p).collect::<Vec<f64>>());
     for ((at, mut confirmation, _), p) in found.into_iter().zip(adjusted) {
         confirmation.regression = confirmation.ratio > 1.0 && p <= ALPHA && confirmation.pairs as usize >= PAIRS_NEEDED;

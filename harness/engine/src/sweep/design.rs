@@ -19,11 +19,11 @@ pub const REPEATS: u32 = 3;
 const MAX_REPEATS: u32 = 50;
 /// Maximum number of runs of a sweep. More would take days.
 const MAX_RUNS: u32 = 5_000;
-/// The limit that a point must hold, unless the plan or `--slo` says otherwise.
+/// The limit that a point must hold, unless the plan or `--slo` specifies others.
 pub const SLO: &str = "p99_ms<50";
 /// Minimum share of the offered rate that must be answered.
 const ANSWERED_LIMIT: f64 = 0.98;
-/// Warm-up, unless the plan says otherwise: time for connections to open and for the system to settle its roles.
+/// Default warm-up: time for connections to open and for the system to settle its roles.
 const WARMUP: Span = Span::ms(1_000);
 /// Quiet tail without faults: there is nothing to recover from.
 const QUIET_TAIL: Span = Span::ms(500);

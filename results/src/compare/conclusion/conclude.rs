@@ -21,7 +21,7 @@ use crate::median;
 use crate::results_json::Status;
 use std::collections::BTreeMap;
 
-/// A run with the data kept from its history.
+/// A run with the data extracted from its history.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct MeasuredRun {
     /// The record of the run, whose figures this module fills in.
@@ -62,7 +62,7 @@ fn is_disqualified(comparison: &Comparison, arm: &str) -> bool {
     comparison.arms.iter().any(|a| a.name == arm && a.disqualified.is_some())
 }
 
-/// Collects the pairs of both arms: those that count, and those that do not, with the arm responsible.
+/// Collects the pairs of both arms that count, and the dropped pairs, each with the arm responsible.
 fn collect_pairs(comparison: &Comparison, made: &[MeasuredRun], reference: &str, arm: &str) -> Contrast {
     let mut contrast = Contrast { arm: arm.to_owned(), against: reference.to_owned(), ..Contrast::default() };
     if is_disqualified(comparison, reference) || is_disqualified(comparison, arm) {
@@ -121,7 +121,7 @@ fn measure(comparison: &Comparison, made: &[MeasuredRun], contrasts: &mut [Contr
         }
         for phase in Phase::ALL {
             for figure in FIGURES.iter().filter(|f| !(phase == Phase::Whole && primary.iter().any(|p| p.name == f.name))) {
-                // Figures that no pair has, such as those of a phase that never occurred, are left out.
+                // Leave out figures that no pair has, such as the figures of a phase that never occurred.
                 let Some(found) = of(contrast, figure, phase) else { continue };
                 figures.push(figure_result(figure, phase, Some(found), None, ending));
             }

@@ -222,7 +222,7 @@ impl Figure {
 /// The figures of a run by phase. Figures that a phase does not have are absent.
 pub type Readings = BTreeMap<Phase, BTreeMap<String, Reading>>;
 
-/// The data of a run that a comparison keeps.
+/// The data of a run that a comparison uses.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct RunFigures {
     /// Figures by phase.

@@ -4,8 +4,8 @@
 //! | decision | when |
 //! |---|---|
 //! | no claim | fewer than [`PAIRS_NEEDED`] pairs remain, or the runs were interrupted |
-//! | practically the same | if the change were as large as the margin, pairs this similar would have an adjusted probability of at most 5 % |
-//! | changed | without a change, such pairs would have an adjusted probability of at most 5 % |
+//! | practically the same | under a change as large as the margin, pairs this similar have an adjusted probability of at most 5 % |
+//! | changed | without a change, such pairs have an adjusted probability of at most 5 % |
 //! | no difference shown | neither |
 //!
 //! Only primary figures, named beforehand, get a decision. All others are exploratory and support no claim.

@@ -1,7 +1,7 @@
 //! Counts of all operations by time and latency, since a million points would hide the density.
 //!
-//! Counts are separate by outcome, kind and node, so that a filter applies to all operations and not only to those that can be
-//! opened. Only non-empty cells are written. If there are too many, the columns are made wider.
+//! Operations are counted separately by outcome, kind and node, so that a filter applies to all operations, not only to the
+//! ones that can be opened. Only non-empty cells are written. If there are too many, the columns are made wider.
 
 use super::grid::Grid;
 use super::{End, EndedHistory, kind};

@@ -36,7 +36,7 @@ fn twin<'a>(sweep: &'a Sweep, point: &Point, arm: &str) -> Option<&'a Point> {
     sweep.points.iter().find(|p| p.arm == *arm && p.value.text == point.value.text && wait(p).is_some())
 }
 
-/// Whether the longest wait of every run of `a` is below that of every run of `b`.
+/// Whether every run of `a` has a shorter longest wait than every run of `b`.
 fn below(a: &Point, b: &Point) -> bool {
     wait(a).zip(wait(b)).is_some_and(|(a, b)| a.max < b.min)
 }

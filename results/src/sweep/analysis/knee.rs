@@ -28,7 +28,7 @@ fn knee(sweep: &Sweep, arm: &str, points: &[&Point]) -> Knee {
     }
 }
 
-/// Describes what was missed at a point that does not hold.
+/// Describes the limits missed at a point that does not hold.
 fn why(sweep: &Sweep, point: &Point) -> String {
     let at_point = |r: &&Run| r.arm == point.arm && r.value.text == point.value.text && vote(r, sweep.design.answered_limit).is_some();
     let runs: Vec<&Run> = sweep.runs.iter().filter(at_point).collect();

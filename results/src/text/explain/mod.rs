@@ -30,7 +30,8 @@ pub fn text(results: &Results) -> String {
     }
 }
 
-/// Returns the findings proved by checks other than linearizability, as text to follow that of a violation. Empty if they prove nothing.
+/// Returns the findings proved by checks other than linearizability, as text to append to the text of a violation. Empty if they prove
+/// nothing.
 pub fn proofs(results: &Results) -> String {
     let mut out = String::new();
     for check in proving_checks(results) {

@@ -7,8 +7,8 @@
 
 use heckle_results::median;
 
-/// Growth below this is noise, whatever its share of the memory, because an allocator alone may cause it. Over the usual load of ten
-/// minutes it is less than a byte per operation, and any data kept per operation is larger.
+/// Growth below this is noise, whatever its share of the memory, because the allocator alone may cause it. Over the usual load of
+/// ten minutes it amounts to less than a byte per operation, and any leak per operation would be larger.
 pub(super) const NOISE_BYTES: f64 = 1e6;
 /// Above the noise, memory is flat if it grows by less than this share.
 pub(super) const FLAT_SHARE: f64 = 0.05;

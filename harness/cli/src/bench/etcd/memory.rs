@@ -154,7 +154,7 @@ impl MemoryResults {
                 bytes(growth.late),
                 signed(growth.bytes()),
                 signed(growth.slope_per_s * PROJECTION_S),
-                // Three fifths of all operations fall between the middle of the second fifth and that of the last.
+                // Three fifths of all operations fall between the middle of the second fifth and the middle of the last fifth.
                 signed(growth.bytes() / (0.6 * self.ops as f64)),
                 bytes(last.state as f64),
                 bytes(last.disk as f64),

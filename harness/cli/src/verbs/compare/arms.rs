@@ -298,8 +298,8 @@ impl Experiment {
         self.seed.part(&format!("pair/{pair}"))
     }
 
-    /// Returns the order of the arms within a pair, which is drawn anew for each pair. A drift of the machine thus affects all arms
-    /// alike, which is the only assumption of the sign-flip tests.
+    /// Returns the order of the arms within a pair, which is drawn separately for each pair. A drift of the machine thus affects
+    /// all arms alike, which is the only assumption of the sign-flip tests.
     pub(super) fn order(&self, pair: u32) -> Vec<usize> {
         let mut rng = self.seed.stream(&format!("order/{pair}"));
         let mut order: Vec<usize> = (0..self.arms.len()).collect();

@@ -1,4 +1,4 @@
-//! `heckle compare`: runs the same plan in pairs with one setting changed, and reports what differs, by how much, and with what
+//! `heckle compare`: runs the same plan in pairs with one setting changed, and reports the differences, their size, and their
 //! certainty. See `docs/comparing.md`.
 
 pub(super) mod arms; // also used by `sweep`, which reads arms in the same way

@@ -90,7 +90,7 @@ fn what_is_gone_before_it_is_known_is_dropped_and_counted() {
     assert!(stats().gone_unidentified > 0, "{:?}", stats());
 }
 
-/// Many clients and some nodes at once: each connection gets its own bytes back, and each link counts only its own bytes.
+/// Many clients and some nodes connect at the same time: each connection gets its own bytes back, and each link counts only its own bytes.
 #[test]
 fn many_simultaneous_connections_are_distinguished() {
     const CLIENTS: usize = 300;

@@ -219,7 +219,7 @@ fn a_reset_closes_what_is_open_and_what_comes_back() {
     assert_eq!((did.resets, did.strikes.values().sum::<u64>()), (2, 2));
 }
 
-/// A client can tell a node that is down from one that hangs up, and the relay must preserve that difference.
+/// A client can tell a node that is down from one that hangs up, and the relay must preserve this distinction.
 #[test]
 fn who_dials_a_target_that_is_down_is_refused_until_it_is_up() {
     let mut rig = Rig::new("down");
