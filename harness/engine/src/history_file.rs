@@ -10,7 +10,7 @@ use std::time::Duration;
 /// Time without data after which a read from a pipe fails.
 const PIPE_SILENCE: Duration = Duration::from_secs(30);
 
-/// Whether `path` can be read as a file. Pipes and devices can, folders cannot.
+/// Whether `path` can be read as a file. Pipes and devices can be, but folders cannot.
 pub fn exists(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|m| !m.is_dir())
 }

@@ -22,7 +22,7 @@ pub struct ProcessRecord {
     pub pid: u32,
     /// Start time, in clock ticks since boot.
     pub start_time: u64,
-    /// Path of its program, as the kernel reports it. Absent in older lists.
+    /// Path of its program, as reported by the kernel. Absent in older lists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub program: Option<String>,
     /// Absolute path of the run folder. Absent in older lists.

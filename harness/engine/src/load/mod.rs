@@ -135,7 +135,7 @@ async fn open_loop(plan: &Plan, arrivals: Arrivals<Pcg64>, load: &Rc<Load>) -> R
     let pace = plan.workload.pace;
     let arrivals = arrivals.map(move |at| pace.due(at));
     let pacer = std::thread::Builder::new().name("pacer".into()).spawn(move || {
-        // Starting the cluster took time; arrivals that were due before now are not sent in a burst.
+        // Starting the cluster took time. Skip arrivals that were due before now, so that they are not sent in a burst.
         let mut arrivals = arrivals.skip_while(|at| *at < base).peekable();
         while let Some(&at) = arrivals.peek() {
             while clock.now() < at && !stop.asked() {

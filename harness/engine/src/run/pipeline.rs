@@ -153,7 +153,7 @@ fn judge_and_write(
     };
     live.enter(Phase::Drawing);
     results.wall_s = before.wall_s;
-    // The end record contains the same, unless it could not be written.
+    // The end record contains the same ending, unless it could not be written.
     results.conclude(ending);
     folder.write("heckle.log", log(&judged.history).as_bytes())?;
     judged.write_violations(folder)?;

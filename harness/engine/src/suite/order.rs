@@ -20,7 +20,7 @@ pub fn last_run(runs: &[RunLine], is_of: impl Fn(&RunLine) -> bool) -> LastRun {
     }
 }
 
-/// Returns the usual duration of a cell's runs: the median of the last few; `None` if there were none.
+/// Returns the usual duration of a cell's runs: the median of the last few, or `None` if there were none.
 pub fn usual_wall_s(runs: &[RunLine], is_of: impl Fn(&RunLine) -> bool) -> Option<f64> {
     const LAST: usize = 5;
     let walls: Vec<f64> = runs.iter().rev().filter(|r| is_of(r) && r.wall_s > 0.0).take(LAST).map(|r| r.wall_s).collect();

@@ -54,7 +54,7 @@ pub(super) struct Dot {
     pub(super) y: Spread,
     /// Whether something outside the system under test was the limit.
     pub(super) hollow: bool,
-    /// Whether this is the knee of its arm.
+    /// Whether this point is the knee of its arm.
     pub(super) knee: bool,
     /// All its figures as text.
     pub(super) words: String,

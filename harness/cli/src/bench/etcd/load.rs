@@ -174,7 +174,7 @@ impl Shared {
         (began, connection.call(op).await.outcome)
     }
 
-    /// Runs one CAS. Returns the value found if the CAS was refused and there is time for another.
+    /// Runs one CAS. Returns the value found if the CAS was refused and there is time for another attempt.
     async fn cas(&self, connection: &dyn Connection, process: ProcessId, key: usize, expected: Option<Value>) -> Option<Option<Value>> {
         let new = {
             let mut next = self.next.borrow_mut();

@@ -22,7 +22,7 @@ const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
 const MIN_SAMPLE_INTERVAL: Duration = Duration::from_millis(100);
 /// Minimum length of a load, so that each fifth has enough samples.
 pub const MIN_LOAD: Duration = Duration::from_secs(5);
-/// The period that a leak is projected to, regardless of the length of the load, in seconds.
+/// The period over which a leak is projected, regardless of the length of the load, in seconds.
 const PROJECTION_S: f64 = 600.0;
 
 /// Settings of the measurement.
