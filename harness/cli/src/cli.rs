@@ -94,7 +94,7 @@ pub enum Verb {
     /// Judge one key in a separate process with limits (started by `check`)
     #[command(hide = true)]
     SearchChild,
-    /// Answer every request at once, from memory, until stdin ends (started by `bench load`)
+    /// Answer every request immediately, from memory, until stdin ends (started by `bench load`)
     #[command(hide = true)]
     NullNode {
         /// The address to listen on

@@ -26,12 +26,12 @@ pub struct Comparison {
     pub schema: String,
     /// `<UTC>-<4 hex>`, the name of the comparison folder.
     pub comparison_id: String,
-    /// What it has in common with other experiments.
+    /// The fields shared by all kinds of experiments.
     #[serde(flatten)]
     pub head: ExperimentHead,
     /// The design, fixed before the first run.
     pub design: Design,
-    /// The arms; the first is the reference.
+    /// The arms. The first one is the reference.
     pub arms: Vec<Arm>,
     /// Every run, in the order of execution.
     pub runs: Vec<Run>,
@@ -51,7 +51,7 @@ pub struct Comparison {
 pub struct Design {
     /// Number of pairs of runs. With more than two arms, the number of rounds in which each arm runs once.
     pub pairs: u32,
-    /// Number of pairs that must remain for a claim.
+    /// Minimum number of pairs that must remain for a claim.
     pub pairs_needed: u32,
     /// Whether both arms are the same, so that any difference is noise.
     pub aa: bool,
@@ -73,22 +73,22 @@ pub struct Design {
     pub same_share: f64,
     /// Largest difference of Jain's index that counts as the same.
     pub same_index: f64,
-    /// How long after its end a fault is assumed to have an effect.
+    /// Time after its end for which a fault is assumed to have an effect.
     pub recovery_s: f64,
-    /// Share of the machine that other processes may use during a run.
+    /// Maximum share of the machine that other processes may use during a run.
     pub noise_limit: f64,
-    /// Share of operations that the harness may send late.
+    /// Maximum share of operations that the harness may send late.
     pub late_limit: f64,
-    /// The rule for when the comparison stops.
+    /// The stopping rule of the comparison.
     pub stop_rule: String,
 }
 
-/// How load is offered. A comparison uses one mode only: at equal offered load a slow arm shows in waiting times, at saturation
-/// in goodput.
+/// How load is offered. A comparison uses only one mode. At equal offered load a slow arm shows up in waiting times, at
+/// saturation in goodput.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LoadMode {
-    /// Operations are due by the clock, equally many in all arms.
+    /// Operations are due by the clock, in equal numbers in all arms.
     #[default]
     EqualOfferedLoad,
     /// Each client sends its next operation when the last one has completed.
@@ -144,7 +144,7 @@ pub struct Run {
     pub verdict: RunVerdict,
     /// The exit code of the run itself.
     pub exit_code: i32,
-    /// Intents that were due in the load window and begun, per second; operations if the workload has no intents.
+    /// Intents (operations, if the workload has no intents) that were due in the load window and begun, per second.
     pub offered_per_s: f64,
     /// Operations sent per second.
     pub achieved_per_s: f64,
@@ -189,7 +189,7 @@ pub struct Dropped {
     pub kind: DropKind,
     /// The reason as text.
     pub why: String,
-    /// What to change so that such a run counts, with the flag; empty if nothing is known to help.
+    /// The change that would make such a run count, with the flag. Empty if there is no known remedy.
     pub mend: String,
 }
 

@@ -39,11 +39,11 @@ pub struct Strain {
     pub window_s: f64,
     /// Number of sleeps of a fixed duration that were measured.
     pub wakeups: u64,
-    /// Delay of the wake-ups from these sleeps, median.
+    /// Median delay of the wake-ups from these sleeps.
     pub wakeup_late_p50_ms: f64,
-    /// Delay of the wake-ups, 99th percentile.
+    /// 99th percentile of the delay of the wake-ups.
     pub wakeup_late_p99_ms: f64,
-    /// Delay of the wake-ups, maximum.
+    /// Maximum delay of the wake-ups.
     pub wakeup_late_max_ms: f64,
     /// Average number of cores that the harness used.
     pub harness_cores: Option<f64>,
@@ -57,7 +57,7 @@ pub struct Strain {
     pub steal_ratio: Option<f64>,
     /// Share of the time in which the quota of the control group kept threads from running.
     pub throttled_ratio: Option<f64>,
-    /// Share of the time in which some thread was ready and waited for a core (`/proc/pressure/cpu`).
+    /// Share of the time in which some thread was ready and waiting for a core (`/proc/pressure/cpu`).
     pub pressure_ratio: Option<f64>,
 }
 

@@ -21,15 +21,15 @@ const LEAST_PAUSE: Nanos = Nanos(1_000_000_000);
 /// Percentiles of the latency of ok operations, from when they were due, in milliseconds.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct LatencySlice {
-    /// When its first operation was due, since the start of the run.
+    /// Due time of its first operation, since the start of the run.
     pub start_s: f64,
-    /// When its last operation was due.
+    /// Due time of its last operation.
     pub end_s: f64,
     /// Number of ok operations.
     pub ops: u64,
     /// Median.
     pub p50_ms: f64,
-    /// 90th percentile; absent if fewer than two operations are slower, as below.
+    /// 90th percentile. Like the following ones, it is absent if fewer than two operations are slower.
     pub p90_ms: Option<f64>,
     /// 95th percentile.
     pub p95_ms: Option<f64>,

@@ -37,23 +37,23 @@ pub struct PlannedStage {
     pub to: f64,
 }
 
-/// The figures of one stage. Latency is that of the ok operations that were due in it, from when they were due.
+/// The figures of one stage. Latency covers the ok operations that were due in the stage, measured from when they were due.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct StageFigures {
-    /// Its number, from 1.
+    /// Number of the stage, from 1.
     pub stage: u32,
-    /// Its beginning, since the start of the run.
+    /// Start of the stage, since the start of the run.
     pub start_s: f64,
-    /// Its end; the end of the load if that was stopped before.
+    /// End of the stage, or the end of the load if that was stopped earlier.
     pub end_s: f64,
     /// Whether the stage prescribes a rate or a number of clients.
     pub unit: StageUnit,
     /// The rate per second or the number of clients at its beginning.
     pub from: f64,
-    /// The same at its end. Between the two the value changes linearly.
+    /// The same at the end of the stage. Between the two, the value changes linearly.
     pub to: f64,
-    /// Operations or intents that the plan asked for; absent if the stage prescribes clients.
+    /// Operations or intents requested by the plan. Absent if the stage prescribes clients.
     pub asked: Option<f64>,
     /// Operations or intents sent for the first time in the stage.
     pub begun: u64,
@@ -65,11 +65,11 @@ pub struct StageFigures {
     pub late_ratio: f64,
     /// Operations due in the stage: `due = ok + failed + unknown`.
     pub due: u64,
-    /// Those that completed, refused CASes included.
+    /// Operations of the stage that completed, including refused CASes.
     pub ok: u64,
-    /// Those proved not to have happened.
+    /// Operations of the stage proved not to have happened.
     pub failed: u64,
-    /// Those that may have happened.
+    /// Operations of the stage that may have happened.
     pub unknown: u64,
     /// Median latency.
     pub p50_ms: f64,

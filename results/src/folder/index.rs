@@ -32,7 +32,7 @@ pub struct RunLine {
     pub plan_hash: String,
     /// Labels of the plan in a matrix.
     pub labels: BTreeMap<String, String>,
-    /// When the run began.
+    /// Start time of the run.
     pub started_utc: String,
     /// Duration of the run.
     pub wall_s: f64,
@@ -60,9 +60,9 @@ pub struct RunLine {
     pub fault_s: f64,
     /// Operations sent per second.
     pub achieved_per_s: f64,
-    /// Latency from the due time over all kinds of operations, median.
+    /// Median latency from the due time over all kinds of operations.
     pub p50_ms: f64,
-    /// Latency from the due time over all kinds of operations, 99th percentile.
+    /// 99th percentile of latency from the due time over all kinds of operations.
     pub p99_ms: f64,
 }
 

@@ -30,13 +30,13 @@ pub struct Env {
     pub arch: String,
     /// File system of the nodes' data, such as `ext4` or `tmpfs`.
     pub data_filesystem: String,
-    /// Time of a small synced append, median.
+    /// Median time of a small synced append.
     pub fsync_p50_us: Option<f64>,
-    /// Time of a small synced append, 99th percentile.
+    /// 99th percentile of the time of a small synced append.
     pub fsync_p99_us: Option<f64>,
-    /// Delay of the wake-up from a 1 ms sleep, 99th percentile.
+    /// 99th percentile of the wake-up delay after a 1 ms sleep.
     pub timer_late_p99_us: Option<f64>,
-    /// Limit on open files.
+    /// Limit on open file descriptors.
     pub open_files_limit: Option<u64>,
     /// Version of the system under test, unless it is bundled with the tool.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -11,16 +11,16 @@ use std::collections::BTreeMap;
 pub struct ExperimentHead {
     /// Name of the preset or the plan.
     pub name: String,
-    /// Whether the experiment has ended. One that is still `running` without a process was killed; a sweep can then be continued with
-    /// `heckle sweep --resume`.
+    /// Whether the experiment has ended. An experiment that is still `running` but has no process was killed. A killed sweep can be
+    /// continued with `heckle sweep --resume`.
     pub status: Status,
     /// The exit code of the command.
     pub exit_code: i32,
-    /// The conclusions, a sentence each, the most severe first.
+    /// The conclusions, one sentence each, most severe first.
     pub verdict: Vec<String>,
-    /// At most three sentences for a reader who looks at no chart; empty if the figures support none.
+    /// At most three sentences for readers who do not look at charts. Empty if the figures do not support any.
     pub answer: Vec<String>,
-    /// When the experiment began, such as `2026-01-31T12:00:00Z`.
+    /// Start time of the experiment, such as `2026-01-31T12:00:00Z`.
     pub started_utc: String,
     /// Duration of the experiment, without the time between sessions.
     pub wall_s: f64,

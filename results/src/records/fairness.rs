@@ -8,23 +8,23 @@ use heckle_history::{History, Nanos};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Fairness between clients, counted in intents: what clients want, over all their attempts.
+/// Fairness between clients, counted in intents, each covering all attempts of a client.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Fairness {
-    /// Number of intents: what clients wanted, over all retries.
+    /// Number of intents, each counted once over all its retries.
     pub intents: u64,
     /// Jain's index of successes per client: 1 is equal, 1/n means that one client takes all.
     pub jain: f64,
     /// Gini coefficient of successes per client: 0 is equal.
     pub gini: f64,
-    /// Attempts until success, median; if it is not reached, the most attempts seen.
+    /// Median number of attempts until success, or the maximum observed if the median is not reached.
     pub attempts_p50: f64,
-    /// Attempts until success, 99th percentile; if it is not reached, the most attempts seen.
+    /// 99th percentile of attempts until success, or the maximum observed if it is not reached.
     pub attempts_p99: f64,
     /// The longest wait for a success, including waits that never ended.
     pub longest_wait_ms: f64,
-    /// The most attempts lost in a row.
+    /// Maximum number of consecutive lost attempts.
     pub max_consecutive_losses: u64,
     /// Intents that never succeeded: given up, or waiting when the load ended.
     pub still_waiting: u64,
@@ -34,7 +34,7 @@ pub struct Fairness {
     pub won_late: u64,
     /// Intents that ended with an attempt of unknown outcome.
     pub unknown: u64,
-    /// Waiting time until success, median, by the Kaplan-Meier estimator: intents that never succeeded are censored. Absent if it
+    /// Median waiting time until success, by the Kaplan-Meier estimator: intents that never succeeded are censored. Absent if it
     /// is not reached.
     pub wait_p50_ms: Option<f64>,
     /// 90th percentile of the same.
@@ -45,7 +45,7 @@ pub struct Fairness {
     pub longest_wait: WaitOwner,
     /// The largest number of later intents on the same key that succeeded before one intent.
     pub max_bypasses: u64,
-    /// The longest time without a fault in which no client succeeded on a key while at least one waited.
+    /// The longest time without a fault in which no client succeeded on a key while at least one was waiting.
     pub longest_drought_ms: f64,
     /// Intents begun in the load window, per second.
     pub offered_per_s: f64,

@@ -27,11 +27,11 @@ pub struct LiveRun {
     pub run_id: String,
     /// Name of the plan.
     pub plan: String,
-    /// How often the file has been written.
+    /// Number of times that the file has been written.
     pub writes: u64,
-    /// What the run does now, in words.
+    /// Display name of the current phase.
     pub phase: String,
-    /// Whether operations are sent now, so that rate and latency mean something.
+    /// Whether operations are being sent, so that rate and latency are meaningful.
     pub has_load: bool,
     /// Time since the start of the run.
     pub now_s: f64,
@@ -39,23 +39,23 @@ pub struct LiveRun {
     pub window_start_s: f64,
     /// End of the load window.
     pub window_end_s: f64,
-    /// End of the quiet tail; judging and drawing come after it.
+    /// End of the quiet tail, which is followed by judging and drawing.
     pub tail_end_s: f64,
     /// The target rate; absent in a closed loop and for a load in stages.
     pub target_per_s: Option<f64>,
-    /// What the target rate counts: `op`, or `intent` for workloads with intents.
+    /// The unit of the target rate: `op`, or `intent` for workloads with intents.
     pub target_unit: String,
     /// Operations so far, by kind and outcome.
     pub ops: BTreeMap<String, LiveOps>,
     /// Latency of ok operations so far, by kind, from the due time.
     pub latency: BTreeMap<String, Buckets>,
-    /// The last minutes, a point about every second.
+    /// The last few minutes, with about one point per second.
     pub points: Vec<Point>,
     /// The latest faults, oldest first.
     pub faults: Vec<LiveFault>,
-    /// What is known about correctness so far.
+    /// State of the online judge.
     pub judge: JudgeState,
-    /// Why the run stops early, if it does.
+    /// The reason for an early stop of the run, if any.
     pub stopping: Option<String>,
 }
 
@@ -75,7 +75,7 @@ pub struct LiveOps {
     pub unknown: u64,
 }
 
-/// A second or so of the run: counts since the point before.
+/// About a second of the run: counts since the previous point.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Point {
@@ -83,7 +83,7 @@ pub struct Point {
     pub t_s: f64,
     /// Length of the interval.
     pub length_s: f64,
-    /// Operations sent, and those that ended in it.
+    /// Operations sent in the interval, and operations that ended in it.
     #[serde(flatten)]
     pub ops: LiveOps,
     /// Median latency of ok operations that ended in it; absent if there were none.
@@ -98,22 +98,22 @@ pub struct Point {
 pub struct LiveFault {
     /// Kind and targets.
     pub label: String,
-    /// When it began, since the start of the run.
+    /// Start time, since the start of the run.
     pub began_s: f64,
-    /// When it ended and its end was confirmed; absent while it lasts.
+    /// Time at which it ended and its end was confirmed. Absent while the fault is active.
     pub ended_s: Option<f64>,
 }
 
-/// What the online judge knows. The verdict of a run is decided when it is over.
+/// State of the online judge. The verdict is decided after the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum JudgeState {
-    /// Nothing is judged while the run goes on.
+    /// The run is not judged online.
     #[default]
     Off,
     /// No violation so far.
     NoViolation,
-    /// A violation was found, or a node crashed: the run stops.
+    /// A violation was found or a node crashed, so the run stops.
     Violation,
 }
 

@@ -38,7 +38,7 @@ pub struct Results {
     pub reasons: Vec<String>,
     /// Additional warnings.
     pub warnings: Vec<String>,
-    /// When the run began, such as `2026-01-31T12:00:00Z`.
+    /// Start time of the run, such as `2026-01-31T12:00:00Z`.
     pub started_utc: String,
     /// The harness process of the run.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -75,7 +75,7 @@ pub struct Results {
     pub coverage: Coverage,
     /// The load on the cluster.
     pub load: Load,
-    /// Figures of each stage, if the load has stages. Those that it never reached are missing.
+    /// Figures of each stage, if the load has stages. Stages that were never reached are missing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stages: Vec<StageFigures>,
     /// Samples of the machine and the harness during the load; absent if none were taken.
@@ -103,14 +103,14 @@ pub struct Results {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// The run is in progress, or the harness died.
+    /// The run is in progress, or the harness was killed.
     #[default]
     Running,
     /// The run ended as planned, or stopped at a violation.
     Done,
     /// Stopped by Ctrl-C or SIGTERM. The operations recorded so far are checked.
     Interrupted,
-    /// The harness died before the run ended. No run writes this status; readers infer it.
+    /// The harness was killed before the run ended. Runs never write this status: readers infer it.
     Killed,
 }
 
@@ -137,7 +137,7 @@ pub enum RunVerdict {
     /// The run was inconclusive.
     #[default]
     Unknown,
-    /// Correct, but a gate of the plan was missed.
+    /// The run was correct, but missed a gate of the plan.
     GateMissed,
     /// The harness or its machine failed.
     Error,
@@ -191,11 +191,11 @@ pub struct BuildInfo {
     pub dirty: bool,
 }
 
-/// The machine in a few figures; `env.json` has the rest.
+/// Main figures of the machine. `env.json` contains the rest.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct EnvInfo {
-    /// A hash that is equal for machines whose figures are comparable.
+    /// A hash that is equal on machines whose figures are comparable.
     pub fingerprint: String,
     /// Number of cores.
     pub cores: u32,

@@ -29,7 +29,7 @@ pub struct SuiteResults {
     pub exit_code: i32,
     /// Reasons for the exit code, the most important first.
     pub reasons: Vec<String>,
-    /// When the suite began.
+    /// Start time of the suite.
     pub started_utc: String,
     /// Time spent on runs, over all sessions.
     pub wall_s: f64,
@@ -46,12 +46,12 @@ pub struct SuiteResults {
     /// Limit on its duration, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub budget_s: Option<f64>,
-    /// Minimum number of cells that must have run; half of them if absent. With fewer the suite is inconclusive.
+    /// Minimum number of cells that must have run; half of them if absent. With fewer, the suite is inconclusive.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_cells: Option<u32>,
     /// Number of sessions: 1, plus one for each time it was resumed.
     pub sittings: u32,
-    /// The process that runs the suite, or ran it last.
+    /// The process that is running the suite, or ran it last.
     pub owner: Owner,
     /// The build of the tool.
     pub build: BuildInfo,
@@ -92,7 +92,7 @@ pub struct Cell {
     pub not_run: Option<String>,
 }
 
-/// A planted bug that the suite must catch. Otherwise it proves nothing.
+/// A planted bug that the suite must catch. Otherwise the suite proves nothing.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Canary {
@@ -133,7 +133,7 @@ pub struct TrendWarning {
     pub recent: f64,
     /// Median over the suites before those.
     pub baseline: f64,
-    /// By what factor it is worse: above 1, whichever direction is worse for the figure.
+    /// Factor by which it is worse: above 1, whichever direction is worse for the figure.
     pub worse_by: f64,
     /// The result of paired runs against an older binary in the same suite; absent if there were none.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -146,7 +146,7 @@ pub struct TrendWarning {
 pub struct Confirmation {
     /// Number of pairs that count.
     pub pairs: u32,
-    /// By what factor this binary is worse.
+    /// Factor by which this binary is worse.
     pub ratio: f64,
     /// The 95 % interval of that factor.
     pub interval: (f64, f64),

@@ -22,7 +22,7 @@ pub struct Sweep {
     pub schema: String,
     /// `<UTC>-<4 hex>`, the name of the sweep folder.
     pub sweep_id: String,
-    /// What it has in common with other experiments.
+    /// The fields shared by all kinds of experiments.
     #[serde(flatten)]
     pub head: ExperimentHead,
     /// Number of sessions: 1, and one more for each time it was resumed.
@@ -32,7 +32,7 @@ pub struct Sweep {
     pub owner: Option<Harness>,
     /// The design, fixed before the first run.
     pub design: Design,
-    /// The arms; the first is the reference.
+    /// The arms. The first one is the reference.
     pub arms: Vec<Arm>,
     /// Every completed run, in the order of execution.
     pub runs: Vec<Run>,
@@ -51,29 +51,29 @@ pub struct Sweep {
 pub struct Design {
     /// The setting that varies, by its key in plans: `rate`, `clients`, `keys`, `zipf`, `hot`, `value_bytes`, `nodes` or `op_timeout`.
     pub axis: String,
-    /// How the values are spaced, and so how the axis is drawn.
+    /// Spacing of the values, which also determines the scale of the axis.
     pub spacing: Spacing,
-    /// The values, in rising order. With `find_max`, the two ends of the range.
+    /// The values, in ascending order. With `find_max`, the two ends of the range.
     pub values: Vec<AxisValue>,
     /// Number of runs per point.
     pub repeats: u32,
     /// Whether rates are chosen by bisection instead of from `values`.
     pub find_max: bool,
-    /// The bisection of an arm stops when the lowest failing rate is at most this factor above the highest that holds.
+    /// The bisection of an arm stops when the lowest failing rate is at most this factor above the highest sustained rate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resolution: Option<f64>,
     /// The limits on figures that a point must hold: `p99_ms<50`.
     pub slo: Vec<String>,
-    /// The share of the asked rate that must be answered.
+    /// Minimum share of the target rate that must be answered.
     pub answered_limit: f64,
-    /// Share of the machine that other processes may use during a run before the run counts as limited by them.
+    /// Share of the machine beyond which other processes count as a limit of a run.
     pub noise_limit: f64,
-    /// The asked rate of all points, if it is not the axis; absent in a closed loop.
+    /// The target rate of all points, if it is not the axis. Absent in a closed loop.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate_per_s: Option<f64>,
     /// Whether clients have intents, that is, retry until they succeed. Throughput then counts intents.
     pub intents: bool,
-    /// What the arms differ in, in words; absent if the plan does not say.
+    /// The difference between the arms, as text. Absent if the plan does not state it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
     /// Length of the load before the window of each run.
@@ -136,7 +136,7 @@ pub struct Run {
     pub arm: String,
     /// The value of the axis.
     pub value: AxisValue,
-    /// Which of the repeats it is, from 1.
+    /// Number of the repeat, from 1.
     pub repeat: u32,
     /// The seed of the run. Arms share it at the same value and repeat.
     pub seed: String,
@@ -146,10 +146,10 @@ pub struct Run {
     pub verdict: RunVerdict,
     /// The exit code of the run.
     pub exit_code: i32,
-    /// Why the run does not count, if it does not.
+    /// The reason why the run does not count, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_counted: Option<String>,
-    /// Why the run is no evidence of correctness although its figures count, such as too little contention.
+    /// The reason why the run is not evidence of correctness although its figures count, such as too little contention.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub no_evidence: Option<String>,
     /// Bottlenecks outside the system under test, by the names of `bottlenecks` in `results.json`, and `other_processes`.

@@ -26,7 +26,7 @@ pub struct CompareArgs {
     /// counts and bytes [default: 0.01]
     #[arg(long, help_heading = "Comparison", value_name = "SHARE")]
     pub late_limit: Option<f64>,
-    /// Make all pairs, even when too many were dropped to support any claim, or no run of the first pair counts
+    /// Run all pairs, even when too many were dropped to support any claim, or no run of the first pair counts
     #[arg(long, help_heading = "Comparison")]
     pub finish: bool,
     /// Settings of a plan

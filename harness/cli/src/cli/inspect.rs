@@ -93,14 +93,14 @@ pub struct ListArgs {
     /// Only plans, suites, comparisons and sweeps of this name, in which `*` stands for any letters; repeatable
     #[arg(long, value_name = "NAME")]
     pub plan: Vec<String>,
-    /// Only what ended like this: valid, invalid, unknown, gate_missed, error, running, interrupted, killed, failed (any exit code
-    /// other than 0)
+    /// Only entries with this outcome: valid, invalid, unknown, gate_missed, error, running, interrupted, killed, failed (any exit
+    /// code other than 0)
     #[arg(long, value_name = "VERDICT", value_delimiter = ',')]
     pub verdict: Vec<Ended>,
-    /// Only what began since then: an age such as 2h or 7d, or a UTC date such as 2026-01-31 or 2026-01-31T12:00
+    /// Only entries that began since then: an age such as 2h or 7d, or a UTC date such as 2026-01-31 or 2026-01-31T12:00
     #[arg(long, value_name = "AGE|DATE")]
     pub since: Option<String>,
-    /// List the runs of suites, comparisons and sweeps too
+    /// Also list the runs of suites, comparisons and sweeps
     #[arg(long)]
     pub all: bool,
     /// The folder of all runs

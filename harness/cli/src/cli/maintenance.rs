@@ -91,8 +91,8 @@ pub enum BenchTarget {
     Report,
     /// Sets and lists: the time to read a history and to judge it
     Objects,
-    /// The highest rate that the load generator sends on time, with recorder and judge on, against a system that answers at once;
-    /// beside it redis-benchmark, if installed. Exits 3 below 100,000 operations a second
+    /// The highest rate that the load generator sends on time, with recorder and judge on, against a system that answers
+    /// immediately, and redis-benchmark for comparison, if installed. Exits 3 below 100,000 operations a second
     Load,
     /// The bundled server compared with etcd, if the client is compiled in, and both with the limits of this machine
     Etcd,

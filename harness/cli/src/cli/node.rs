@@ -42,7 +42,7 @@ pub struct NodeArgs {
     /// Let --peer-listen and --client-listen name addresses that other machines can reach; clients are not authenticated
     #[arg(long)]
     pub allow_remote: bool,
-    /// Read everything in a node's data folder, say whether it is sound, and exit: 0 if it is, 74 if not. Changes nothing
+    /// Read everything in a node's data folder, report whether it is sound, and exit: 0 if it is, 74 if not. Changes nothing
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["id", "cluster_id", "data", "config"])]
     #[serde(skip)]
     pub verify: Option<PathBuf>,
@@ -97,7 +97,7 @@ pub struct NodeArgs {
     /// Time for open operations to finish at a clean stop [default: 500ms]
     #[arg(long)]
     pub stop_grace: Option<Span>,
-    /// Keep what is written and not synced in an overlay of the data folder, where a simulated power loss can take it away
+    /// Store un-synced writes in an overlay of the data folder, where a simulated power loss can discard them
     #[arg(long)]
     pub overlay: bool,
     /// A planted bug; may be repeated

@@ -18,7 +18,7 @@ pub struct ServeArgs {
     /// The folder of all runs
     #[command(flatten)]
     pub out: OutArg,
-    /// Print the address alone
+    /// Print only the address
     #[arg(long)]
     pub quiet: bool,
 }

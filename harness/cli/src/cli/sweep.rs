@@ -21,7 +21,7 @@ pub struct SweepArgs {
     /// Number of runs per point [default: 3]
     #[arg(long, help_heading = "Sweep")]
     pub repeats: Option<u32>,
-    /// A limit that a point must hold, such as p99_ms=50 or 'jain>=0.9'; may be repeated, by default p99_ms<50
+    /// A limit that a point must meet, such as p99_ms=50 or 'jain>=0.9'; may be repeated, by default p99_ms<50
     #[arg(long, help_heading = "Sweep", value_name = "EXPR", action = clap::ArgAction::Append)]
     pub slo: Vec<String>,
     /// Find the highest rate of the range at which all limits hold, by bisection
@@ -30,7 +30,7 @@ pub struct SweepArgs {
     /// How long the sweep may take, such as 5m; the length of each point follows from it
     #[arg(long, help_heading = "Sweep")]
     pub budget: Option<Span>,
-    /// Make the runs that are left of a sweep that was interrupted, killed or ended by its budget: its folder
+    /// Execute the remaining runs of a sweep that was interrupted, killed or ended by its budget, given its folder
     #[arg(long, help_heading = "Sweep", value_name = "DIR", conflicts_with_all = ["plan", "preset", "over", "arms", "repeats", "slo", "find_max", "seed"])]
     pub resume: Option<PathBuf>,
     /// Settings of a plan

@@ -31,8 +31,8 @@ pub struct Settings {
     pub seed: Option<String>,
     /// The system under test.
     pub cluster: ClusterSettings,
-    /// `[system.NAME]`: settings of a system, by its keys; those of the system under test count. Or `[system]` with a `name`: a system
-    /// that the plan describes.
+    /// `[system.NAME]`: settings of a system, by key. Only the settings of the system under test apply. Or `[system]` with a `name`: a
+    /// system described by the plan.
     #[serde(skip_serializing_if = "toml::Table::is_empty")]
     #[schemars(with = "BTreeMap<String, serde_json::Value>")]
     pub system: toml::Table,
@@ -43,7 +43,7 @@ pub struct Settings {
     /// Limits on figures: `p99_ms = "<50"`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub gates: BTreeMap<String, String>,
-    /// What must have happened for a verdict to count.
+    /// Coverage rules that must be met for a verdict to count.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub coverage: BTreeMap<String, u64>,
     /// Limits beyond which a client counts as starved, for workloads with intents.
@@ -66,7 +66,7 @@ pub struct Settings {
     pub arm: Vec<ArmSettings>,
 }
 
-/// The expected verdict of a run.
+/// Expected verdict of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Expect {
@@ -146,7 +146,7 @@ pub struct LoadSettings {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clients: Option<u32>,
-    /// Ops (intents, where the workload has them) a second, or max for the closed loop [default: 400, or the workload's]
+    /// Ops (intents, where the workload has them) per second, or max for the closed loop [default: 400, or the workload's]
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<Rate>,
@@ -203,13 +203,13 @@ pub struct StageSettings {
     /// Length of the stage.
     #[serde(rename = "for")]
     pub lasts: Span,
-    /// Ops (intents, where the workload has them) a second.
+    /// Ops (intents, where the workload has them) per second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate: Option<Rate>,
     /// Active clients of the closed loop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clients: Option<u32>,
-    /// Whether the load moves linearly from the value of the stage before to that of this stage [default: false]
+    /// Whether the load changes linearly from the previous stage's value to this stage's value [default: false]
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub ramp: bool,
 }

@@ -51,7 +51,7 @@ pub struct FigureResult {
     pub what: String,
     /// The phase of the load window.
     pub phase: Option<Phase>,
-    /// Whether it was named beforehand as a figure on which claims are made.
+    /// Whether it was named beforehand as a figure for claims.
     pub primary: bool,
     /// Number of pairs that have the figure.
     pub n: u32,

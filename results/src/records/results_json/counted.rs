@@ -31,11 +31,11 @@ pub struct OpCounts {
 pub struct HistoryInfo {
     /// Number of events according to the end record; 0 without one.
     pub events: u64,
-    /// XXH3 of the decompressed bytes before the end record; empty without one.
+    /// XXH3 of the decompressed bytes before the end record; empty if there is none.
     pub xxh3: String,
     /// Whether the end record exists and matches the bytes before it.
     pub whole: bool,
-    /// What is missing or differs. A run with a problem here is never valid.
+    /// The data that is missing or different. A run with a problem here is never valid.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
 }
@@ -63,11 +63,11 @@ pub struct FateCounts {
 pub struct LateEffects {
     /// Number of such operations.
     pub count: u64,
-    /// Time from giving up to the first observation, median.
+    /// Median time from giving up to the first observation.
     pub p50_ms: f64,
-    /// Time from giving up to the first observation, 99th percentile.
+    /// 99th percentile of the time from giving up to the first observation.
     pub p99_ms: f64,
-    /// Time from giving up to the first observation, maximum.
+    /// Maximum time from giving up to the first observation.
     pub max_ms: f64,
 }
 
@@ -99,7 +99,7 @@ pub struct Load {
     /// The time that a client of the closed loop waits after an intent, if the plan sets one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub think_ms: Option<f64>,
-    /// Why a limit of `--abort-on` ended the load before its time; absent if none did.
+    /// The reason why a limit of `--abort-on` ended the load early. Absent if none did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub aborted: Option<String>,
     /// Length of the load window.
@@ -112,7 +112,7 @@ pub struct Load {
 pub struct Latency {
     /// Number of ok operations in the percentiles.
     pub ok: u64,
-    /// Number of unknown outcomes, which the percentiles leave out. Their latency is at least the operation timeout.
+    /// Number of unknown outcomes, which are excluded from the percentiles. Their latency is at least the operation timeout.
     pub censored: u64,
     /// Completion time minus due time.
     pub from_intended: Percentiles,
@@ -143,9 +143,9 @@ pub struct Percentiles {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct SystemFigures {
-    /// Attempts per operation, median.
+    /// Median number of attempts per operation.
     pub rounds_p50: Option<f64>,
-    /// Attempts per operation, 99th percentile.
+    /// 99th percentile of attempts per operation.
     pub rounds_p99: Option<f64>,
     /// Number of times that any operation was outbid.
     pub preempted: u64,
@@ -155,7 +155,7 @@ pub struct SystemFigures {
     pub round_trips_per_op: Option<f64>,
     /// Syncs per operation and node.
     pub fsyncs_per_op: Option<f64>,
-    /// Bytes of state on the fullest node, at its peak.
+    /// Bytes of state on the fullest node, at their peak.
     pub state_bytes_max: Option<u64>,
     /// Bytes of state on the fullest node at the end.
     pub state_bytes_end: Option<u64>,
@@ -184,9 +184,9 @@ pub struct Fault {
     pub kind: String,
     /// Its targets, in the notation of the kind.
     pub targets: Vec<String>,
-    /// When it began, since the start of the run.
+    /// Start time, since the start of the run.
     pub start_s: f64,
-    /// When it ended, since the start of the run; the end of the history if it never did.
+    /// End time, since the start of the run, or the end of the history if the fault never ended.
     pub end_s: f64,
     /// Whether there is evidence that it took effect.
     pub effective: bool,
@@ -222,7 +222,7 @@ impl Fault {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LoadUnit {
-    /// Each operation is due on its own.
+    /// Each operation is due separately.
     #[default]
     Op,
     /// An intent is due, and its replies determine the further attempts.

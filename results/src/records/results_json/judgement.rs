@@ -18,9 +18,9 @@ pub struct Linearizability {
     /// Duration of second opinions by another engine; absent if there were none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub second_opinion_ms: Option<f64>,
-    /// When the live checker saw the first violation, since the start of the run.
+    /// Time at which the online judge detected the first violation, since the start of the run.
     pub detected_ms: Option<f64>,
-    /// The verdict without knowledge of fates, if requested.
+    /// The verdict without using fates, if requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verdict_without_fates: Option<Verdict>,
     /// The verdict on each key.
@@ -39,7 +39,7 @@ pub struct KeyVerdict {
     pub ops: u64,
     /// The verdict.
     pub verdict: Verdict,
-    /// The verdict without knowledge of fates, if requested.
+    /// The verdict without using fates, if requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verdict_without_fates: Option<Verdict>,
     /// Why the verdict is unknown, or why another engine had to check the key.
@@ -68,8 +68,8 @@ pub struct Violation {
     pub ops: Vec<u64>,
     /// The argument in one sentence.
     pub words: String,
-    /// What a user of the system lost: which acknowledged update, when it was acknowledged, which fault came in between, and
-    /// which client read the old value. Absent unless an acknowledged update is proved to be missing.
+    /// The loss for a user of the system: which acknowledged update, when it was acknowledged, which fault came in between,
+    /// and which client read the old value. Absent unless an acknowledged update is proved to be missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub story: Option<String>,
     /// The argument step by step.
@@ -95,7 +95,7 @@ pub struct Crash {
     pub kind: String,
     /// Name of the node.
     pub node: String,
-    /// When the crash was noticed, since the start of the run.
+    /// Time at which the crash was noticed, since the start of the run.
     pub t_s: f64,
     /// How the process ended, such as `signal 6 (SIGABRT)`.
     pub how: String,

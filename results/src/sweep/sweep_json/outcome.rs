@@ -31,22 +31,22 @@ pub struct Point {
     pub counted: u32,
     /// Number of runs that do not count.
     pub not_counted: u32,
-    /// Why, for the first of them.
+    /// The reason why the first of them does not count.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why_not: Option<String>,
     /// Bottlenecks outside the system under test that affected at least half of the runs that count, each with the number of runs
     /// affected. A point with any is drawn hollow: its figures describe this machine rather than the system.
     pub limited_by: BTreeMap<String, u32>,
-    /// Number of runs that count, held all limits of the design and were answered at the asked rate.
+    /// Number of runs that count, met all limits of the design and were answered at the target rate.
     pub held: u32,
-    /// Number of runs that missed a limit or were not answered at the asked rate. Inconclusive runs are among them: a system that
-    /// answers almost nothing leaves too little to judge.
+    /// Number of runs that missed a limit or were not answered at the target rate. Inconclusive runs are among them: a system
+    /// that answers almost nothing leaves too little to judge.
     pub missed: u32,
     /// The figures, by name.
     pub figures: BTreeMap<String, Spread>,
 }
 
-/// The first value of the axis at which an arm misses a limit or does not answer at the asked rate.
+/// The first value of the axis at which an arm misses a limit or does not answer at the target rate.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Knee {
@@ -58,7 +58,7 @@ pub struct Knee {
     /// The last value below it; absent if the knee is at the first value.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_good: Option<AxisValue>,
-    /// What was missed there, in words.
+    /// Description of the limits missed there.
     pub why: String,
     /// Bottlenecks outside the system under test at the knee: it may be the knee of this machine.
     pub limited_by: Vec<String>,
@@ -70,7 +70,7 @@ pub struct Knee {
 pub struct Maximum {
     /// Name of the arm.
     pub arm: String,
-    /// The highest rate at which most runs held, with all lower tested rates; absent if even the lowest rate of the range fails.
+    /// The highest rate at which most runs held, as they did at all lower tested rates. Absent if even the lowest rate of the range fails.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate_per_s: Option<f64>,
     /// The highest rate at which, and below which, every run held: the lower end of the interval.

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SuiteSettings {
-    /// Time limit of a session; a run that would exceed it is not begun.
+    /// Time limit of a session; a run that would exceed it is not started.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub budget: Option<Span>,
     /// Number of runs per cell, each with a different seed [default: 1]
@@ -18,7 +18,7 @@ pub struct SuiteSettings {
     /// Values by key of a plan: the matrix has a cell for each combination.
     #[schemars(with = "BTreeMap<String, Vec<serde_json::Value>>")]
     pub axes: BTreeMap<String, Vec<toml::Value>>,
-    /// Combinations to leave out.
+    /// Combinations to exclude.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "Vec<BTreeMap<String, serde_json::Value>>")]
     pub exclude: Vec<BTreeMap<String, toml::Value>>,
@@ -52,13 +52,13 @@ pub struct SweepSettings {
     /// Number of runs per point [default: 3]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub repeats: Option<u32>,
-    /// Limits on figures that a point must hold, by default `p99_ms<50`
+    /// Limits on figures that a point must meet, by default `p99_ms<50`
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub slo: Vec<String>,
     /// Time limit of the sweep, from which the length of each point follows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub budget: Option<Span>,
-    /// What the first arm does without and the others have, such as `a cache`: the sweep then ends with an answer in sentences.
+    /// The feature that the first arm lacks and the others have, such as `a cache`. If given, the sweep ends with an answer in sentences.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
 }
