@@ -41,7 +41,7 @@ impl Plan {
                 name => kinds.add(kind(name)?),
             }
         }
-        // An empty list asks for no faults, like `none`.
+        // An empty list asks for no faults, as a resolved plan does.
         if kinds.listed.is_empty() && !words.is_empty() {
             let why = kinds.describe_left_out().unwrap_or_else(|| format!("{} can have none of them", self.system.name()));
             return Err(format!("no fault fits: {why}"));
