@@ -71,7 +71,7 @@ pub(crate) fn run(words: &[String], folder: &Path, within: Duration) -> Result<C
         }
     };
     let text = |bytes: Receiver<Vec<u8>>| String::from_utf8_lossy(&bytes.recv_timeout(DRAIN_TIMEOUT).unwrap_or_default()).into_owned();
-    Ok(Ran { status, output: text(output), errors: text(errors) })
+    Ok(CommandOutput { status, output: text(output), errors: text(errors) })
 }
 
 /// Reads a pipe in the background: the first part of it is sent, and the rest is dropped, so that the writer never blocks.
