@@ -5,9 +5,9 @@
 //! 1. A connection is accepted and held: none of its bytes are read or forwarded.
 //! 2. Its dialler's socket is looked up by the exact pair of addresses, which gives the socket's inode (`sockets`).
 //! 3. The process that has the inode open is attributed to a node, or to the clients, which are the harness
-//!   and its drivers (`owners`).
+//!    and its drivers (`owners`).
 //! 4. The socket is looked up again. The connection is forwarded only if the socket is still the same, with one
-//!   link per direction.
+//!    link per direction.
 //!
 //! A port listens only while its node does. Dialling a node that is down is refused, so the dialler tries again as it
 //! would without a relay. If the connection were accepted and then reset, the dialler could take that for the end of a
