@@ -109,7 +109,7 @@ fn one_unknown_outcome_among_many_ok_ones_is_seen() {
 
 /// There are white stripes in the colour for unknown outcomes, but only where a fate was reported.
 #[test]
-fn what_unknown_outcomes_turned_out_to_be_is_hatched() {
+fn fates_of_unknown_ops_are_hatched() {
     let mut history = sample::history(Sample::default());
     let plain = draw(&history)[3].clone();
     let unknown: Vec<u32> = (0u32..).zip(&history.ops).filter(|(_, o)| o.outcome == Outcome::Unknown).map(|(at, _)| at).collect();

@@ -181,7 +181,7 @@ fn arms_without_an_effect_are_rarely_declared_different() {
 
 /// Shows that the simulation can fail: without Holm's adjustment, the same trials exceed the bound.
 #[test]
-fn without_looking_at_the_figures_together_there_would_be_too_many() {
+fn without_holm_false_claims_exceed_the_bound() {
     let world = WORLD;
     for (name, world) in [("false claims, unadjusted", world), ("the same, seven figures", World { figures: Family::Seven, ..world })] {
         let rate = rate(name, world, |estimates| estimates.iter().flatten().any(|e| e.p <= ALPHA));
@@ -259,7 +259,7 @@ fn the_effects_of_a_lease_are_found_among_seven_figures() {
 
 /// An arm that differs by exactly the margin is rarely declared the same, while equal arms with little noise often are.
 #[test]
-fn sameness_is_claimed_of_what_is_the_same() {
+fn equal_arms_are_declared_the_same() {
     let same = |e: &[Option<Estimate>]| {
         let decided = decide(e, Ending::AsPlanned);
         decided[..2].iter().any(|d| d.decision == Decision::PracticallyTheSame)

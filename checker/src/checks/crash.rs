@@ -19,6 +19,8 @@ use std::fmt::Write;
 
 /// Name of this kind of violation.
 pub const KIND: &str = "crash";
+/// Event of a node that ran before the run: the harness is connected to it, and does not see its process.
+pub const ATTACHED: &str = "attached";
 /// Name of the node event for a process that ended.
 pub const EXIT: &str = "exit";
 /// Name of the node event for a node that was started but did not become ready.
@@ -96,6 +98,9 @@ pub fn check(history: &History) -> CheckResult {
     let words = match (crashed.first(), away.first()) {
         (Some(crash), _) => summary(crash),
         (None, Some(away)) => away.clone(),
+        (None, None) if history.node_events.iter().any(|event| &*event.what == ATTACHED) => {
+            "not seen: heckle did not start these nodes, so it does not notice that one ends".to_owned()
+        }
         (None, None) => "no node crashed, none ended without a fault".to_owned(),
     };
     result(KIND, verdict, words, [("crashes", json!(crashed.len())), ("ended_from_outside", json!(away.len()))])

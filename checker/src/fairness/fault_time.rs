@@ -10,10 +10,10 @@ pub struct FaultTime(Vec<(Nanos, Nanos)>);
 impl FaultTime {
     /// Computes the active intervals of all faults of a history. Each fault counts until it heals.
     pub fn of(history: &History) -> Self {
-        Self::from_stretches(coverage::faults(history).iter().map(|f| (f.began, f.healed.unwrap_or(f.ended))).collect())
+        Self::from_intervals(coverage::faults(history).iter().map(|f| (f.began, f.healed.unwrap_or(f.ended))).collect())
     }
 
-    fn from_stretches(mut all: Vec<(Nanos, Nanos)>) -> Self {
+    fn from_intervals(mut all: Vec<(Nanos, Nanos)>) -> Self {
         all.sort_unstable();
         let mut merged: Vec<(Nanos, Nanos)> = vec![];
         for (from, to) in all {
@@ -49,7 +49,7 @@ mod tests {
     #[test]
     fn overlapping_faults_are_subtracted_once() {
         let n = Nanos;
-        let faults = FaultTime::from_stretches(vec![(n(50), n(60)), (n(10), n(20)), (n(15), n(30))]);
+        let faults = FaultTime::from_intervals(vec![(n(50), n(60)), (n(10), n(20)), (n(15), n(30))]);
         for (from, to, calm) in [(0, 100, 70), (12, 18, 0), (0, 10, 10), (25, 55, 20), (30, 50, 20), (60, 60, 0)] {
             assert_eq!(faults.calm(n(from), n(to)), n(calm), "{from}..{to}");
         }

@@ -23,9 +23,9 @@ const QUEUE_EVENTS: usize = 65_536;
 /// Maximum age of unflushed events, and so the most that is lost if the harness is killed with SIGKILL.
 const FLUSH_EVERY: Duration = Duration::from_millis(100);
 /// Time that a small batch waits for more events: waking the writing thread for each event costs more than writing it.
-const GATHER: Duration = Duration::from_millis(1);
+const BATCH_DELAY: Duration = Duration::from_millis(1);
 /// Number of events from which a batch is written without waiting for more.
-const WORTH_TAKING: usize = 1_024;
+const MIN_FULL_BATCH: usize = 1_024;
 
 /// Handle for recording events. Cheap to clone.
 #[derive(Clone)]
@@ -73,9 +73,9 @@ impl Queue {
             state = self.filled.wait_timeout(state, FLUSH_EVERY).unwrap_or_else(PoisonError::into_inner).0;
             state.waiting = false;
         }
-        if state.events.len() < WORTH_TAKING && !state.events.is_empty() && !state.closed {
+        if state.events.len() < MIN_FULL_BATCH && !state.events.is_empty() && !state.closed {
             drop(state);
-            std::thread::sleep(GATHER);
+            std::thread::sleep(BATCH_DELAY);
             state = self.lock();
         }
         std::mem::swap(&mut state.events, batch);
@@ -204,7 +204,7 @@ fn drain(
                 stop.ask(StopReason::Violation);
             }
             // A full queue takes longer to write than `FLUSH_EVERY`.
-            if i % WORTH_TAKING == WORTH_TAKING - 1 {
+            if i % MIN_FULL_BATCH == MIN_FULL_BATCH - 1 {
                 flush_when_due(&mut writer)?;
             }
         }

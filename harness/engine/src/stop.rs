@@ -154,7 +154,7 @@ pub fn interrupts() -> u32 {
 pub const EXIT_INTERRUPTED: i32 = 130;
 
 extern "C" fn on_signal(_: libc::c_int) {
-    // The second signal ends the process immediately, and the nodes are then killed by their parent-death signal.
+    // The second signal ends the process immediately. The nodes that it started are then killed by their parent-death signal.
     if INTERRUPTS.fetch_add(1, Ordering::SeqCst) >= 1 {
         // SAFETY: `_exit` may be called in a signal handler.
         unsafe { libc::_exit(EXIT_INTERRUPTED) };

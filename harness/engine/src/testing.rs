@@ -1,15 +1,15 @@
 //! Helpers for the engine's own tests.
 
 use crate::plan::settings::Settings;
-use crate::suite::matrix::Known;
+use crate::suite::matrix::ExpansionContext;
 use crate::systems::Systems;
 
 /// The systems that test plans can name. The tests use real systems; the rest of the engine does not refer to any.
 pub(crate) const SYSTEMS: Systems = Systems::new(&[&heckle_system_paxos::PaxosKind, &heckle_system_etcd::EtcdKind]);
 
 /// Returns the context for expanding matrices in tests: one planted bug, which `kill-all` exposes.
-pub(crate) fn of_matrix() -> Known<'static> {
-    Known { systems: SYSTEMS, complete: &complete }
+pub(crate) fn of_matrix() -> ExpansionContext<'static> {
+    ExpansionContext { systems: SYSTEMS, complete: &complete }
 }
 
 fn complete(mut settings: Settings) -> Result<Settings, String> {

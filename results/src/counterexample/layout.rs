@@ -22,7 +22,7 @@ const NOTE: f64 = 12.5;
 const SMALL: f64 = 11.5;
 const BAR: f64 = 13.0;
 /// Minimum width of a bar: an op of no duration must still be visible.
-const LEAST_BAR: f64 = 5.0;
+const MIN_BAR_WIDTH: f64 = 5.0;
 /// Space for the duration of a pause.
 const CUT: f64 = 62.0;
 /// Space to the right of the last moment, into which ops without a known end extend.
@@ -38,7 +38,7 @@ pub(super) fn how_to_read(argument: &Argument) -> String {
         (true, "A bar reaches from sending to answer."),
         (any_op(&|op| op.ended.is_none()), "A dashed bar has no known end."),
         (any_op(&|op| op.role == Role::Lost), "Along the dotted line, the key must hold that value or a newer one."),
-        (true, "Double strokes cut the time axis; the time left out is written above them."),
+        (is_cut(argument), "Double strokes cut the time axis; the time left out is written above them."),
         (!argument.faults.is_empty(), "Grey bands are faults."),
     ];
     sentences.iter().filter(|(drawn, _)| *drawn).map(|(_, sentence)| *sentence).collect::<Vec<_>>().join(" ")
@@ -71,6 +71,11 @@ pub(super) fn draw(argument: &Argument, frame: Frame) -> Drawing {
     let mut shapes = page.bands(top, rows, bottom);
     shapes.append(&mut page.shapes);
     Drawing { width: frame.width, height: page.y + MARGIN / 2.0, shapes }
+}
+
+/// Whether a pause is left out of the time axis, which does not depend on the width of the drawing.
+fn is_cut(argument: &Argument) -> bool {
+    !axis(argument, Frame { width: 800.0, title: false }).cuts.is_empty()
 }
 
 fn axis(argument: &Argument, frame: Frame) -> Axis {
@@ -160,7 +165,7 @@ impl Page<'_> {
 
     fn op(&mut self, op: &DrawnOp) {
         let from = self.axis.place(op.invoked);
-        let to = op.ended.map_or(self.axis.end() + OPEN, |t| self.axis.place(t)).max(from + LEAST_BAR);
+        let to = op.ended.map_or(self.axis.end() + OPEN, |t| self.axis.place(t)).max(from + MIN_BAR_WIDTH);
         let mut inner = vec![];
         let strong = op.role != Role::Part;
         for line in wrap(&op.words, WORDS, strong, self.room()) {

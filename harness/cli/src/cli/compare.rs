@@ -37,7 +37,7 @@ pub struct CompareArgs {
     pub out: OutArg,
     /// How much to print
     #[command(flatten)]
-    pub voice: OutputArgs,
+    pub output: OutputArgs,
     /// The arms and the seed
     #[command(flatten, next_help_heading = "Comparison")]
     pub arms: ArmArgs,

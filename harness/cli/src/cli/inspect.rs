@@ -41,7 +41,7 @@ pub struct CheckArgs {
     pub out: OutArg,
     /// How much to print
     #[command(flatten)]
-    pub voice: OutputArgs,
+    pub output: OutputArgs,
 }
 
 /// `heckle explain`.
@@ -78,7 +78,7 @@ pub struct ShowArgs {
     pub out: OutArg,
     /// How much to print
     #[command(flatten)]
-    pub voice: OutputArgs,
+    pub output: OutputArgs,
 }
 
 /// `heckle list`.
@@ -108,7 +108,7 @@ pub struct ListArgs {
     pub out: OutArg,
     /// How much to print
     #[command(flatten)]
-    pub voice: OutputArgs,
+    pub output: OutputArgs,
 }
 
 /// `heckle diff`.
@@ -124,7 +124,7 @@ pub struct DiffArgs {
     pub out: OutArg,
     /// How much to print
     #[command(flatten)]
-    pub voice: OutputArgs,
+    pub output: OutputArgs,
 }
 
 /// `heckle trend`.
@@ -137,7 +137,7 @@ pub struct TrendArgs {
     pub out: OutArg,
     /// How much to print
     #[command(flatten)]
-    pub voice: OutputArgs,
+    pub output: OutputArgs,
 }
 
 /// `heckle report`.

@@ -16,7 +16,7 @@ pub struct DoctorArgs {
     pub points: bool,
     /// How much to print
     #[command(flatten)]
-    pub voice: OutputArgs,
+    pub output: OutputArgs,
 }
 
 /// `heckle bench`.
@@ -150,7 +150,7 @@ pub struct CapacityArgs {
 pub struct MutantsArgs {
     /// How much to print
     #[command(flatten)]
-    pub voice: OutputArgs,
+    pub output: OutputArgs,
 }
 
 /// `heckle gc`.
@@ -176,7 +176,7 @@ pub struct GcArgs {
     pub out: OutArg,
     /// How much to print
     #[command(flatten)]
-    pub voice: OutputArgs,
+    pub output: OutputArgs,
 }
 
 /// `heckle clean`.

@@ -48,7 +48,7 @@ pub struct RunArgs {
     pub out: OutArg,
     /// How much to print
     #[command(flatten)]
-    pub voice: OutputArgs,
+    pub output: OutputArgs,
 }
 
 /// Which checker judges the history.
@@ -81,7 +81,7 @@ pub struct RerunArgs {
     pub out: OutArg,
     /// How much to print
     #[command(flatten)]
-    pub voice: OutputArgs,
+    pub output: OutputArgs,
 }
 
 /// `heckle demo`.
@@ -126,5 +126,5 @@ pub struct SuiteArgs {
     pub out: OutArg,
     /// How much to print
     #[command(flatten)]
-    pub voice: OutputArgs,
+    pub output: OutputArgs,
 }

@@ -41,7 +41,7 @@ pub struct SweepArgs {
     pub out: OutArg,
     /// How much to print
     #[command(flatten)]
-    pub voice: OutputArgs,
+    pub output: OutputArgs,
     /// The arms and the seed
     #[command(flatten, next_help_heading = "Sweep")]
     pub arms: ArmArgs,

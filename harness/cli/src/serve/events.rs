@@ -22,7 +22,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Interval between comments that keep an idle connection alive.
 const ALIVE_EVERY: Duration = Duration::from_secs(5);
 /// Maximum duration of a connection. The browser opens a new one by itself.
-const LONGEST: Duration = Duration::from_secs(3600);
+const MAX_CONNECTION_TIME: Duration = Duration::from_secs(3600);
 /// Time limit for the peer to accept an event.
 const EVENT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -45,7 +45,7 @@ pub(super) fn send(stream: &TcpStream, request: &Request, site: &Site) -> io::Re
     let (mut sent, mut alive) = (Sent::Nothing, Instant::now());
     // Time, in milliseconds, that the browser waits before it reconnects.
     write_now(stream, "retry: 2000\n\n")?;
-    while began.elapsed() < LONGEST && !site.over.load(Ordering::SeqCst) {
+    while began.elapsed() < MAX_CONNECTION_TIME && !site.over.load(Ordering::SeqCst) {
         let (now, event) = look(site, asked, &sent);
         if now != sent {
             write_now(stream, &event)?;

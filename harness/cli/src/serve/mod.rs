@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 /// Maximum number of concurrent connections. Further ones are refused with status 503.
 const MAX_CONNECTIONS: usize = 64;
 /// Time for which the list of all runs is cached.
-const LIST_FOR: Duration = Duration::from_secs(1);
+const CATALOGUE_TTL: Duration = Duration::from_secs(1);
 /// Interval between checks for the end of the server.
 const CHECK_EVERY: Duration = Duration::from_millis(100);
 
@@ -58,7 +58,7 @@ impl Site {
     fn catalogue(&self) -> io::Result<Arc<Catalogue>> {
         // Concurrent requests wait for the one that is reading the folder instead of reading it again.
         let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, known)) = list.as_ref().filter(|(at, _)| at.elapsed() < LIST_FOR) {
+        if let Some((_, known)) = list.as_ref().filter(|(at, _)| at.elapsed() < CATALOGUE_TTL) {
             return Ok(known.clone());
         }
         let read = Arc::new(Catalogue::read(&self.options.out)?);

@@ -31,7 +31,7 @@ pub(super) fn main(args: &CheckArgs) -> ExitCode {
         Ok(checked) => checked,
         Err(e) => return super::usage("check", &e),
     };
-    if args.voice.json {
+    if args.output.json {
         outln!("{}", json(&checked, &path));
     } else {
         print_report(&checked, &path);

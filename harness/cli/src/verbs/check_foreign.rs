@@ -18,7 +18,7 @@ use std::time::Instant;
 pub(super) fn main(args: &CheckArgs, format: &str, path: &Path) -> ExitCode {
     match check(args, format, path) {
         Ok((understood, judged)) => {
-            if args.voice.json {
+            if args.output.json {
                 outln!("{}", json(&understood, &judged, path));
             } else {
                 print_report(&understood, &judged, path);

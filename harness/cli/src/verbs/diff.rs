@@ -13,7 +13,7 @@ pub(super) fn main(args: &DiffArgs) -> ExitCode {
         Ok(diff) => diff,
         Err(e) => return super::usage("diff", &e),
     };
-    if args.voice.json {
+    if args.output.json {
         outln!("{}", serde_json::to_string_pretty(&diff).expect("plain data has a JSON form"));
     } else {
         out!("{}", diff.text(super::width(), super::colour()));

@@ -31,11 +31,11 @@ const LATE_SLEEP_US: f64 = 5_000.0;
 /// Runs the verb.
 pub(super) fn main(args: &DoctorArgs) -> ExitCode {
     if args.points {
-        list_points(args.voice.json);
+        list_points(args.output.json);
         return ExitCode::SUCCESS;
     }
     let findings = collect_findings(args);
-    if args.voice.json {
+    if args.output.json {
         outln!("{}", serde_json::to_string_pretty(&findings).expect("plain data has a JSON form"));
     } else {
         for f in &findings {

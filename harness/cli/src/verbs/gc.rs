@@ -27,12 +27,12 @@ pub(super) fn main(args: &GcArgs) -> ExitCode {
     let runs: Vec<StoredRun> = runs.into_iter().map(|run| StoredRun { bytes: gc::size(&out.join(&run.path)), run }).collect();
     let chosen = gc::choose(&runs, limits);
     let (room, all): (u64, u64) = (chosen.iter().map(|h| h.bytes).sum(), runs.iter().map(|h| h.bytes).sum());
-    if args.voice.json {
+    if args.output.json {
         let list: Vec<_> =
             chosen.iter().map(|h| serde_json::json!({"run_id": h.run.run_id, "path": h.run.path, "bytes": h.bytes})).collect();
         let report = serde_json::json!({"deleted": args.delete, "bytes": room, "of_bytes": all, "runs": list});
         outln!("{}", serde_json::to_string_pretty(&report).expect("plain data has a JSON form"));
-    } else if !args.voice.quiet {
+    } else if !args.output.quiet {
         for held in &chosen {
             outln!("{:>12}  {:<12} {}", held.bytes, held.run.verdict.word(), printable(&held.run.path));
         }
@@ -44,7 +44,7 @@ pub(super) fn main(args: &GcArgs) -> ExitCode {
             }
         }
     }
-    if !args.voice.json {
+    if !args.output.json {
         let did = if args.delete { "freed" } else { "would be freed; add --delete to do it:" };
         outln!("{} of {} runs, {room} of {all} bytes {did} results, plans and summaries stay", chosen.len(), runs.len());
     }

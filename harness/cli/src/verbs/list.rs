@@ -30,7 +30,7 @@ pub(super) fn main(args: &ListArgs) -> ExitCode {
     match listed {
         Ok((words, hint)) => {
             out!("{words}");
-            if !args.voice.quiet {
+            if !args.output.quiet {
                 hint.iter().for_each(|line| errln!("{line}"));
             }
             ExitCode::from(exit::OK)
@@ -42,7 +42,7 @@ pub(super) fn main(args: &ListArgs) -> ExitCode {
 fn filter_of(args: &ListArgs) -> Result<Filter, String> {
     let now = UnixSeconds(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs()));
     let since = args.since.as_deref().map(|text| filter::since(text, now)).transpose().map_err(|e| format!("--since {e}"))?;
-    let kinds = match (args.comparisons, args.kind.is_empty(), args.voice.json) {
+    let kinds = match (args.comparisons, args.kind.is_empty(), args.output.json) {
         (true, _, _) => vec![Kind::Comparison],
         // Scripts expect runs.
         (false, true, true) => vec![Kind::Run],
@@ -54,7 +54,7 @@ fn filter_of(args: &ListArgs) -> Result<Filter, String> {
 
 fn listed(args: &ListArgs, all: &Catalogue, filter: &Filter) -> io::Result<String> {
     let of = |kind: Kind| all.shown(filter).filter(move |e| e.kind == kind).collect::<Vec<&Entry>>();
-    if args.voice.json && !args.comparisons {
+    if args.output.json && !args.comparisons {
         return Ok(pretty(&all.shown(filter).map(as_json).collect::<Vec<_>>()));
     }
     let shown = of(Kind::Comparison);
@@ -62,7 +62,7 @@ fn listed(args: &ListArgs, all: &Catalogue, filter: &Filter) -> io::Result<Strin
     let named = |f: CompareFolder| (f.path_below(out).display().to_string(), f.read());
     let is_shown = |(path, _): &(String, Result<Comparison, String>)| shown.iter().any(|e| e.path == *path);
     let comparisons: Vec<_> = CompareFolder::all(out)?.into_iter().map(named).filter(is_shown).collect();
-    if args.voice.json {
+    if args.output.json {
         return Ok(pretty(&comparisons.iter().map(comparison_json).collect::<Vec<_>>()));
     }
     let (width, colour) = (super::width(), super::colour());

@@ -130,8 +130,8 @@ fn broken(verb: &str, what: &str) -> ExitCode {
 }
 
 /// Prints the results of a run and returns its exit code.
-fn print_results(folder: &RunFolder, results: &Results, voice: &OutputArgs) -> ExitCode {
-    if voice.json {
+fn print_results(folder: &RunFolder, results: &Results, output: &OutputArgs) -> ExitCode {
+    if output.json {
         outln!("{}", results.to_json());
     } else {
         out!("{}", summary_of(folder, results));

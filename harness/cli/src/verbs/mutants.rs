@@ -5,14 +5,14 @@ use crate::plan::file::did_you_mean;
 use crate::plan::settings::Settings;
 use crate::plan::units::Span;
 use crate::plans::{self, WITHOUT_PLAN, without_plan};
-use crate::suite::matrix::Known;
+use crate::suite::matrix::ExpansionContext;
 use heckle_paxos::mutants::{self, MutantInfo};
 use std::process::ExitCode;
 
 /// `heckle mutants`: lists the planted bugs.
 pub fn main(args: &MutantsArgs) -> ExitCode {
     let class = |m: &MutantInfo| format!("{:?}", m.class).to_lowercase();
-    if args.voice.json {
+    if args.output.json {
         let all: Vec<serde_json::Value> = mutants::REGISTRY
             .iter()
             .map(|m| {
@@ -66,8 +66,8 @@ pub fn apply_to_exposing_plan(settings: Settings, announce: bool) -> Result<Sett
 }
 
 /// Returns the context for expanding the matrices of suites: all systems, and the plan that exposes each planted bug.
-pub fn matrix_context() -> Known<'static> {
-    Known { systems: crate::systems::all(), complete: &|settings| apply_to_exposing_plan(settings, false) }
+pub fn matrix_context() -> ExpansionContext<'static> {
+    ExpansionContext { systems: crate::systems::all(), complete: &|settings| apply_to_exposing_plan(settings, false) }
 }
 
 /// The shortest load under which an exposing plan is useful, for tests that need to be fast.

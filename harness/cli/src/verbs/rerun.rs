@@ -40,7 +40,7 @@ pub(super) fn main(args: &RerunArgs) -> ExitCode {
         }
     }
     let Some((folder, results)) = last else { return super::usage("rerun", "--times 0 asks for nothing") };
-    let printed = super::print_results(&folder, &results, &args.voice);
+    let printed = super::print_results(&folder, &results, &args.output);
     if args.times == 1 {
         return printed;
     }
@@ -72,6 +72,6 @@ fn build_job(args: &RerunArgs) -> Result<Job, String> {
     plan = plan.with_schedule(injections)?;
     let gates =
         plan.gates.iter().map(|g| g.parse().map_err(|e: heckle_results::gates::GateError| e.to_string())).collect::<Result<_, String>>()?;
-    let options = RunOptions { keep_going: false, progress: progress::ProgressStyle::fitting(args.voice.quiet) };
+    let options = RunOptions { keep_going: false, progress: progress::ProgressStyle::fitting(args.output.quiet) };
     Ok(Job { plan, gates, out: args.out.out.clone(), checker: engine(CheckerArg::Auto), options, build: build_info(), warning: None })
 }

@@ -23,7 +23,7 @@ pub(super) fn main(args: &RunArgs) -> ExitCode {
     };
     stop::catch_interrupts();
     match perform(&job) {
-        Ok((folder, results)) => super::print_results(&folder, &results, &args.voice),
+        Ok((folder, results)) => super::print_results(&folder, &results, &args.output),
         Err(e) => super::broken("run", &e),
     }
 }
@@ -35,14 +35,14 @@ fn build_job(args: &RunArgs) -> Result<Job, String> {
     if let Some(words) = &of_suite {
         errln!("{words}");
     }
-    let settings = super::mutants::apply_to_exposing_plan(file.overlaid(&flags), !args.voice.quiet)?;
+    let settings = super::mutants::apply_to_exposing_plan(file.overlaid(&flags), !args.output.quiet)?;
     let mut plan = Plan::resolve(&settings, crate::systems::all())?;
     if let Some(path) = &args.schedule {
         let text = input::text(path, input::SCHEDULE).map_err(|e| format!("cannot read the schedule {}: {e}", path.display()))?;
         let injections = schedule_file::parse(&text, plan.nodes).map_err(|e| format!("{}, {e}", path.display()))?;
         plan = plan.with_schedule(injections)?;
     }
-    if let Some(words) = plan.faults_left_out.as_ref().filter(|_| !args.voice.quiet) {
+    if let Some(words) = plan.faults_left_out.as_ref().filter(|_| !args.output.quiet) {
         errln!("{words}");
     }
     if plan.bin.is_none() {
@@ -51,7 +51,7 @@ fn build_job(args: &RunArgs) -> Result<Job, String> {
     }
     let gates = plan.gates.iter().chain(&args.gate).map(|g| g.parse().map_err(|e: heckle_results::gates::GateError| e.to_string()));
     let gates = gates.collect::<Result<Vec<Expression>, String>>()?;
-    let options = RunOptions { keep_going: args.keep_going, progress: progress::ProgressStyle::fitting(args.voice.quiet) };
+    let options = RunOptions { keep_going: args.keep_going, progress: progress::ProgressStyle::fitting(args.output.quiet) };
     Ok(Job { warning: of_suite, plan, gates, build: build_info(), out: args.out.out.clone(), checker: engine(args.checker), options })
 }
 

@@ -25,7 +25,7 @@ pub(super) fn show(args: &ShowArgs) -> ExitCode {
     }
     match CompareFolder::find(&args.out.out, &args.run).map_err(|e| e.to_string()).and_then(|f| f.map(|f| Ok((f.read()?, f))).transpose()) {
         Ok(None) => {}
-        Ok(Some((comparison, _))) if args.voice.json => {
+        Ok(Some((comparison, _))) if args.output.json => {
             outln!("{}", comparison.to_json().trim_end());
             return ExitCode::SUCCESS;
         }
@@ -46,7 +46,7 @@ pub(super) fn show(args: &ShowArgs) -> ExitCode {
     }
     let found = RunFolder::find(&args.out.out, &args.run).and_then(|folder| folder.read_results().map(|r| (folder, r)));
     match found {
-        Ok((_, results)) if args.voice.json => {
+        Ok((_, results)) if args.output.json => {
             outln!("{}", results.to_json());
             ExitCode::SUCCESS
         }
@@ -64,7 +64,7 @@ fn sweep_view(args: &ShowArgs) -> Result<Option<String>, String> {
     let sweep = folder.read()?;
     let shown = folder.root().display().to_string();
     let view = View { folder: &shown, width: super::width(), colour: super::colour() };
-    Ok(Some(if args.voice.json { sweep.to_json() } else { heckle_results::sweep::text::text(&sweep, view) }))
+    Ok(Some(if args.output.json { sweep.to_json() } else { heckle_results::sweep::text::text(&sweep, view) }))
 }
 
 /// Formats the views that need the history.

@@ -5,7 +5,7 @@ use crate::cli::SuiteArgs;
 use crate::plan::units::Span;
 use crate::plans;
 use crate::stop;
-use crate::suite::book::{self, Begin, Book};
+use crate::suite::book::{self, OpenOptions, SuiteState};
 use crate::suite::drive::{self, SuiteOptions};
 use crate::suite::matrix::{Matrix, Shard};
 use crate::suite::{confirm, matrix};
@@ -35,7 +35,7 @@ pub(super) fn main(args: &SuiteArgs) -> ExitCode {
     stop::catch_interrupts();
     match run_suite(args, &asked) {
         Ok((root, suite)) => {
-            if args.voice.json {
+            if args.output.json {
                 out!("{}", suite.to_json());
             } else {
                 out!("{}", summary::text(&suite, &root.display().to_string(), super::width(), super::colour()));
@@ -69,7 +69,7 @@ fn parse_request(args: &SuiteArgs) -> Result<SuiteRequest, String> {
 fn run_suite(args: &SuiteArgs, asked: &SuiteRequest) -> Result<(PathBuf, SuiteResults), String> {
     let out = args.out.out.as_path();
     let now = UnixSeconds(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs()));
-    let begin = Begin {
+    let begin = OpenOptions {
         out,
         matrix: &asked.matrix,
         profile: args.profile.as_deref(),
@@ -79,13 +79,13 @@ fn run_suite(args: &SuiteArgs, asked: &SuiteRequest) -> Result<(PathBuf, SuiteRe
         now,
         build: build_info(),
     };
-    let mut book = Book::open(&begin)?;
+    let mut book = SuiteState::open(&begin)?;
     book.suite.min_cells = args.min_cells;
     book.suite.budget_s = asked.budget.map(|b| b.0.as_secs_f64());
-    if !args.voice.quiet {
+    if !args.output.quiet {
         print_start(&book, &asked.matrix, asked.budget);
     }
-    let options = SuiteOptions { exe: &asked.exe, out, budget: asked.budget, show_progress: !args.voice.quiet };
+    let options = SuiteOptions { exe: &asked.exe, out, budget: asked.budget, show_progress: !args.output.quiet };
     let interrupted = drive::drive(&mut book, &asked.matrix, &options)?;
     book.suite.conclude(interrupted);
     let mut nights = suites_so_far(out, &asked.matrix.name, &book);
@@ -101,7 +101,7 @@ fn run_suite(args: &SuiteArgs, asked: &SuiteRequest) -> Result<(PathBuf, SuiteRe
     Ok((book.root, book.suite))
 }
 
-fn print_start(book: &Book, matrix: &matrix::Matrix, budget: Option<Span>) {
+fn print_start(book: &SuiteState, matrix: &matrix::Matrix, budget: Option<Span>) {
     let done = book.suite.cells.iter().map(|c| c.counted().count()).sum::<usize>();
     let taken_up = if book.suite.sittings > 1 { format!(", taken up again with {done} runs done") } else { String::new() };
     let within = budget.map(|b| format!(" within {b}")).unwrap_or_default();
@@ -117,7 +117,7 @@ fn print_start(book: &Book, matrix: &matrix::Matrix, budget: Option<Span>) {
 }
 
 /// Returns all suites of this name, shard and profile, oldest first, including the current one in its current state.
-fn suites_so_far(out: &Path, name: &str, book: &Book) -> Vec<SuiteResults> {
+fn suites_so_far(out: &Path, name: &str, book: &SuiteState) -> Vec<SuiteResults> {
     let alike = |s: &SuiteResults| (&s.shard, &s.profile) == (&book.suite.shard, &book.suite.profile);
     let mut all: Vec<SuiteResults> = book::suites(out, name).into_iter().map(|(_, s)| s).filter(alike).collect();
     all.retain(|s| s.suite_id != book.suite.suite_id);
@@ -126,7 +126,7 @@ fn suites_so_far(out: &Path, name: &str, book: &Book) -> Vec<SuiteResults> {
     all
 }
 
-fn write_reports(book: &Book, nights: &[SuiteResults]) -> std::io::Result<()> {
+fn write_reports(book: &SuiteState, nights: &[SuiteResults]) -> std::io::Result<()> {
     let replace = |file: &str, text: String| atomic::replace(&book.root.join(file), text.as_bytes());
     replace("junit.xml", junit::xml(&book.suite))?;
     replace("summary.md", summary::markdown(&book.suite))?;

@@ -33,7 +33,7 @@ pub(super) fn main(args: &TrendArgs) -> ExitCode {
     if let Err(e) = atomic::replace(&path, trend_html::page(&nights).as_bytes()) {
         return super::broken("trend", &e.to_string());
     }
-    if args.voice.json {
+    if args.output.json {
         let report = serde_json::json!({"suite": name, "nights": nights.len(), "trips": tripped, "page": path.display().to_string()});
         outln!("{}", serde_json::to_string_pretty(&report).expect("plain data has a JSON form"));
         return ExitCode::SUCCESS;

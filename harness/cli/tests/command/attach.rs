@@ -145,6 +145,7 @@ fn a_fault_by_a_command_is_unverified_and_its_run_is_never_valid() {
     assert!(faults.len() >= 2 && faults.iter().all(|f| f["effective"] == false && f["healed"] == true), "{results:#}");
     let reasons = results["reasons"].to_string();
     assert!(reasons.contains("(kill n") && reasons.contains("is unverified: a command of the plan carried it out"), "{reasons}");
+    assert!(results["checks"].to_string().contains("heckle did not start these nodes"), "{results:#}");
     let rule = |id: &str| results["coverage"]["rules"].as_array().and_then(|all| all.iter().find(|r| r["id"] == id).cloned());
     assert!(rule("fault_effective:kill").is_some_and(|rule| rule["passed"] == false && rule["got"] == 0), "{results:#}");
     let said = said(&expect_code(&cluster.folder, &["check", "latest"], 2));
@@ -158,7 +159,8 @@ fn a_fault_by_a_command_is_unverified_and_its_run_is_never_valid() {
     assert_eq!(nodes_alive(&cluster.folder), Vec::<u32>::new());
     // A plan cannot waive it.
     cluster.plan(COMMANDS, "[faults]\nkinds = [\"pause\"]\nquiet_tail = \"500ms\"\n[coverage]\n\"fault_effective:pause\" = 0\n");
-    cluster.run(2);
+    let (results, _) = cluster.run(2);
+    assert!(results["reasons"].to_string().contains("is unverified"), "{results:#}");
 }
 
 #[test]
@@ -186,6 +188,11 @@ fn a_command_that_fails_ends_the_run_and_the_heal_is_still_tried() {
     cluster.plan(attach, "[faults]\nkinds = [\"kill\"]\nevery = \"1s\"\nfor = \"500ms\"\nquiet_tail = \"100ms\"\n");
     let (_, said) = cluster.run(4);
     assert!(said.contains("could not be healed") && said.contains("the `restart` command: `false` ended with exit status: 1"), "{said}");
+    assert!(said.contains("may still be down or paused"), "{said}");
+    // The first error is that of `kill`, and the node that nothing brought back is still named.
+    cluster.plan("kill = \"false\"\nrestart = \"false\"\n", "[faults]\nkinds = [\"kill\"]\nevery = \"1s\"\nfor = \"500ms\"\n");
+    let (_, said) = cluster.run(4);
+    assert!(said.contains("the `kill` command") && said.contains("may still be down or paused"), "{said}");
     // A program that is missing from the start disturbs nothing.
     let attach = format!("kill = [\"{}\"]\nrestart = \"true\"\n", missing.display());
     cluster.plan(&attach, "");
@@ -246,6 +253,12 @@ fn every_mistake_in_a_plan_is_named_and_faults_that_need_more_are_refused() {
         assert!(parts.iter().all(|part| said.contains(part)), "{attach}{faults}: {said}");
         assert_eq!(said.trim().lines().count(), 1, "{said}");
     }
+    write_plan(&folder, &addresses, "", "");
+    let plan = std::fs::read_to_string(folder.path().join("plan.toml")).expect("there");
+    let plan = plan.replacen("[system.attach]", "leader = [\"cat\", \"{data}/leader\"]\n[system.attach]", 1);
+    std::fs::write(folder.path().join("plan.toml"), plan).expect("writable");
+    let says = said(&expect_code(&folder, &["run", "plan.toml"], 64));
+    assert!(says.contains("there is no {data}"), "{says}");
     for (addresses, part) in [
         (vec![], "nodes is empty"),
         (vec!["10.0.0.1"], "`10.0.0.1` is no address"),

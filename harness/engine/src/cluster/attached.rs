@@ -4,6 +4,7 @@
 
 use super::{Cluster, Evidence, NodeSlot, READY_TIMEOUT, Shared};
 use crate::stop::Stop;
+use heckle_checker::checks::crash::ATTACHED;
 use heckle_checker::coverage::{EFFECTIVE, UNVERIFIED};
 use heckle_faults::{Node, Signal};
 use heckle_system_api::attached::Attached;
@@ -13,8 +14,6 @@ use std::time::{Duration, Instant};
 const ATTACH_TIMEOUT: Duration = Duration::from_secs(3);
 /// Interval between two checks of a node.
 const CHECK_EVERY: Duration = Duration::from_millis(20);
-/// The event of a node that the harness attached to.
-const ATTACHED: &str = "attached";
 
 impl Cluster {
     /// Runs the command that stands for a signal, if the harness attached to the cluster. The node counts as down, even if the command
@@ -35,6 +34,18 @@ impl Cluster {
             slot.is_down = false;
             unverified()
         }))
+    }
+}
+
+impl Cluster {
+    /// One sentence for each node that a command took down and no command brought back.
+    pub fn left_down(&self) -> Vec<String> {
+        let slots = (1..=self.size()).map(|n| self.slot(Node(n)));
+        let down = slots.filter(|slot| slot.is_down && self.shared.system.attached().is_some());
+        let sentence = |slot: std::sync::MutexGuard<'_, NodeSlot>| {
+            format!("{} may still be down or paused, because its `restart` or `resume` did not succeed: undo it yourself", slot.spec.name)
+        };
+        down.map(sentence).collect()
     }
 }
 

@@ -54,14 +54,14 @@ impl Plan {
     /// # Errors
     /// Why it cannot, and which kinds can.
     pub(super) fn check_kind(&self, kind: &FaultKind) -> Result<(), String> {
-        let Some(why) = self.misfit(kind) else { return Ok(()) };
-        let fitting = faults_of(&*self.system).into_iter().filter(|kind| self.misfit(kind).is_none());
+        let Some(why) = self.unsupported_reason(kind) else { return Ok(()) };
+        let fitting = faults_of(&*self.system).into_iter().filter(|kind| self.unsupported_reason(kind).is_none());
         let fitting = fitting.map(|kind| kind.to_string()).collect::<Vec<_>>().join(", ");
         Err(format!("fault `{kind}` {why}; available: {fitting}"))
     }
 
     /// Returns why a kind does not fit the system and settings of this plan, as the predicate of a sentence.
-    fn misfit(&self, kind: &FaultKind) -> Option<String> {
+    fn unsupported_reason(&self, kind: &FaultKind) -> Option<String> {
         let needs = kind.needs();
         if let Some(lack) = missing_capability(&*self.system, kind).or_else(|| self.beyond_attached(kind)) {
             return Some(format!("cannot be injected into {}, {lack}", self.system.name()));
@@ -76,7 +76,7 @@ impl Plan {
     }
 
     /// Returns why no node can have the role that a kind targets.
-    fn vacancy(&self, kind: &FaultKind) -> Option<String> {
+    fn missing_role_reason(&self, kind: &FaultKind) -> Option<String> {
         let why = self.system.roles()?.vacant(kind.role()?)?;
         Some(format!("no target: {why}"))
     }
@@ -124,7 +124,7 @@ impl Kinds {
         let roles = roles_of(&*plan.system);
         let of_model = registry::all(roles).into_iter().filter(|kind| kind.kind().model == model);
         for kind in of_model.filter(|kind| missing_capability(&*plan.system, kind).is_none()) {
-            match plan.misfit(&kind).or_else(|| plan.vacancy(&kind)) {
+            match plan.unsupported_reason(&kind).or_else(|| plan.missing_role_reason(&kind)) {
                 None => self.add(kind),
                 Some(why) => match self.left_out.iter_mut().find(|(known, _)| *known == why) {
                     Some((_, kinds)) => kinds.push(kind),

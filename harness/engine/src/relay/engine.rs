@@ -258,7 +258,7 @@ impl Engine {
                 Err(e) => {
                     crate::limits::note(&e);
                     // Out of descriptors or memory: the listener stays readable, so stop watching it for a while.
-                    self.ctx.stats.turned_away += 1;
+                    self.ctx.stats.rejected += 1;
                     self.watch_port(index, Interest::NONE);
                     let due = self.ctx.now() + PORT_PAUSE_NS;
                     self.ctx.timers.insert((due, TimerOwner::Port(index)));
@@ -277,7 +277,7 @@ impl Engine {
         let full = self.connections.len() + self.unidentified.len() >= MAX_CONNECTIONS;
         let dialled = stream.local_addr();
         let (false, Ok(dialled)) = (full, dialled) else {
-            self.ctx.stats.turned_away += 1;
+            self.ctx.stats.rejected += 1;
             return reset_on_close(&stream);
         };
         bytes.identifier.submit(DiallerQuery { connection: self.next_id, to, dialler, dialled });
@@ -327,7 +327,7 @@ impl Engine {
             return;
         }
         if full || stream.set_nonblocking(true).and_then(|()| stream.set_nodelay(true)).is_err() {
-            self.ctx.stats.turned_away += 1;
+            self.ctx.stats.rejected += 1;
             return reset_on_close(&stream);
         }
         self.ctx.rules.count_blocked_connection(kind.forward());

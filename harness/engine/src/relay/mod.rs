@@ -123,7 +123,7 @@ pub struct Stats {
     /// Directions in which some bytes did not form a frame.
     pub unframed: u64,
     /// Connections reset because too many were open or the process was out of descriptors.
-    pub turned_away: u64,
+    pub rejected: u64,
     /// Connections whose dialler was identified by its socket.
     pub identified: u64,
     /// Connections whose dialler was gone before it was identified; dropped.

@@ -214,6 +214,7 @@ fn with_cluster(
     drop(nemesis);
     let mut cluster = Arc::into_inner(cluster).ok_or("the cluster is still in use")?;
     warnings.extend(relay.as_ref().and_then(|relay| dropped_diallers(relay.stats().gone_unidentified)));
+    warnings.extend(cluster.left_down());
     let forced = cluster.stop();
     if let Some(watch) = watch {
         watch.finish();

@@ -6,6 +6,7 @@ use crate::run::environment;
 use heckle_history::printable::printable;
 use heckle_history::prng::Seed;
 use heckle_results::atomic;
+use heckle_results::dated;
 use heckle_results::input;
 use heckle_results::results_json::{BuildInfo, Status};
 use heckle_results::run_folder::slug;
@@ -14,11 +15,8 @@ use heckle_results::utc::UnixSeconds;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Maximum number of folder names to try within one second.
-const MAX_NAME_TRIES: u16 = 64;
-
 /// An open suite.
-pub struct Book {
+pub struct SuiteState {
     /// The suite's folder.
     pub root: PathBuf,
     /// The results so far.
@@ -27,7 +25,7 @@ pub struct Book {
 
 /// Options for opening a suite.
 #[derive(Debug, Clone)]
-pub struct Begin<'a> {
+pub struct OpenOptions<'a> {
     /// The parent folder of all runs.
     pub out: &'a Path,
     /// The matrix.
@@ -46,13 +44,13 @@ pub struct Begin<'a> {
     pub build: BuildInfo,
 }
 
-impl Book {
+impl SuiteState {
     /// Resumes the newest unfinished suite of the same matrix, or creates a new one.
     ///
     /// # Errors
     /// If another process is working on the suite, or files cannot be written.
-    pub fn open(begin: &Begin<'_>) -> Result<Book, String> {
-        let unfinished = (!begin.fresh).then(|| Book::unfinished(begin)).flatten();
+    pub fn open(begin: &OpenOptions<'_>) -> Result<SuiteState, String> {
+        let unfinished = (!begin.fresh).then(|| SuiteState::unfinished(begin)).flatten();
         let mut book = match unfinished {
             Some(book) => {
                 let Owner { pid, start_time } = book.suite.owner;
@@ -65,7 +63,7 @@ impl Book {
                 }
                 book
             }
-            None => Book::create(begin)?,
+            None => SuiteState::create(begin)?,
         };
         let me = std::process::id();
         book.suite.owner = Owner { pid: me, start_time: proc_state(me).map_or(0, |(_, t)| t) };
@@ -75,58 +73,43 @@ impl Book {
         Ok(book)
     }
 
-    fn unfinished(begin: &Begin<'_>) -> Option<Book> {
+    fn unfinished(begin: &OpenOptions<'_>) -> Option<SuiteState> {
         let newest = suites(begin.out, &begin.matrix.name).into_iter().rev();
         let (profile, shard, hash) = (begin.profile.map(str::to_owned), begin.shard.map(|s| s.to_string()), begin.matrix.hash());
         let same = |s: &SuiteResults| (&s.profile, &s.shard, &s.plan_hash) == (&profile, &shard, &hash);
         let seed = |s: &SuiteResults| begin.seed.is_none_or(|asked| asked.to_string() == s.seed);
         let (root, suite) = newest.into_iter().find(|(_, suite)| same(suite) && seed(suite))?;
-        (suite.status != Status::Done).then_some(Book { root, suite })
+        (suite.status != Status::Done).then_some(SuiteState { root, suite })
     }
 
-    fn create(begin: &Begin<'_>) -> Result<Book, String> {
+    fn create(begin: &OpenOptions<'_>) -> Result<SuiteState, String> {
         let seed = begin.seed.unwrap_or_else(|| Seed(rand::random()));
         let parent = begin.out.join(slug(&begin.matrix.name));
         let failed = |e: std::io::Error| format!("cannot keep a suite in {}: {e}; name a writable folder with --out", parent.display());
-        fs::create_dir_all(&parent).map_err(failed)?;
-        let nonce: u16 = rand::random();
-        for attempt in 0..MAX_NAME_TRIES {
-            let suite_id = format!("{}-{:04x}", begin.now.compact(), nonce.wrapping_add(attempt));
-            let root = parent.join(&suite_id);
-            match fs::create_dir(&root) {
-                Ok(()) => {
-                    let cells = begin.matrix.cells.iter().map(|c| Cell {
-                        name: c.name.clone(),
-                        settings: c.labels.clone(),
-                        wanted: begin.matrix.repeat,
-                        ..Cell::default()
-                    });
-                    let canaries = begin.matrix.canaries.iter().map(|c| Canary {
-                        mutant: c.mutant.clone(),
-                        within_runs: c.within_runs,
-                        ..Canary::default()
-                    });
-                    let suite = SuiteResults {
-                        suite_id,
-                        name: begin.matrix.name.clone(),
-                        started_utc: begin.now.iso(),
-                        seed: seed.to_string(),
-                        profile: begin.profile.map(str::to_owned),
-                        shard: begin.shard.map(|s| s.to_string()),
-                        plan_hash: begin.matrix.hash(),
-                        build: begin.build.clone(),
-                        env: environment::gather(&root, begin.build.clone()).info(),
-                        cells: cells.collect(),
-                        canaries: canaries.collect(),
-                        ..SuiteResults::default()
-                    };
-                    return Ok(Book { root, suite });
-                }
-                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
-                Err(e) => return Err(failed(e)),
-            }
-        }
-        Err(format!("{MAX_NAME_TRIES} suites of this second are in {} already; start again in a second", parent.display()))
+        let (suite_id, root) = dated::create(&parent, begin.now, rand::random(), "suites").map_err(failed)?;
+        let cells = begin.matrix.cells.iter().map(|c| Cell {
+            name: c.name.clone(),
+            settings: c.labels.clone(),
+            wanted: begin.matrix.repeat,
+            ..Cell::default()
+        });
+        let canaries =
+            begin.matrix.canaries.iter().map(|c| Canary { mutant: c.mutant.clone(), within_runs: c.within_runs, ..Canary::default() });
+        let suite = SuiteResults {
+            suite_id,
+            name: begin.matrix.name.clone(),
+            started_utc: begin.now.iso(),
+            seed: seed.to_string(),
+            profile: begin.profile.map(str::to_owned),
+            shard: begin.shard.map(|s| s.to_string()),
+            plan_hash: begin.matrix.hash(),
+            build: begin.build.clone(),
+            env: environment::gather(&root, begin.build.clone()).info(),
+            cells: cells.collect(),
+            canaries: canaries.collect(),
+            ..SuiteResults::default()
+        };
+        Ok(SuiteState { root, suite })
     }
 
     /// Writes the results so far, atomically.
@@ -170,9 +153,9 @@ mod tests {
             .expect("makes sense")
     }
 
-    fn begin<'a>(out: &'a Path, matrix: &'a Matrix) -> Begin<'a> {
+    fn begin<'a>(out: &'a Path, matrix: &'a Matrix) -> OpenOptions<'a> {
         let build = BuildInfo::default();
-        Begin { out, matrix, profile: None, shard: None, seed: None, fresh: false, now: UnixSeconds(1_000), build }
+        OpenOptions { out, matrix, profile: None, shard: None, seed: None, fresh: false, now: UnixSeconds(1_000), build }
     }
 
     struct Folder(PathBuf);
@@ -187,19 +170,19 @@ mod tests {
         let out = Folder(std::env::temp_dir().join(format!("heckle-book-{}", std::process::id())));
         let matrix = matrix();
         let begin = begin(&out.0, &matrix);
-        let first = Book::open(&begin).expect("a new folder");
+        let first = SuiteState::open(&begin).expect("a new folder");
         assert_eq!((first.suite.sittings, first.suite.cells.len()), (1, 2));
 
-        let mut again = Book::open(&begin).expect("taken up");
+        let mut again = SuiteState::open(&begin).expect("taken up");
         assert_eq!((&again.root, again.suite.sittings, &again.suite.seed), (&first.root, 2, &first.suite.seed));
-        let other = Begin { shard: Some(Shard { index: 1, of: 2 }), ..begin.clone() };
-        assert_ne!(Book::open(&other).expect("another").root, first.root);
-        assert_ne!(Book::open(&Begin { fresh: true, ..begin.clone() }).expect("another").root, first.root);
+        let other = OpenOptions { shard: Some(Shard { index: 1, of: 2 }), ..begin.clone() };
+        assert_ne!(SuiteState::open(&other).expect("another").root, first.root);
+        assert_ne!(SuiteState::open(&OpenOptions { fresh: true, ..begin.clone() }).expect("another").root, first.root);
 
         again.suite.conclude(false);
         again.write().expect("writable");
         // The newest suite of the same matrix is resumed: the fresh one above, which is unfinished.
-        let after = Book::open(&begin).expect("taken up").root;
+        let after = SuiteState::open(&begin).expect("taken up").root;
         assert_ne!(after, first.root);
     }
 
@@ -208,15 +191,15 @@ mod tests {
         let out = Folder(std::env::temp_dir().join(format!("heckle-book-owned-{}", std::process::id())));
         let matrix = matrix();
         let begin = begin(&out.0, &matrix);
-        let mut book = Book::open(&begin).expect("a new folder");
+        let mut book = SuiteState::open(&begin).expect("a new folder");
         let parent = std::os::unix::process::parent_id();
         book.suite.owner = Owner { pid: parent, start_time: proc_state(parent).expect("alive").1 };
         book.write().expect("writable");
-        let error = Book::open(&begin).err().expect("refused");
+        let error = SuiteState::open(&begin).err().expect("refused");
         assert!(error.contains("works on") && error.contains("--fresh"), "{error}");
         // The same pid with another start time is another process: the owner is dead.
         book.suite.owner.start_time += 1;
         book.write().expect("writable");
-        assert_eq!(Book::open(&begin).expect("taken up").suite.sittings, 2);
+        assert_eq!(SuiteState::open(&begin).expect("taken up").suite.sittings, 2);
     }
 }

@@ -1,7 +1,7 @@
 //! Confirms an alarm from the trend: both binaries run the affected cell in pairs with the same seed, in random
 //! order, in the same night and on the same machine. Other influences on a figure over many nights thus affect both arms of a pair alike.
 
-use super::book::Book;
+use super::book::SuiteState;
 use super::child::{self, ChildRun};
 use super::matrix::Matrix;
 use super::run_name::run_name;
@@ -19,7 +19,7 @@ use std::path::Path;
 const MAX_CELLS: usize = 3;
 
 /// Confirms the alarms of `book` with pairs of `baseline` and `exe`. Alarms beyond the limit stay warnings.
-pub fn confirm(book: &mut Book, matrix: &Matrix, exe: &Path, baseline: &Path, out: &Path) {
+pub fn confirm(book: &mut SuiteState, matrix: &Matrix, exe: &Path, baseline: &Path, out: &Path) {
     let mut cells: Vec<String> = vec![];
     book.suite.trips.sort_by(|a, b| b.worse_by.total_cmp(&a.worse_by));
     for trip in &book.suite.trips {
@@ -47,7 +47,7 @@ fn metric(name: &str) -> Option<Metric> {
 }
 
 /// Returns the figures of each pair: four for this binary, then four for the older one.
-fn pairs(book: &Book, matrix: &Matrix, cell: &str, [exe, baseline]: [&Path; 2], out: &Path) -> Vec<[Option<f64>; 8]> {
+fn pairs(book: &SuiteState, matrix: &Matrix, cell: &str, [exe, baseline]: [&Path; 2], out: &Path) -> Vec<[Option<f64>; 8]> {
     let Some(plan) = matrix.cells.iter().find(|c| c.name == cell) else { return vec![] };
     let seed: Seed = book.suite.seed.parse().unwrap_or(Seed(0));
     let mut order = seed.stream(&format!("confirm/{cell}"));
@@ -84,12 +84,12 @@ fn pairs(book: &Book, matrix: &Matrix, cell: &str, [exe, baseline]: [&Path; 2], 
 
 fn compare(pairs: &[[Option<f64>; 8]], metric: Metric) -> Option<(Confirmation, f64)> {
     let at = Metric::ALL.iter().position(|m| *m == metric)?;
-    let turned = metric == Metric::AchievedPerS;
+    let higher_is_better = metric == Metric::AchievedPerS;
     let whole = pairs.iter().filter_map(|p| p[at].zip(p[4 + at]));
     let pairs: Vec<Pair> = whole
         .map(|(now, then)| {
             // A ratio above one must mean worse for every figure: for a rate, the arms change places.
-            let (worse, better) = if turned { (then, now) } else { (now, then) };
+            let (worse, better) = if higher_is_better { (then, now) } else { (now, then) };
             Pair { reference: Reading::Exact(better), arm: Reading::Exact(worse) }
         })
         .collect();

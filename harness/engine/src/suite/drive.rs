@@ -1,7 +1,7 @@
 //! Executes all runs of a suite, one after another, within the budget: first the planted bugs, since a night without
 //! them proves nothing, then every cell once, then the repetitions.
 
-use super::book::Book;
+use super::book::SuiteState;
 use super::child::{self, ChildRun};
 use super::matrix::{CanaryPlan, CellPlan, Matrix};
 use super::order::{self, LastRun};
@@ -41,7 +41,7 @@ pub struct SuiteOptions<'a> {
 ///
 /// # Errors
 /// If the suite's folder cannot be written.
-pub fn drive(book: &mut Book, matrix: &Matrix, options: &SuiteOptions<'_>) -> Result<bool, String> {
+pub fn drive(book: &mut SuiteState, matrix: &Matrix, options: &SuiteOptions<'_>) -> Result<bool, String> {
     let runs = index::read(options.out).map_err(|e| format!("cannot read the index of runs: {e}"))?;
     let mut driver = Driver { options, runs, began: Instant::now(), done: 0, wanted: runs_in_total(book, matrix) };
     for (at, plan) in matrix.canaries.iter().enumerate() {
@@ -61,7 +61,7 @@ pub fn drive(book: &mut Book, matrix: &Matrix, options: &SuiteOptions<'_>) -> Re
     Ok(false)
 }
 
-fn runs_in_total(book: &Book, matrix: &Matrix) -> usize {
+fn runs_in_total(book: &SuiteState, matrix: &Matrix) -> usize {
     let cells: usize = book.suite.cells.iter().map(|c| (c.wanted as usize).saturating_sub(c.counted().count())).sum();
     cells + matrix.canaries.len() - book.suite.canaries.iter().filter(|c| c.complete()).count()
 }
@@ -89,7 +89,7 @@ enum RunAttempt {
 
 impl Driver<'_> {
     /// Runs a planted bug until it is caught. Returns `false` if interrupted.
-    fn canary(&mut self, book: &mut Book, at: usize, plan: &CanaryPlan) -> Result<bool, String> {
+    fn canary(&mut self, book: &mut SuiteState, at: usize, plan: &CanaryPlan) -> Result<bool, String> {
         let name = format!("{CANARY_PREFIX}{}", plan.mutant);
         while !book.suite.canaries[at].complete() {
             let repeat = book.suite.canaries[at].runs.iter().filter(|r| r.counted).count() as u32 + 1;
@@ -107,7 +107,7 @@ impl Driver<'_> {
         Ok(true)
     }
 
-    fn cell(&mut self, book: &mut Book, at: usize, plan: &CellPlan, suite: &str, repeat: u32) -> Result<bool, String> {
+    fn cell(&mut self, book: &mut SuiteState, at: usize, plan: &CellPlan, suite: &str, repeat: u32) -> Result<bool, String> {
         if book.suite.cells[at].counted().any(|r| r.repeat == repeat) {
             return Ok(true);
         }
@@ -127,7 +127,7 @@ impl Driver<'_> {
     }
 
     /// Executes one run, and retries it if it broke. An interrupted run does not count and is repeated in the next session.
-    fn run(&mut self, book: &mut Book, name: &str, settings: &Settings, repeat: u32, estimate: Duration) -> RunAttempt {
+    fn run(&mut self, book: &mut SuiteState, name: &str, settings: &Settings, repeat: u32, estimate: Duration) -> RunAttempt {
         if stop::interrupts() > 0 {
             return RunAttempt::Interrupted;
         }

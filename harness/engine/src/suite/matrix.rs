@@ -28,7 +28,7 @@ pub struct Matrix {
 }
 
 /// Context for expanding a matrix.
-pub struct Known<'a> {
+pub struct ExpansionContext<'a> {
     /// The systems that a cell can name.
     pub systems: Systems,
     /// Completes the settings of a cell: a planted bug adds the plan that exposes it.
@@ -96,7 +96,7 @@ impl Matrix {
     ///
     /// # Errors
     /// Describes what is wrong, and in which cell.
-    pub fn of(plan: &Settings, known: &Known<'_>, profile: Option<&str>, shard: Option<Shard>) -> Result<Matrix, String> {
+    pub fn of(plan: &Settings, known: &ExpansionContext<'_>, profile: Option<&str>, shard: Option<Shard>) -> Result<Matrix, String> {
         let suite = with_profile(plan.suite.clone().unwrap_or_default(), profile)?;
         let base = Settings { suite: None, canary: vec![], ..plan.clone() };
         let repeat = suite.repeat.unwrap_or(1);
@@ -155,7 +155,7 @@ fn with_profile(mut suite: SuiteSettings, profile: Option<&str>) -> Result<Suite
     Ok(suite)
 }
 
-fn expand(base: &Settings, suite: &SuiteSettings, known: &Known<'_>) -> Result<Vec<CellPlan>, String> {
+fn expand(base: &Settings, suite: &SuiteSettings, known: &ExpansionContext<'_>) -> Result<Vec<CellPlan>, String> {
     let mut points: Vec<Vec<(&str, &Value)>> = vec![vec![]];
     for (key, values) in &suite.axes {
         if values.is_empty() {
@@ -182,7 +182,7 @@ fn expand(base: &Settings, suite: &SuiteSettings, known: &Known<'_>) -> Result<V
     kept.into_iter().map(|point| build_cell(base, &point, known)).collect()
 }
 
-fn build_cell(base: &Settings, point: &[(&str, &Value)], known: &Known<'_>) -> Result<CellPlan, String> {
+fn build_cell(base: &Settings, point: &[(&str, &Value)], known: &ExpansionContext<'_>) -> Result<CellPlan, String> {
     let labels: BTreeMap<String, String> = point.iter().map(|(k, v)| ((*k).to_owned(), format_value(v))).collect();
     let name =
         if point.is_empty() { "base".to_owned() } else { labels.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(",") };
@@ -197,7 +197,7 @@ fn build_cell(base: &Settings, point: &[(&str, &Value)], known: &Known<'_>) -> R
 
 fn build_canary(
     base: &Settings,
-    known: &Known<'_>,
+    known: &ExpansionContext<'_>,
     mutant: &str,
     within_runs: u32,
     set: &BTreeMap<String, Value>,

@@ -1,5 +1,5 @@
 //! Executes the remaining runs of a sweep. They follow from the runs made so far, so a resumed sweep continues where it stopped.
-//! This module touches no processes or files: [`Hooks`] does.
+//! This module touches no processes or files: [`SweepEnvironment`] does.
 
 use super::axis::rate_value;
 use super::order::{Cell, grid, shuffled};
@@ -24,7 +24,7 @@ pub enum Made {
 }
 
 /// The interface of a sweep to the outside world.
-pub trait Hooks {
+pub trait SweepEnvironment {
     /// Makes one run.
     ///
     /// # Errors
@@ -46,7 +46,7 @@ pub trait Hooks {
 
 /// Executes all remaining runs until the sweep is complete, a stop is requested, or `budget`, the time limit of this session, is used
 /// up. Returns the sweep with its runs, and how it ended.
-pub fn drive(sweep: Sweep, seed: Seed, budget: Option<Duration>, hooks: &mut dyn Hooks) -> (Sweep, Ending) {
+pub fn drive(sweep: Sweep, seed: Seed, budget: Option<Duration>, hooks: &mut dyn SweepEnvironment) -> (Sweep, Ending) {
     let mut driver = Driver { before_s: sweep.head.wall_s, sweep, seed, budget, hooks };
     let ending = driver.all().unwrap_or_else(Ending::Failed);
     driver.sweep.head.wall_s = driver.wall_s();
@@ -59,7 +59,7 @@ struct Driver<'a> {
     sweep: Sweep,
     seed: Seed,
     budget: Option<Duration>,
-    hooks: &'a mut dyn Hooks,
+    hooks: &'a mut dyn SweepEnvironment,
 }
 
 impl Driver<'_> {

@@ -125,7 +125,12 @@ fn inconclusive_reason(results: &Results, load: LoadMode) -> Option<(String, Str
         ));
     }
     if let Some(fault) = results.faults.iter().find(|f| !f.effective) {
-        return Some((fault.lack_of_effect(), "give it more time with --fault-for, or leave it out of --faults".into()));
+        let mend = if fault.is_unverified() {
+            "leave it out of --faults"
+        } else {
+            "give it more time with --fault-for, or leave it out of --faults"
+        };
+        return Some((fault.lack_of_effect(), mend.into()));
     }
     if let Some(rule) = results.coverage.rules.iter().find(|r| !r.passed) {
         return Some((rule.unmet_reason(), more_load(load).into()));

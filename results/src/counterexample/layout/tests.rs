@@ -109,6 +109,7 @@ fn marks_are_explained_only_where_they_are_drawn() {
     let [usual, many, instant, ..] = &all()[..] else { unreachable!("there are more") };
     assert!(says(usual, "dotted") && says(usual, "Grey bands") && !says(usual, "dashed"));
     assert!(says(many, "dashed") && !says(many, "dotted") && !says(instant, "bands"));
+    assert!(says(usual, "Double strokes") && !says(instant, "Double strokes"));
 }
 
 #[test]
@@ -143,6 +144,6 @@ fn bars_keep_the_order_of_time() {
     for frame in FRAMES {
         let bars = bars(&draw(&all()[0], frame).shapes);
         assert!(bars.windows(2).all(|w| w[0].x + w[0].width < w[1].x && w[0].y < w[1].y), "{bars:?}");
-        assert!(bars.iter().all(|b| b.width >= LEAST_BAR && b.x + b.width <= frame.width - MARGIN + 0.1), "{bars:?}");
+        assert!(bars.iter().all(|b| b.width >= MIN_BAR_WIDTH && b.x + b.width <= frame.width - MARGIN + 0.1), "{bars:?}");
     }
 }

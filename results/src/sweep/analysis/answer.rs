@@ -98,14 +98,21 @@ fn from_where(sweep: &Sweep, common: &[&Point], shorter: &[&Point], hardest: &Po
     let Some(best) = shorter.first() else {
         return format!("So these runs show no reason for {}{beware}.", sweep.design.subject.as_deref().unwrap_or("a change"));
     };
-    let differs = |p: &&&Point| twin(sweep, p, &best.arm).is_some_and(|other| below(other, p));
-    let values: Vec<String> = common.iter().filter(differs).map(|p| p.value.text.clone()).collect();
-    let same = common.len() - values.len();
-    let list = values.join(", ");
-    let rest = match same {
-        0 => "at every value of this sweep".to_owned(),
-        _ => format!("at {} = {list}; elsewhere the ranges of the repeats overlap", sweep.design.axis),
+    let values = |holds: &dyn Fn(&Point, &Point) -> bool| -> Vec<&str> {
+        let holds = |p: &&&Point| twin(sweep, p, &best.arm).is_some_and(|other| holds(other, p));
+        common.iter().filter(holds).map(|p| p.value.text.as_str()).collect()
     };
+    let (shorter, longer) = (values(&|other, p| below(other, p)), values(&|other, p| below(p, other)));
+    if shorter.len() == common.len() {
+        return format!("The wait is shorter in every run at every value of this sweep{beware}.");
+    }
+    let mut rest = format!("at {} = {}", sweep.design.axis, shorter.join(", "));
+    if !longer.is_empty() {
+        rest += &format!(", and longer in every run at {}", longer.join(", "));
+    }
+    if shorter.len() + longer.len() < common.len() {
+        rest += "; elsewhere the ranges of the repeats overlap";
+    }
     format!("The wait is shorter in every run {rest}{beware}.")
 }
 
@@ -140,6 +147,23 @@ mod tests {
         let answer = answer(&sweep);
         assert!(answer[1].starts_with("No shorter wait is shown with fair queueing"), "{answer:#?}");
         assert!(answer[2].starts_with("So these runs show no reason for fair queueing"), "{answer:#?}");
+    }
+
+    #[test]
+    fn a_longer_wait_is_stated_as_well() {
+        let mut sweep = sample::contention(&["off", "priority"], 3);
+        for run in sweep.runs.iter_mut().filter(|r| r.arm == "priority" && r.value.text == "1") {
+            run.figures.insert(LONGEST_WAIT_MS.into(), 1e5);
+        }
+        sweep.points = points(&sweep);
+        let answer = answer(&sweep);
+        assert!(answer[2].contains(", and longer in every run at 1"), "{answer:#?}");
+        for run in sweep.runs.iter_mut().filter(|r| r.arm == "priority" && r.value.text != "1") {
+            run.figures.insert(LONGEST_WAIT_MS.into(), 1.0);
+        }
+        sweep.points = points(&sweep);
+        let answer = super::answer(&sweep);
+        assert!(answer[2].ends_with(", and longer in every run at 1."), "no range overlaps: {answer:#?}");
     }
 
     #[test]

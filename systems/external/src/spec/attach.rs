@@ -85,7 +85,7 @@ fn check_command(words: &Words, steps: &[&str]) -> Result<(), At> {
 }
 
 /// A node that the harness did not start has no data folder here. Filling in an empty path could do harm: `rm -r {data}/x`.
-fn check_no_data(text: &str, steps: &[&str]) -> Result<(), At> {
+pub(super) fn check_no_data(text: &str, steps: &[&str]) -> Result<(), At> {
     match Template::parse(text, &[CLIENT.to_owned()]) {
         Ok(template) if template.uses_data() => {
             Err(fault(steps, "there is no {data}: heckle does not know where a node that it did not start keeps its data"))

@@ -1,5 +1,6 @@
 //! Checks of `[system]` that need no cluster.
 
+use super::attach::check_no_data;
 use super::{At, Leader, ProcessText, Reads, Ready, Step, SystemText};
 use crate::template::{Mistake, Template, check_port};
 use std::collections::BTreeSet;
@@ -61,6 +62,9 @@ impl SystemText {
         let ports = self.check_ports()?;
         if let Leader::Command(words) = &self.leader {
             check_words(words, &["system", "leader"], &ports)?;
+            if self.attach.is_some() {
+                words.iter().try_for_each(|word| check_no_data(word, &["system", "leader"]))?;
+            }
         }
         for (i, process) in self.process.iter().enumerate() {
             self.check_process(process, &i.to_string(), &ports)?;

@@ -90,7 +90,7 @@ struct Shared {
 ///
 /// # Errors
 /// If the machine lacks the resources, or no operation was answered.
-pub(super) fn run(standing: &BenchCluster, load: &Load) -> Result<LoadResult, String> {
+pub(super) fn run(cluster: &BenchCluster, load: &Load) -> Result<LoadResult, String> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| format!("cannot start the client runtime: {e}"))?;
     let begin = Instant::now() + WARM_UP;
@@ -104,15 +104,15 @@ pub(super) fn run(standing: &BenchCluster, load: &Load) -> Result<LoadResult, St
         done: RefCell::new(done),
         begin,
         end: begin + load.lasts,
-        timeout: standing.plan.op_timeout.0,
+        timeout: cluster.plan.op_timeout.0,
         load,
     });
-    let leader = standing.leader()?;
+    let leader = cluster.leader()?;
     let first_process: u32 = rand::random::<u32>() >> 2;
     tokio::task::LocalSet::new().block_on(&runtime, async {
         let clients = (0..shared.load.clients).map(|client| {
-            let connection = standing.connect(leader, format!("bench-{client}"));
-            let rng = standing.plan.seed.stream(&format!("bench/{client}"));
+            let connection = cluster.connect(leader, format!("bench-{client}"));
+            let rng = cluster.plan.seed.stream(&format!("bench/{client}"));
             tokio::task::spawn_local(client_loop(shared.clone(), connection, ProcessId(first_process + client), rng))
         });
         for client in clients.collect::<Vec<_>>() {
@@ -121,12 +121,12 @@ pub(super) fn run(standing: &BenchCluster, load: &Load) -> Result<LoadResult, St
         Ok::<_, String>(())
     })?;
     drop(runtime);
-    standing.check_nodes()?;
+    cluster.check_nodes()?;
     let done = Rc::into_inner(shared).ok_or("a client is still running")?.done.into_inner();
     if done.answered() == 0 {
         return Err(format!(
             "{} answered nothing for {:?} ({} unanswered)",
-            standing.plan.system.name(),
+            cluster.plan.system.name(),
             done.measured_for,
             done.unanswered
         ));

@@ -122,13 +122,13 @@ fn read_arms(args: &CompareArgs) -> Result<(Settings, String, Vec<Named>), Strin
     let flags = args.settings.settings();
     let file = match (&args.plan, &args.preset) {
         (Some(plan), _) => plans::read(plan)?,
-        (None, Some(preset)) => fit_load(self::preset(preset)?.settings(), &flags, !args.voice.quiet),
+        (None, Some(preset)) => fit_load(self::preset(preset)?.settings(), &flags, !args.output.quiet),
         (None, None) => Settings::default(),
     };
     let from_flags = args.arms.arms.iter().map(|arm| parse_arm(arm)).collect::<Result<Vec<_>, String>>()?;
     let mut arms = if from_flags.is_empty() { file.arm.iter().map(arm_from_file).collect() } else { from_flags };
     let name = file.name.clone().unwrap_or_else(|| "compare".to_owned());
-    let mut base = apply_to_exposing_plan(file.overlaid(&flags), !args.voice.quiet)?;
+    let mut base = apply_to_exposing_plan(file.overlaid(&flags), !args.output.quiet)?;
     base.arm.clear();
     match (arms.len(), args.aa) {
         (0, false) => {

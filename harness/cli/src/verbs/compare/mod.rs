@@ -35,7 +35,7 @@ pub(super) fn main(args: &CompareArgs) -> ExitCode {
     stop::catch_interrupts();
     match compare(&experiment, args) {
         Ok((folder, comparison)) => {
-            if args.voice.json {
+            if args.output.json {
                 outln!("{}", comparison.to_json().trim_end());
             } else {
                 let shown = folder.root().display().to_string();
@@ -57,10 +57,10 @@ fn compare(experiment: &Experiment, args: &CompareArgs) -> Result<(CompareFolder
     (comparison.head.env, comparison.head.build_profile) = (env.info(), env.build_profile.clone());
     let write = |what: std::io::Result<()>| what.map_err(|e| format!("cannot write the comparison's folder: {e}"));
     write(folder.write_comparison(&comparison))?;
-    if !args.voice.quiet {
+    if !args.output.quiet {
         err!("{}", text::announcement(&comparison, &runner::planned_duration(experiment)));
     }
-    let completed = match runner::run_pairs(experiment, &mut comparison, folder.root(), args.voice.quiet) {
+    let completed = match runner::run_pairs(experiment, &mut comparison, folder.root(), args.output.quiet) {
         Ok(completed) => completed,
         Err(why) => {
             (comparison.head.status, comparison.head.exit_code, comparison.head.verdict) =

@@ -11,7 +11,7 @@ use crate::limits;
 use crate::run::environment;
 use crate::stop;
 use crate::sweep::design::{Spec, plan_text};
-use crate::sweep::drive::{Hooks, Made, drive};
+use crate::sweep::drive::{Made, SweepEnvironment, drive};
 use crate::sweep::order::Cell;
 use crate::sweep::runner::{self, Common};
 use heckle_results::experiment::ExperimentHead;
@@ -55,12 +55,12 @@ pub(super) fn main(args: &SweepArgs) -> ExitCode {
         }
     };
     stop::catch_interrupts();
-    if !args.voice.quiet {
+    if !args.output.quiet {
         err!("{}", text::announcement(&session.sweep));
     }
     match sweep(session, args) {
         Ok((folder, sweep)) => {
-            if args.voice.json {
+            if args.output.json {
                 outln!("{}", sweep.to_json().trim_end());
             } else {
                 let shown = super::relative_to_here(folder.root()).display().to_string();
@@ -118,7 +118,7 @@ fn sweep(session: Session, args: &SweepArgs) -> Result<(SweepFolder, Sweep), Str
     let Session { spec, folder, sweep, budget } = session;
     let (noise_limit, build) = (sweep.design.noise_limit, build_info());
     let mut hooks =
-        RealRuns { spec: &spec, folder: &folder, slo: &spec.slo, noise_limit, build, began: Instant::now(), quiet: args.voice.quiet };
+        RealRuns { spec: &spec, folder: &folder, slo: &spec.slo, noise_limit, build, began: Instant::now(), quiet: args.output.quiet };
     let (sweep, ending) = drive(sweep, spec.seed, budget, &mut hooks);
     let mut sweep = conclude(sweep, &ending);
     folder.write_all(&mut sweep).map_err(|e| format!("cannot write the sweep's folder: {e}"))?;
@@ -136,7 +136,7 @@ struct RealRuns<'a> {
     quiet: bool,
 }
 
-impl Hooks for RealRuns<'_> {
+impl SweepEnvironment for RealRuns<'_> {
     fn run(&mut self, cell: &Cell) -> Result<Made, String> {
         let plan = self.spec.plan(cell.arm, &cell.value, cell.repeat)?;
         let common = Common { folder: self.folder.root(), slo: self.slo, noise_limit: self.noise_limit, build: &self.build };

@@ -53,7 +53,7 @@ pub(super) fn request(args: &SweepArgs) -> Result<Request, String> {
     let name = file.name.clone().unwrap_or_else(|| "sweep".to_owned());
     let from_flags = args.arms.arms.iter().map(|arm| parse_arm(arm)).collect::<Result<Vec<_>, String>>()?;
     let stated = if from_flags.is_empty() { file.arm.iter().map(arm_from_file).collect() } else { from_flags };
-    let mut base = apply_to_exposing_plan(file.overlaid(&flags), !args.voice.quiet)?;
+    let mut base = apply_to_exposing_plan(file.overlaid(&flags), !args.output.quiet)?;
     (base.arm, base.sweep, base.suite, base.canary) = (vec![], None, None, vec![]);
     let arms = arms(&with_defaults(base), stated)?;
     let slo = if args.slo.is_empty() { &of_file.slo } else { &args.slo };

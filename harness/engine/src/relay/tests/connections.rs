@@ -75,7 +75,7 @@ fn a_reader_that_does_not_read_stops_only_its_own_writer() {
         rig.relay.remove_fault(1);
         let mut reader = n2;
         let mut got = 0;
-        reader.read(PATIENCE, |_, payload| {
+        reader.read(ARRIVAL_TIMEOUT, |_, payload| {
             got += payload.len() + HEADER_LEN;
             got + message.len() <= written
         });
@@ -94,7 +94,7 @@ fn a_cut_drops_what_comes_even_if_the_reader_is_stuck() {
         written += n;
     }
     rig.relay.apply(1, &[link("n1>n2")], LinkEffect::Cut);
-    n1.socket.set_write_timeout(Some(PATIENCE)).unwrap();
+    n1.socket.set_write_timeout(Some(ARRIVAL_TIMEOUT)).unwrap();
     // A frame that was begun must be completed, or the stream would lose its framing.
     n1.socket.write_all(&message[written % message.len()..]).unwrap();
     (0..500).for_each(|_| n1.socket.write_all(&message).unwrap());
@@ -106,7 +106,7 @@ fn nonsense_passes_as_it_is_and_is_counted() {
     let rig = Rig::new(&[clients(1)]);
     let mut browser = rig.dial(clients(1)).socket;
     let mut node = rig.accept(clients(1)).socket;
-    node.set_read_timeout(Some(PATIENCE)).unwrap();
+    node.set_read_timeout(Some(ARRIVAL_TIMEOUT)).unwrap();
     let mut heard = [0; 18];
     browser.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
     node.read_exact(&mut heard).unwrap();
@@ -126,7 +126,7 @@ fn nonsense_passes_as_it_is_and_is_counted() {
         assert!(node.read(&mut heard).is_err(), "a cut stops raw bytes too");
     });
     assert!(did.held_frames >= 1);
-    node.set_read_timeout(Some(PATIENCE)).unwrap();
+    node.set_read_timeout(Some(ARRIVAL_TIMEOUT)).unwrap();
     node.read_exact(&mut heard[..4]).unwrap();
     assert_eq!((&heard[..4], rig.relay.stats().unframed), (&b"held"[..], 1));
 }
@@ -194,8 +194,8 @@ fn the_death_of_either_end_reaches_the_other() {
         until("both are there", || n1.socket.peek(&mut [0]).is_ok() && n2.socket.peek(&mut [0]).is_ok());
         let (mut left, dies) = if far_dies { (n1, n2) } else { (n2, n1) };
         drop(dies);
-        left.read(PATIENCE, |_, _| false);
-        assert_ne!(left.read(PATIENCE, |_, _| true), Quiet::Open);
+        left.read(ARRIVAL_TIMEOUT, |_, _| false);
+        assert_ne!(left.read(ARRIVAL_TIMEOUT, |_, _| true), Quiet::Open);
         drop(left);
         until("nothing is left open", || rig.relay.flow(link("n1>n2")).connections == 0);
     }

@@ -164,7 +164,7 @@ fn losses_are_as_many_as_asked_and_all_counted() {
     let did = rig.during(&[LINK], LinkEffect::Loss { percent: 30.0 }, || {
         n1.say_numbers(0..SENT);
         until("all frames are decided", || {
-            let did = rig.so_far();
+            let did = rig.current_evidence();
             did.dropped_frames + did.passed_frames == SENT
         });
     });
@@ -200,7 +200,7 @@ fn copies_are_whole_frames_and_all_counted() {
     let (mut n1, mut n2) = rig.connect(nodes(1, 2));
     let did = rig.during(&[LINK], LinkEffect::Duplicate { percent: 40.0 }, || {
         n1.say_numbers(0..SENT);
-        until("all frames passed", || rig.so_far().passed_frames == SENT);
+        until("all frames passed", || rig.current_evidence().passed_frames == SENT);
         // Held copies leave within 20 ms.
         std::thread::sleep(SILENCE);
     });
@@ -222,7 +222,7 @@ fn reordering_loses_nothing_and_counts_what_was_overtaken() {
     let (mut n1, mut n2) = rig.connect(nodes(1, 2));
     let did = rig.during(&[LINK], LinkEffect::Reorder { percent: 20.0 }, || {
         n1.say_numbers(0..SENT);
-        until("all frames passed", || rig.so_far().passed_frames == SENT);
+        until("all frames passed", || rig.current_evidence().passed_frames == SENT);
     });
     n1.say_numbers([SENT]);
     let mut got = n2.hear_numbers(SENT);
@@ -261,7 +261,7 @@ fn a_corrupted_frame_is_refused_by_its_receiver_and_counted() {
     let (mut n1, mut n2) = rig.connect(nodes(1, 2));
     let did = rig.during(&[LINK], LinkEffect::Corrupt { percent: 100.0 }, || {
         n1.say_numbers(0..SENT);
-        until("all frames passed", || rig.so_far().passed_frames == SENT);
+        until("all frames passed", || rig.current_evidence().passed_frames == SENT);
     });
     assert_eq!((did.corrupted_frames, did.strikes[&link(LINK)]), (SENT, SENT));
     // One bit of each frame is flipped, in its header or its payload, so no frame is accepted.
@@ -377,14 +377,14 @@ fn every_effect_shows_when_it_did_something() {
             let _ = n1.socket.write_all(&frame(FrameKind::PeerMessage, b"1"));
             let _ = n1.socket.write_all(&frame(FrameKind::PeerMessage, b"2"));
             if effect == LinkEffect::Hang {
-                until("the connection is reset", || rig.so_far().resets == 1);
+                until("the connection is reset", || rig.current_evidence().resets == 1);
                 rig.dial(nodes(1, 2));
             }
             if matches!(effect, LinkEffect::Reorder { .. }) {
                 // Two frames that are both held back do not overtake each other. A handshake is never held back.
                 n1.say(FrameKind::PeerHello, b"");
             }
-            until("it strikes", || rig.so_far().shows_effect());
+            until("it strikes", || rig.current_evidence().shows_effect());
         });
         assert!(did.strikes[&link(LINK)] > 0, "{effect:?}");
     }

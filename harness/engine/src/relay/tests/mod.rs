@@ -16,7 +16,7 @@ use heckle_server::frame::{FrameKind, FrameReader, HEADER_LEN, encode_frame};
 use super::{Evidence, Relay, Route};
 
 /// Time within which expected data arrives, even on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(20);
+const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long to wait for data that must not arrive.
 const SILENCE: Duration = Duration::from_millis(60);
 
@@ -49,7 +49,7 @@ fn frame(kind: FrameKind, payload: &[u8]) -> BytesMut {
 fn until(what: &str, mut done: impl FnMut() -> bool) {
     let start = Instant::now();
     while !done() {
-        assert!(start.elapsed() < PATIENCE, "{what}: not within {PATIENCE:?}");
+        assert!(start.elapsed() < ARRIVAL_TIMEOUT, "{what}: not within {ARRIVAL_TIMEOUT:?}");
         std::thread::sleep(Duration::from_millis(1));
     }
 }
@@ -114,7 +114,7 @@ impl Peer {
     #[track_caller]
     fn hear(&mut self, kind: FrameKind, payload: &[u8]) {
         let mut heard = None;
-        let state = self.read(PATIENCE, |k, p| {
+        let state = self.read(ARRIVAL_TIMEOUT, |k, p| {
             heard = Some((k, p.to_vec()));
             false
         });
@@ -125,7 +125,7 @@ impl Peer {
     #[track_caller]
     fn hear_numbers(&mut self, last: u64) -> Vec<u64> {
         let mut numbers = vec![];
-        self.read(PATIENCE, |_, payload| {
+        self.read(ARRIVAL_TIMEOUT, |_, payload| {
             numbers.push(u64::from_le_bytes(payload.try_into().unwrap()));
             *numbers.last().unwrap() != last
         });
@@ -141,7 +141,7 @@ impl Peer {
 
     #[track_caller]
     fn hear_end(&mut self) -> Quiet {
-        let state = self.read(PATIENCE, |kind, _| panic!("{kind:?} came instead of the end"));
+        let state = self.read(ARRIVAL_TIMEOUT, |kind, _| panic!("{kind:?} came instead of the end"));
         assert_ne!(state, Quiet::Open, "the connection never ended");
         state
     }
@@ -225,7 +225,7 @@ impl Rig {
     }
 
     /// Returns the evidence so far of the fault applied by [`Rig::during`].
-    fn so_far(&self) -> Evidence {
+    fn current_evidence(&self) -> Evidence {
         self.relay.evidence(self.faults.get())
     }
 }

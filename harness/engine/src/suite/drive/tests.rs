@@ -1,4 +1,4 @@
-use super::super::book::Begin;
+use super::super::book::OpenOptions;
 use super::*;
 use crate::plan::file;
 use heckle_results::results_json::{BuildInfo, Results, RunVerdict};
@@ -83,9 +83,9 @@ fn matrix(more: &str) -> Matrix {
         .expect("makes sense")
 }
 
-fn night(folder: &Folder, exe: &Path, matrix: &Matrix, budget: Option<Span>) -> Book {
+fn night(folder: &Folder, exe: &Path, matrix: &Matrix, budget: Option<Span>) -> SuiteState {
     let out = folder.0.join("runs");
-    let begin = Begin {
+    let begin = OpenOptions {
         out: &out,
         matrix,
         profile: None,
@@ -95,7 +95,7 @@ fn night(folder: &Folder, exe: &Path, matrix: &Matrix, budget: Option<Span>) -> 
         now: UnixSeconds(1_000),
         build: BuildInfo::default(),
     };
-    let mut book = Book::open(&begin).expect("a new folder");
+    let mut book = SuiteState::open(&begin).expect("a new folder");
     let interrupted = drive(&mut book, matrix, &SuiteOptions { exe, out: &out, budget, show_progress: false }).expect("driven");
     book.suite.conclude(interrupted);
     book

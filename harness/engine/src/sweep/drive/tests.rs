@@ -31,7 +31,7 @@ impl World {
     }
 }
 
-impl Hooks for World {
+impl SweepEnvironment for World {
     fn run(&mut self, cell: &Cell) -> Result<Made, String> {
         let i = self.made.len();
         self.made.push(cell.clone());

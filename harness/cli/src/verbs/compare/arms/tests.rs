@@ -34,7 +34,7 @@ fn every_preset_makes_sense() {
 fn a_preset_with_another_workload_runs_at_the_rate_of_that_workload() {
     let rate = |workload: Option<&str>, rate: Option<Rate>| {
         let mut args = CompareArgs { preset: Some("lease".into()), ..args(&[]) };
-        args.voice.quiet = true;
+        args.output.quiet = true;
         (args.settings.load.workload, args.settings.load.rate) = (workload.map(str::to_owned), rate);
         experiment(&args).expect("makes sense").rate
     };

@@ -85,7 +85,7 @@ fn a_cut_between_nodes_leaves_clients_alone_and_the_reverse() {
 }
 
 #[test]
-fn who_dials_into_a_cut_connects_and_is_held() {
+fn dials_during_a_cut_are_held() {
     let rig = Rig::new("dial");
     rig.apply(&BOTH_WAYS, LinkEffect::Cut);
     let mut n1 = Program::start(rig.address, &rig.of("n1"), Between::Nothing);
@@ -221,7 +221,7 @@ fn a_reset_closes_what_is_open_and_what_comes_back() {
 
 /// A client can tell a node that is down from one that hangs up, and the relay must preserve this distinction.
 #[test]
-fn who_dials_a_target_that_is_down_is_refused_until_it_is_up() {
+fn dials_are_refused_while_the_target_is_down() {
     let mut rig = Rig::new("down");
     let claim = heckle_loopback::LoopbackClaim::new().expect("an address");
     let nothing = claim.address().expect("a port");
