@@ -131,7 +131,12 @@ fn fault(line: &Line, nodes: u16) -> Result<Fault, String> {
     };
     let target = match listed.role() {
         Some(role) => Target::Role(role.into()),
-        None if at_point.is_some() && line.targets == [SENDER] => Target::Sender,
+        None if at_point.is_some() && line.targets == [SENDER] => {
+            if !listed.can_hit_sender() {
+                return Err(format!("`{}` has no target `{SENDER}`: one node does not determine what it hits", line.kind));
+            }
+            Target::Sender
+        }
         None => kind.hits.read(kind.name, &line.targets, nodes)?,
     };
     let (offset_us, drift_ppm) = (line.offset_us.clone(), line.drift_ppm.clone());

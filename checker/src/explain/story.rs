@@ -139,7 +139,7 @@ fn describe_fault(fault: &Fault) -> String {
 /// Describes what a fault did: "n1 was killed".
 pub(super) fn strike(fault: &Fault) -> String {
     let targets = fault.targets.join(", ");
-    let kind = fault.kind.split(':').next().unwrap_or_default();
+    let kind = fault.kind.split([':', '@']).next().unwrap_or_default();
     let be = if fault.targets.len() == 1 { "was" } else { "were" };
     match kind {
         "kill-all" => format!("all nodes were killed ({targets})"),

@@ -10,7 +10,7 @@ use heckle_history::{Call, Fate, History, Nanos, Operation, Outcome, Seen};
 /// Describes a fault: "all nodes killed (n1, n2, n3)".
 pub(super) fn fault_words(fault: &Fault) -> String {
     let targets = fault.targets.join(", ");
-    match fault.kind.split(':').next().unwrap_or_default() {
+    match fault.kind.split([':', '@']).next().unwrap_or_default() {
         "kill-all" => format!("all nodes killed ({targets})"),
         "kill" => format!("{targets} killed"),
         "pause" => format!("{targets} paused"),

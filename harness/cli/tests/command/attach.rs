@@ -183,16 +183,16 @@ fn a_command_that_fails_ends_the_run_and_the_heal_is_still_tried() {
         assert!(cluster.deeds().contains("restart n"), "{kill}: {}", cluster.deeds());
         assert!(began.elapsed() < Duration::from_secs(60) && cluster.answering() == 3, "{kill}");
     }
+    // The first error is that of `kill`, and the node that nothing brought back is still named.
+    cluster.plan("kill = \"false\"\nrestart = \"false\"\n", "[faults]\nkinds = [\"kill\"]\nevery = \"1s\"\nfor = \"500ms\"\n");
+    let (_, said) = cluster.run(4);
+    assert!(said.contains("the `kill` command") && said.contains("may still be down or paused"), "{said}");
     // A node that does not come back.
     let attach = "kill = \"sh ctl.sh kill {id}\"\nrestart = \"false\"\n";
     cluster.plan(attach, "[faults]\nkinds = [\"kill\"]\nevery = \"1s\"\nfor = \"500ms\"\nquiet_tail = \"100ms\"\n");
     let (_, said) = cluster.run(4);
     assert!(said.contains("could not be healed") && said.contains("the `restart` command: `false` ended with exit status: 1"), "{said}");
     assert!(said.contains("may still be down or paused"), "{said}");
-    // The first error is that of `kill`, and the node that nothing brought back is still named.
-    cluster.plan("kill = \"false\"\nrestart = \"false\"\n", "[faults]\nkinds = [\"kill\"]\nevery = \"1s\"\nfor = \"500ms\"\n");
-    let (_, said) = cluster.run(4);
-    assert!(said.contains("the `kill` command") && said.contains("may still be down or paused"), "{said}");
     // A program that is missing from the start disturbs nothing.
     let attach = format!("kill = [\"{}\"]\nrestart = \"true\"\n", missing.display());
     cluster.plan(&attach, "");

@@ -9,6 +9,7 @@ use crate::clock::RunClock;
 use crate::cluster::Evidence;
 use crate::limits;
 use crate::stop::StopReason;
+use heckle_checker::coverage::EFFECTIVE;
 use heckle_faults::schedule::Injection;
 use heckle_faults::{AtPoint, Node, Target, all_nodes};
 use heckle_history::{Event, FaultEvent, FaultState, Nanos};
@@ -44,17 +45,23 @@ impl HeldNode {
         Nanos(self.at.0 + LONGEST_HOLD.as_nanos() as u64)
     }
 
-    /// Lets the node go on, now that the fault which began at `struck` is in place. Returns the evidence of the hold.
+    /// Lets the node go on, now that the fault which began at `struck` is in place. Returns the evidence of the hold. A fault that was
+    /// in place only after the hold had ended did not strike at the point, so it has no effect that counts.
     pub(super) fn let_go(self, struck: Nanos, clock: RunClock) -> Evidence {
+        let placed = clock.now();
+        let too_late = placed >= self.held_until();
         let HeldNode { node, at, what, before, armed } = self;
         drop(armed);
         let us = |until: Nanos| until.since(at).0 / 1_000;
-        let held_us = us(clock.now()).min(LONGEST_HOLD.as_micros() as u64);
         let mut evidence = before;
         evidence.insert("hits".into(), 1.into());
         evidence.insert("reached_by".into(), node.to_string().into());
         evidence.insert("struck_us".into(), us(struck).into());
-        evidence.insert("held_us".into(), held_us.into());
+        evidence.insert("placed_us".into(), us(placed).into());
+        if too_late {
+            evidence.insert(EFFECTIVE.into(), false.into());
+            evidence.insert("too_late".into(), format!("{node} was no longer held when the fault was in place").into());
+        }
         if !what.is_empty() {
             evidence.insert("reached_in".into(), what.into());
         }
@@ -200,7 +207,7 @@ impl Nemesis {
             Ok((taken, injection))
         });
         match prepared {
-            Ok((Some(taken), injection)) if self.clock.now() < held_until => {
+            Ok((Some(taken), injection)) if self.clock.now() < held_until && !self.stop.asked() => {
                 self.run_steps(id, &kind, &injection, taken, Some(held));
                 Attempt::Struck
             }
@@ -266,7 +273,8 @@ mod tests {
         let evidence = node.let_go(struck, clock);
         assert!(ended.load(Ordering::SeqCst), "it goes on");
         let figure = |name: &str| evidence[name].as_u64().expect("a number");
-        assert!(figure("hits") == 1 && figure("struck_us") >= 3_000 && figure("held_us") >= figure("struck_us") + 2_000, "{evidence:?}");
+        assert!(figure("hits") == 1 && figure("struck_us") >= 3_000 && figure("placed_us") >= figure("struck_us") + 2_000, "{evidence:?}");
+        assert!(!evidence.contains_key(EFFECTIVE), "{evidence:?}");
         assert_eq!((&evidence["reached_by"], &evidence["reached_in"]), (&"n2".into(), &"c1.7 on k1".into()));
         // The hold alone is no effect of the fault.
         let kill = registry::find("kill").expect("a kind").kind();
@@ -274,11 +282,17 @@ mod tests {
     }
 
     #[test]
-    fn a_hold_is_never_reported_as_longer_than_its_limit() {
+    fn a_fault_in_place_after_the_hold_has_no_effect_that_counts() {
         let clock = RunClock::start();
         let (node, _) = held(clock, Evidence::new());
+        let struck = clock.now();
         std::thread::sleep(LONGEST_HOLD + Duration::from_millis(5));
-        assert_eq!(node.let_go(clock.now(), clock)["held_us"], 100_000);
+        let evidence = node.let_go(struck, clock);
+        assert_eq!(
+            (&evidence[EFFECTIVE], &evidence["too_late"]),
+            (&false.into(), &"n2 was no longer held when the fault was in place".into())
+        );
+        assert!(evidence["placed_us"].as_u64().is_some_and(|us| us >= 105_000), "{evidence:?}");
     }
 
     #[test]

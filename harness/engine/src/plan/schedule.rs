@@ -90,6 +90,16 @@ impl Plan {
         }
         let (start, end) = self.window();
         let (at, lasts) = (Nanos(start.0 + after.0), listed.lasts.nanos());
+        if fault.amounts.at_point.is_some() && at.0 + lasts.0 + SHORTEST_WAIT.0 > end.0 {
+            return Err(format!(
+                "the fault `{}` leaves no time to wait for its point: after {} and for {} it must end {} before the load of {}",
+                listed.kind,
+                span(after),
+                listed.lasts,
+                span(SHORTEST_WAIT),
+                self.duration
+            ));
+        }
         if at.0 + lasts.0 > end.0 {
             return Err(format!(
                 "the fault `{}` at {} for {} ends after the load of {}",
@@ -102,6 +112,9 @@ impl Plan {
         Ok(Injection { at, lasts, fault })
     }
 }
+
+/// Minimum time in which a fault at a point may wait for it.
+const SHORTEST_WAIT: Nanos = Nanos::from_ms(100);
 
 fn span(time: Nanos) -> Span {
     Span(std::time::Duration::from_nanos(time.0))

@@ -99,7 +99,7 @@ fn rule_advice(id: &str, fault_advice: &impl Fn(&str) -> String) -> Option<Strin
 }
 
 fn fault_advice(kind: &str) -> String {
-    match kind.split(':').next().unwrap_or_default() {
+    match kind.split([':', '@']).next().unwrap_or_default() {
         "partition" | "delay" | "slow" | "loss" | "duplicate" | "reorder" | "corrupt" | "reset" | "hang" => format!(
             "Let {kind} meet traffic: it acts on frames that pass the relay (`--net relay`), so it needs a higher `--rate` or a longer `--fault-for`."
         ),
