@@ -90,6 +90,15 @@ impl Plan {
         }
         let (start, end) = self.window();
         let (at, lasts) = (Nanos(start.0 + after.0), listed.lasts.nanos());
+        if at.0 + lasts.0 > end.0 {
+            return Err(format!(
+                "the fault `{}` at {} for {} ends after the load of {}",
+                listed.kind,
+                span(after),
+                listed.lasts,
+                self.duration
+            ));
+        }
         if fault.amounts.at_point.is_some() && at.0 + lasts.0 + SHORTEST_WAIT.0 > end.0 {
             return Err(format!(
                 "the fault `{}` leaves no time to wait for its point: after {} and for {} it must end {} before the load of {}",
@@ -97,15 +106,6 @@ impl Plan {
                 span(after),
                 listed.lasts,
                 span(SHORTEST_WAIT),
-                self.duration
-            ));
-        }
-        if at.0 + lasts.0 > end.0 {
-            return Err(format!(
-                "the fault `{}` at {} for {} ends after the load of {}",
-                listed.kind,
-                span(after),
-                listed.lasts,
                 self.duration
             ));
         }

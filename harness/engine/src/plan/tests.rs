@@ -182,6 +182,7 @@ fn a_point_that_no_fault_can_wait_for_is_refused() {
     refused(&kill("at = \"2s\""), "has both at and at_point");
     refused(&kill("hit = 0"), "counted from 1");
     refused(&kill("after = \"29s\"\nfor = \"2s\"").replacen("for = \"1s\"\n", "", 1), "after the load");
+    refused(&kill("after = \"29s\""), "leaves no time to wait for its point");
     refused("[[fault]]\nat = \"2s\"\nhit = 2\ndo = \"kill\"\nfor = \"1s\"\n", "belong to at_point");
     refused("[[fault]]\nat = \"2s\"\nafter = \"1s\"\ndo = \"kill\"\nfor = \"1s\"\n", "belong to at_point");
     refused("[[fault]]\nat = \"2s\"\ntarget = \"sender\"\ndo = \"kill\"\nfor = \"1s\"\n", "only a fault with at_point has a sender");
