@@ -272,7 +272,7 @@ fn prepared(config: Config) -> (Rig, Ballot) {
     (rig, next)
 }
 
-/// The ballot whose promise the newest propose requests.
+/// The ballot that the latest `Propose` asks acceptors to promise next.
 fn next_of(rig: &Rig) -> Option<Ballot> {
     rig.sent.iter().rev().find_map(|(_, message, _)| match &message.body {
         Body::Propose { next, .. } => Some(*next),

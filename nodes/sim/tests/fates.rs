@@ -115,7 +115,7 @@ fn no_fate_is_contradicted_whatever_the_rounds_and_leases() {
 fn an_abort_that_is_not_recorded_is_found_whatever_the_rounds_and_leases() {
     use heckle_paxos::Mutant;
     use heckle_sim::ViolationKind;
-    // One world in five to ten shows it, and the bound is about ten times as many.
+    // Roughly one world in every 5 to 10 shows it, so `WITHIN` is at least ten times what is needed on average.
     const WITHIN: u64 = 100;
     for rounds in Rounds::ALL {
         for lease in LEASES {

@@ -5,8 +5,9 @@ use super::{Argument, MAX_FAULTS, Walk, drawn, end};
 use crate::coverage;
 use heckle_history::{History, Nanos, NodeIx, Outcome};
 
-/// Number of ops drawn before the crash, for answered and for open ops.
+/// Maximum number of answered ops shown before the crash.
 const ANSWERED: usize = 2;
+/// Maximum number of open ops shown at the crash.
 const OPEN: usize = 4;
 /// Maximum age of a fault that is drawn: how long before the crash it ended.
 const RECENT: Nanos = Nanos(5_000_000_000);
