@@ -1,8 +1,7 @@
 //! Checks of `[system.attach]` that need no cluster.
 
-use super::validate::{CLIENT, check_text, check_words, fault};
+use super::validate::{CLIENT, check_no_data, check_text, check_words, fault};
 use super::{At, AttachText, Ready, SystemText, Words};
-use crate::template::Template;
 use std::time::Duration;
 
 /// Time limit of a command, if the plan specifies none.
@@ -82,14 +81,4 @@ fn check_command(words: &Words, steps: &[&str]) -> Result<(), At> {
     let words = words.list();
     check_words(&words, steps, &[CLIENT.to_owned()])?;
     words.iter().try_for_each(|word| check_no_data(word, steps))
-}
-
-/// A node that the harness did not start has no data folder here. Filling in an empty path could do harm: `rm -r {data}/x`.
-pub(super) fn check_no_data(text: &str, steps: &[&str]) -> Result<(), At> {
-    match Template::parse(text, &[CLIENT.to_owned()]) {
-        Ok(template) if template.uses_data() => {
-            Err(fault(steps, "there is no {data}: heckle does not know where a node that it did not start keeps its data"))
-        }
-        _ => Ok(()),
-    }
 }

@@ -1,6 +1,5 @@
 //! Checks of `[system]` that need no cluster.
 
-use super::attach::check_no_data;
 use super::{At, Leader, ProcessText, Reads, Ready, Step, SystemText};
 use crate::template::{Mistake, Template, check_port};
 use std::collections::BTreeSet;
@@ -163,4 +162,14 @@ pub(super) fn check_words(words: &[String], steps: &[&str], ports: &[String]) ->
 pub(super) fn check_text(text: &str, steps: &[&str], ports: &[String]) -> Result<(), At> {
     let here = |m: Mistake| At { path: way(steps), byte: Some(m.at), what: m.what };
     Template::parse(text, ports).map(drop).map_err(here)
+}
+
+/// A node that the harness did not start has no data folder here. Filling in an empty path could do harm: `rm -r {data}/x`.
+pub(super) fn check_no_data(text: &str, steps: &[&str]) -> Result<(), At> {
+    match Template::parse(text, &[CLIENT.to_owned()]) {
+        Ok(template) if template.uses_data() => {
+            Err(fault(steps, "there is no {data}: heckle does not know where a node that it did not start keeps its data"))
+        }
+        _ => Ok(()),
+    }
 }
